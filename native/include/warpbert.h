@@ -1,0 +1,299 @@
+/*
+ * The contract between Java and the kernels: every op of WarpBERT, once.
+ *
+ * Three libraries implement it (libwarpbert_cpu, libwarpbert_cuda, libwarpbert_simt), each exporting nothing but
+ * wb_backend(), which returns a table of the functions below. The dispatcher (native/jni) implements the same
+ * functions by checking their arguments and forwarding to the table of the context's backend. GEMMs are not here:
+ * Java calls cuBLASLt or OpenBLAS for them.
+ *
+ * Conventions
+ *   - Every function returns a wb_status; the text for the last failure on this thread is wb_last_error().
+ *   - Outputs come first, then inputs, then sizes. `=` after an output: it is written, whatever it held.
+ *     `+=`: it is added to. Ops may be asynchronous on the context's stream; wb_download and wb_synchronize wait.
+ *   - Shapes are row-major. T tokens of a packed batch, B sequences, H hidden size, A heads, D head size, V
+ *     vocabulary, P positions, S segments, N rows, C columns. Sequence b is rows cu_seqlens[b] .. cu_seqlens[b+1]-1.
+ *   - `dtype` is the type of every `void*` tensor of a call. The CPU backend computes in WB_F32 only.
+ *     Parameters of element-wise ops (bias, gamma, beta, embedding tables), statistics, losses and all gradients of
+ *     parameters are float32 in every precision.
+ *   - All pointers but those of wb_upload's source and wb_download's destination are addresses in the backend's
+ *     memory. `nullable` pointers may be NULL. Two arguments may be the same buffer only where it says so.
+ *   - Determinism: the same inputs, sizes and device give the same bits. No op adds floats atomically.
+ *
+ * Dropout. `dropout` is the probability p of zeroing, 0 <= p < 1; survivors are scaled by 1/(1-p). The mask is
+ * Philox4x32-10 (Salmon et al., SC 2011, section 3.3; Random123's constants): key = rng[0] (seed), counter =
+ * {e/4 (low 32 bits), e/4 (high), rng[1] (step, low 32 bits), site}, word e%4; the element is zeroed when
+ * word < (uint32)(p * 2^32). The element number is e = dropout_rows[t] * columns + column, so that a sequence draws
+ * the same mask however its batch is split; `dropout_rows` NULL means row t itself. `rng` is int64[2] in the backend's
+ * memory (a captured graph reads the step from there). `site` numbers the dropout's place in the model. With p = 0,
+ * rng and dropout_rows are not read.
+ */
+#ifndef WARPBERT_H
+#define WARPBERT_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define WB_ABI 1            /* raised on every change of this file; a backend of another number is refused */
+#define WB_REDUCE_BLOCKS 256 /* rows of partial sums that a two-stage reduction may use; sizes the workspaces below */
+
+typedef enum wb_status {
+  WB_OK = 0,
+  WB_INVALID_ARGUMENT = 1,
+  WB_OUT_OF_MEMORY = 2,
+  WB_UNSUPPORTED = 3,   /* this backend has no such type, size or device feature */
+  WB_LOAD_FAILED = 4,   /* the library, the driver or the device is missing or too old */
+  WB_DEVICE_ERROR = 5   /* a launch or copy failed; the context may be unusable afterwards */
+} wb_status;
+
+typedef enum wb_dtype { WB_F32 = 0, WB_F16 = 1, WB_BF16 = 2 } wb_dtype;
+
+typedef enum wb_activation {
+  WB_IDENTITY = 0,
+  WB_GELU = 1,       /* x * Phi(x), by erf */
+  WB_GELU_TANH = 2,  /* Hendrycks & Gimpel 2016, tanh approximation; Hugging Face's gelu_new */
+  WB_RELU = 3,
+  WB_TANH = 4
+} wb_activation;
+
+struct wb_ops;
+/* Backends extend this; the first member is their table, filled by wb_create. */
+typedef struct wb_context { const struct wb_ops* ops; } wb_context;
+
+/* ---------------------------------------------------------------- context and memory */
+
+/* Opens device number `device` with `threads` host threads (0: as many as there are cores; CPU and simt only). */
+wb_status wb_create(wb_context** ctx, int32_t device, int32_t threads);
+wb_status wb_destroy(wb_context* ctx);
+
+/* One line of text: device, instruction set or architecture, threads. */
+wb_status wb_describe(wb_context* ctx, char* text, int64_t capacity);
+
+/* Bytes free and in all on the device (CPU: of the machine, the container's limit respected). */
+wb_status wb_memory_info(wb_context* ctx, int64_t* free_bytes, int64_t* total_bytes);
+
+/* 256-byte aligned, contents undefined. WB_OUT_OF_MEMORY leaves *address NULL and the context usable. */
+wb_status wb_alloc(wb_context* ctx, void** address, int64_t bytes);
+wb_status wb_free(wb_context* ctx, void* address);
+
+wb_status wb_upload(wb_context* ctx, void* destination, const void* host_source, int64_t bytes);
+wb_status wb_download(wb_context* ctx, void* host_destination, const void* source, int64_t bytes);
+wb_status wb_copy(wb_context* ctx, void* destination, const void* source, int64_t bytes);
+wb_status wb_zero(wb_context* ctx, void* destination, int64_t bytes);
+wb_status wb_synchronize(wb_context* ctx);
+
+/* ---------------------------------------------------------------- embeddings */
+
+/* y = dropout(layernorm(word[tokens] + position[positions] + segment[segments])); columns of dropout: H. */
+wb_status wb_embeddings_forward(wb_context* ctx, wb_dtype dtype,
+    void* y,                    /* [T,H] = */
+    float* mean, float* rstd,   /* [T] = , for the backward */
+    const float* word,          /* [V,H] */
+    const float* position,      /* [P,H] */
+    const float* segment,       /* [S,H] */
+    const float* gamma, const float* beta, /* [H] */
+    const int32_t* tokens, const int32_t* positions, const int32_t* segments, /* [T] */
+    float eps, float dropout, int32_t site, const int64_t* rng, const int32_t* dropout_rows,
+    int64_t T, int64_t H, int64_t V, int64_t P, int64_t S);
+
+/* word_order and position_order: the numbers 0..T-1 sorted stably by tokens[] and by positions[], so that all rows
+ * of one table entry are summed by one owner, in a fixed order. */
+wb_status wb_embeddings_backward(wb_context* ctx, wb_dtype dtype,
+    float* dword, float* dposition, float* dsegment, /* [V,H] [P,H] [S,H] += */
+    float* dgamma, float* dbeta,                     /* [H] += */
+    float* workspace,           /* [T*H + 2*WB_REDUCE_BLOCKS*H] scratch */
+    const void* dy,             /* [T,H] */
+    const float* mean, const float* rstd, /* [T] */
+    const float* word, const float* position, const float* segment, const float* gamma,
+    const int32_t* tokens, const int32_t* positions, const int32_t* segments, /* [T] */
+    const int32_t* word_order, const int32_t* position_order, /* [T] */
+    float dropout, int32_t site, const int64_t* rng, const int32_t* dropout_rows,
+    int64_t T, int64_t H, int64_t V, int64_t P, int64_t S);
+
+/* ---------------------------------------------------------------- bias + activation */
+
+/* y = activation(x + bias). y may be x. */
+wb_status wb_bias_activation_forward(wb_context* ctx, wb_dtype dtype,
+    void* y,                    /* [N,C] = */
+    const void* x,              /* [N,C] */
+    const float* bias,          /* [C], nullable */
+    wb_activation activation, int64_t N, int64_t C);
+
+/* dx = dy * activation'(x + bias); dbias += column sums of dx. dx may be dy. x is not read for WB_IDENTITY. */
+wb_status wb_bias_activation_backward(wb_context* ctx, wb_dtype dtype,
+    void* dx,                   /* [N,C] = */
+    float* dbias,               /* [C] +=, nullable */
+    float* workspace,           /* [WB_REDUCE_BLOCKS*C] scratch, nullable with dbias */
+    const void* dy,             /* [N,C] */
+    const void* x,              /* [N,C], nullable for WB_IDENTITY */
+    const float* bias,          /* [C], nullable */
+    wb_activation activation, int64_t N, int64_t C);
+
+/* ---------------------------------------------------------------- bias + dropout + residual + LayerNorm */
+
+/* z = dropout(x + bias) + residual;  y = (z - mean) * rstd * gamma + beta, row by row (Ba et al. 2016).
+ * z may be x, and y may be x where z is NULL. Variance is the biased one; columns of dropout: H. */
+wb_status wb_residual_layernorm_forward(wb_context* ctx, wb_dtype dtype,
+    void* y,                    /* [T,H] = */
+    void* z,                    /* [T,H] =, nullable (inference) */
+    float* mean, float* rstd,   /* [T] =, nullable together with z */
+    const void* x,              /* [T,H] */
+    const float* bias,          /* [H], nullable */
+    const void* residual,       /* [T,H], nullable */
+    const float* gamma, const float* beta, /* [H] */
+    float eps, float dropout, int32_t site, const int64_t* rng, const int32_t* dropout_rows,
+    int64_t T, int64_t H);
+
+/* dresidual = dz, the gradient of z; dx = dz through the dropout mask; dbias += column sums of dx. dx may be
+ * dresidual where dropout is 0, and either may be dy. */
+wb_status wb_residual_layernorm_backward(wb_context* ctx, wb_dtype dtype,
+    void* dx,                   /* [T,H] = */
+    void* dresidual,            /* [T,H] =, nullable */
+    float* dbias,               /* [H] +=, nullable */
+    float* dgamma, float* dbeta,/* [H] += */
+    float* workspace,           /* [3*WB_REDUCE_BLOCKS*H] scratch */
+    const void* dy,             /* [T,H] */
+    const void* z,              /* [T,H] */
+    const float* mean, const float* rstd, /* [T] */
+    const float* gamma,         /* [H] */
+    float dropout, int32_t site, const int64_t* rng, const int32_t* dropout_rows,
+    int64_t T, int64_t H);
+
+/* ---------------------------------------------------------------- attention */
+
+/* out = dropout(softmax(scale * q k^T)) v for every sequence and head, scores never in memory (Dao 2023).
+ * A query whose keys are all masked gives 0 and lse = -inf. Dropout's element is
+ * (dropout_rows[query] * A + head) * 65536 + key's index inside its sequence; sequences hold at most 65,536 tokens. */
+wb_status wb_attention_forward(wb_context* ctx, wb_dtype dtype,
+    void* out,                  /* [T,A*D] = */
+    float* lse,                 /* [A,T] =, log-sum-exp of the scaled scores, nullable (inference) */
+    const void* qkv,            /* [T,3,A,D] with biases added: row t is q of all heads, then k, then v */
+    const int32_t* cu_seqlens,  /* [B+1] */
+    const uint8_t* key_mask,    /* [T], 0: no query may look at this key; nullable */
+    float scale, float dropout, int32_t site, const int64_t* rng, const int32_t* dropout_rows,
+    int64_t T, int64_t B, int64_t A, int64_t D, int64_t max_seqlen);
+
+wb_status wb_attention_backward(wb_context* ctx, wb_dtype dtype,
+    void* dqkv,                 /* [T,3,A,D] = */
+    float* workspace,           /* [A*T + T*A*D] scratch: row sums of dout*out, and dq in float32 */
+    const void* dout,           /* [T,A*D] */
+    const void* out,            /* [T,A*D] of the forward */
+    const float* lse,           /* [A,T] */
+    const void* qkv, const int32_t* cu_seqlens, const uint8_t* key_mask,
+    float scale, float dropout, int32_t site, const int64_t* rng, const int32_t* dropout_rows,
+    int64_t T, int64_t B, int64_t A, int64_t D, int64_t max_seqlen);
+
+/* ---------------------------------------------------------------- rows and dropout */
+
+/* y[n] = x[rows[n]]. */
+wb_status wb_gather_rows_forward(wb_context* ctx, wb_dtype dtype,
+    void* y,                    /* [N,H] = */
+    const void* x,              /* [T,H] */
+    const int32_t* rows,        /* [N], distinct */
+    int64_t N, int64_t T, int64_t H);
+
+/* dx = 0, then dx[rows[n]] = dy[n]. */
+wb_status wb_gather_rows_backward(wb_context* ctx, wb_dtype dtype,
+    void* dx,                   /* [T,H] = */
+    const void* dy,             /* [N,H] */
+    const int32_t* rows,        /* [N], distinct */
+    int64_t N, int64_t T, int64_t H);
+
+/* y = dropout(x); the backward is the same function of dy. y may be x. */
+wb_status wb_dropout_forward(wb_context* ctx, wb_dtype dtype,
+    void* y,                    /* [N,C] = */
+    const void* x,              /* [N,C] */
+    float dropout, int32_t site, const int64_t* rng, const int32_t* dropout_rows,
+    int64_t N, int64_t C);
+wb_status wb_dropout_backward(wb_context* ctx, wb_dtype dtype,
+    void* dx,                   /* [N,C] = */
+    const void* dy,             /* [N,C] */
+    float dropout, int32_t site, const int64_t* rng, const int32_t* dropout_rows,
+    int64_t N, int64_t C);
+
+/* ---------------------------------------------------------------- losses */
+
+/* Forward and gradient in one pass. With q = (1 - smoothing) * onehot(label) + smoothing / C, weights w (1 if NULL):
+ *   loss[n]    = -sum_c w[c] * q[c] * log softmax(logits[n])[c]          (0 for an ignored row)
+ *   dlogits[n] = gradient_scale * d loss[n] / d logits[n]                (0 for an ignored row)
+ * The caller divides: gradient_scale is 1 / (the batch's normaliser), times the loss scale. dlogits may be logits.
+ * A label outside [0,C) that is not ignore_label gives loss NaN and a NaN gradient row: it cannot pass unseen. */
+wb_status wb_cross_entropy(wb_context* ctx, wb_dtype dtype,
+    float* loss,                /* [N] = */
+    void* dlogits,              /* [N,C] =, nullable */
+    const void* logits,         /* [N,C] */
+    const int32_t* labels,      /* [N] */
+    const float* class_weights, /* [C], nullable */
+    float smoothing, int32_t ignore_label, float gradient_scale, int64_t N, int64_t C);
+
+/* ---------------------------------------------------------------- optimizer */
+
+/* stats[0] = the l2 norm of gradient / loss_scale; stats[1] = the factor that AdamW multiplies gradients by:
+ * min(1, max_norm / (stats[0] + 1e-6)) / loss_scale (max_norm <= 0: no clipping); stats[2] = 1, or 0 where a gradient
+ * is not finite. Sums are exact enough for 2^31 elements (float64, or float32 in pairwise stages). */
+wb_status wb_gradient_norm(wb_context* ctx,
+    float* stats,               /* [3] = */
+    float* workspace,           /* [2*WB_REDUCE_BLOCKS] scratch, 8-byte aligned */
+    const float* gradient,      /* [n] */
+    const float* loss_scale,    /* [1], nullable: 1 */
+    float max_norm, int64_t n);
+
+/* AdamW (Loshchilov & Hutter 2019, algorithm 2; PyTorch's order of operations), skipped as a whole where stats[2] is 0:
+ *   g = gradient * stats[1];  p -= lr_k * decay_k * p;  m, v moving averages of g, g^2
+ *   p -= lr_k * (m / c1) / (sqrt(v / c2) + eps)
+ * hyper = {lr, c1 = 1 - beta1^t, c2 = 1 - beta2^t}. Elements ends[k-1] .. ends[k]-1 belong to segment k, with
+ * lr_k = lr * lr_scale[k]; a segment of lr_scale 0 is frozen: nothing of it is read or written. */
+wb_status wb_adamw(wb_context* ctx, wb_dtype copy_dtype,
+    float* parameter, float* m, float* v, /* [n] updated */
+    void* parameter_copy,       /* [n] =, parameter in copy_dtype, nullable */
+    const float* gradient,      /* [n] */
+    const float* stats,         /* [3], of wb_gradient_norm */
+    const float* hyper,         /* [3] */
+    const int64_t* ends, const float* decay, const float* lr_scale, /* [K]; ends ascending, ends[K-1] = n */
+    float beta1, float beta2, float eps, int64_t n, int64_t K);
+
+/* y = x in another type, rounded to nearest even. y may be x where the types are equal. */
+wb_status wb_cast(wb_context* ctx,
+    void* y, wb_dtype y_dtype,  /* [n] = */
+    const void* x, wb_dtype x_dtype, /* [n] */
+    int64_t n);
+
+/* ---------------------------------------------------------------- dispatch */
+
+/* Every function a backend implements. */
+#define WB_FUNCTIONS(F) \
+  F(create) F(destroy) F(describe) F(memory_info) F(alloc) F(free) F(upload) F(download) F(copy) F(zero) \
+  F(synchronize) \
+  F(embeddings_forward) F(embeddings_backward) \
+  F(bias_activation_forward) F(bias_activation_backward) \
+  F(residual_layernorm_forward) F(residual_layernorm_backward) \
+  F(attention_forward) F(attention_backward) \
+  F(gather_rows_forward) F(gather_rows_backward) \
+  F(dropout_forward) F(dropout_backward) \
+  F(cross_entropy) F(gradient_norm) F(adamw) F(cast)
+
+#define WB_MEMBER(name) __typeof__(&wb_##name) name;
+typedef struct wb_ops {
+  int32_t abi;
+  const char* backend;                /* "cpu", "cuda", "simt" */
+  const char* (*last_error)(void);    /* of the calling thread, in this library */
+  WB_FUNCTIONS(WB_MEMBER)
+} wb_ops;
+#undef WB_MEMBER
+
+/* The one symbol that a backend library exports. */
+__attribute__((visibility("default"))) const wb_ops* wb_backend(void);
+
+/* Text for the last failure on this thread. */
+const char* wb_last_error(void);
+
+/* Dispatcher only: loads the backend library at `path` (an open one is reused) and creates a context on it. */
+wb_status wb_open(wb_context** ctx, const char* path, int32_t device, int32_t threads);
+wb_status wb_close(wb_context* ctx);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
