@@ -12,13 +12,18 @@ import org.bytedeco.javacpp.annotation.Platform;
  * that a call allocates nothing; JavaCPP writes the glue from this class at build time, and the C++ compiler checks
  * the argument counts and types against the header. What each function does stands there.
  */
-@Platform(value = "linux-x86_64", include = "warpbert.h", library = "jniwarpbert")
+@Platform(value = "linux-x86_64", include = {"stdlib.h", "warpbert.h", "blas.h"}, library = "jniwarpbert")
 final class Native {
     static {
         Loader.load();
     }
 
     private Native() {}
+
+    static native int setenv(String name, String value, int overwrite);
+    static native int unsetenv(String name);
+    static native @Cast("const char*") BytePointer wb_blas_core();
+    static native int wb_blas_share_threads();
 
     @Cast("wb_status") static native int wb_open(@Cast("wb_context**") PointerPointer<?> ctx, String path, int device, int threads);
     @Cast("wb_status") static native int wb_close(@Cast("wb_context*") long ctx);

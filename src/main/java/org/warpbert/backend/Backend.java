@@ -1,0 +1,339 @@
+package org.warpbert.backend;
+
+import java.util.concurrent.atomic.AtomicLong;
+import org.bytedeco.javacpp.BytePointer;
+import org.bytedeco.javacpp.LongPointer;
+import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.javacpp.PointerPointer;
+import org.warpbert.WarpBertException;
+
+/**
+ * One device and the ops on it. Opened by {@link Backends}; used by one thread at a time; closed last, after every
+ * {@link DeviceMemory} of it. Ops take addresses; shapes, aliasing and which outputs are added to stand in
+ * {@code native/include/warpbert.h}. A failed op throws with its name, sizes and the backend's text.
+ */
+public final class Backend implements AutoCloseable {
+    private static final int OK = 0;
+    private static final int OUT_OF_MEMORY = 2;
+
+    private final String name;
+    private final int threads;
+    private final Gemm gemm;
+    private final AtomicLong allocated = new AtomicLong();
+    private final AtomicLong peak = new AtomicLong();
+    private long context;
+
+    Backend(String name, String library, int device, int threads) {
+        this.name = name;
+        this.threads = threads;
+        try (PointerPointer<Pointer> handle = new PointerPointer<>(1)) {
+            int status = Native.wb_open(handle, library, device, threads);
+            if (status != OK) {
+                throw new WarpBertException("the " + name + " backend cannot be opened: " + lastError());
+            }
+            context = handle.get(0).address();
+        }
+        this.gemm = new CpuGemm(threads);
+    }
+
+    /** "cpu", "cuda" or "simt". */
+    public String name() {
+        return name;
+    }
+
+    public int threads() {
+        return threads;
+    }
+
+    /** The matrix products of this device. */
+    public Gemm gemm() {
+        return gemm;
+    }
+
+    /** One line: device, instruction set or architecture, threads. */
+    public String describe() {
+        try (BytePointer text = new BytePointer(512L)) {
+            check("describe", Native.wb_describe(context(), text, 512));
+            return text.getString() + "; " + gemm.describe();
+        }
+    }
+
+    /** Bytes free on the device now. */
+    public long freeBytes() {
+        return memoryInfo(true);
+    }
+
+    /** Bytes on the device in all. */
+    public long totalBytes() {
+        return memoryInfo(false);
+    }
+
+    private long memoryInfo(boolean free) {
+        try (LongPointer freeBytes = new LongPointer(1L); LongPointer totalBytes = new LongPointer(1L)) {
+            check("memory_info", Native.wb_memory_info(context(), freeBytes, totalBytes));
+            return (free ? freeBytes : totalBytes).get();
+        }
+    }
+
+    /** Bytes now held by {@link DeviceMemory}. */
+    public long allocatedBytes() {
+        return allocated.get();
+    }
+
+    /** The most that {@link #allocatedBytes} has been. */
+    public long peakBytes() {
+        return peak.get();
+    }
+
+    /** Allocates {@code bytes} (at least one is taken); {@code what} names the block in errors. */
+    public DeviceMemory allocate(String what, long bytes) {
+        long size = Math.max(bytes, 1);
+        try (PointerPointer<Pointer> address = new PointerPointer<>(1)) {
+            int status = Native.wb_alloc(context(), address, size);
+            if (status == OUT_OF_MEMORY) {
+                throw new WarpBertException(name + " has no memory for " + what + " (" + size + " bytes asked, "
+                        + freeBytes() + " free, " + allocatedBytes() + " held): " + lastError());
+            }
+            check("alloc of " + what, status);
+            peak.accumulateAndGet(allocated.addAndGet(size), Math::max);
+            return new DeviceMemory(this, what, address.get(0).address(), size);
+        }
+    }
+
+    void free(long address, long bytes) {
+        allocated.addAndGet(-bytes);
+        if (context != 0) {
+            check("free", Native.wb_free(context, address));
+        }
+    }
+
+    /** Sets {@code bytes} bytes at an address to 0. */
+    public void zero(long address, long bytes) {
+        check("zero", Native.wb_zero(context(), address, bytes));
+    }
+
+    /** Copies between two addresses of this backend. */
+    public void copy(long destination, long source, long bytes) {
+        check("copy", Native.wb_copy(context(), destination, source, bytes));
+    }
+
+    /** Waits for all work on this device. */
+    public void synchronize() {
+        check("synchronize", Native.wb_synchronize(context()));
+    }
+
+    long context() {
+        if (context == 0) {
+            throw new WarpBertException("the " + name + " backend is used after it was closed");
+        }
+        return context;
+    }
+
+    void check(String op, int status) {
+        if (status != OK) {
+            throw failure(op, status);
+        }
+    }
+
+    private WarpBertException failure(String op, int status) {
+        return new WarpBertException(name + " backend, " + op + ": " + lastError() + " (status " + status + ")");
+    }
+
+    private static String lastError() {
+        return Native.wb_last_error().getString();
+    }
+
+    @Override
+    public void close() {
+        if (context != 0) {
+            long closing = context;
+            context = 0;
+            gemm.close();
+            check("close", Native.wb_close(closing));
+        }
+    }
+
+    // ---------------------------------------------------------------- ops, in the header's order
+
+    /** y[T,H] = dropout(layernorm(word + position + segment rows)); mean, rstd [T] for the backward. */
+    public void embeddingsForward(
+            Dtype dtype, long y, long mean, long rstd, long word, long position, long segment, long gamma,
+            long beta, long tokens, long positions, long segments, float eps, float probability, int site,
+            Dropout dropout, long T, long H, long V, long P, long S) {
+        int status = Native.wb_embeddings_forward(
+                context(), dtype.ordinal(), y, mean, rstd, word, position, segment, gamma, beta, tokens, positions,
+                segments, eps, probability, site, dropout.rng(), dropout.rows(), T, H, V, P, S);
+        if (status != OK) {
+            throw failure("embeddingsForward[T=" + T + ", H=" + H + ", V=" + V + ", P=" + P + ", S=" + S + "]", status);
+        }
+    }
+
+    /** Adds to the three tables' gradients, dgamma and dbeta; workspace holds T*H + 2*256*H floats. */
+    public void embeddingsBackward(
+            Dtype dtype, long dword, long dposition, long dsegment, long dgamma, long dbeta, long workspace,
+            long dy, long mean, long rstd, long word, long position, long segment, long gamma, long tokens,
+            long positions, long segments, long wordOrder, long positionOrder, float probability, int site,
+            Dropout dropout, long T, long H, long V, long P, long S) {
+        int status = Native.wb_embeddings_backward(
+                context(), dtype.ordinal(), dword, dposition, dsegment, dgamma, dbeta, workspace, dy, mean, rstd,
+                word, position, segment, gamma, tokens, positions, segments, wordOrder, positionOrder, probability,
+                site, dropout.rng(), dropout.rows(), T, H, V, P, S);
+        if (status != OK) {
+            throw failure("embeddingsBackward[T=" + T + ", H=" + H + ", V=" + V + ", P=" + P + ", S=" + S + "]", status);
+        }
+    }
+
+    /** y[N,C] = activation(x + bias); bias may be 0 (none); y may be x. */
+    public void biasActivationForward(
+            Dtype dtype, long y, long x, long bias, Activation activation, long N, long C) {
+        int status = Native.wb_bias_activation_forward(
+                context(), dtype.ordinal(), y, x, bias, activation.ordinal(), N, C);
+        if (status != OK) {
+            throw failure("biasActivationForward[N=" + N + ", C=" + C + "]", status);
+        }
+    }
+
+    /** dx[N,C] = dy * activation'(x + bias), dbias[C] += column sums; dbias may be 0; dx may be dy. */
+    public void biasActivationBackward(
+            Dtype dtype, long dx, long dbias, long workspace, long dy, long x, long bias, Activation activation,
+            long N, long C) {
+        int status = Native.wb_bias_activation_backward(
+                context(), dtype.ordinal(), dx, dbias, workspace, dy, x, bias, activation.ordinal(), N, C);
+        if (status != OK) {
+            throw failure("biasActivationBackward[N=" + N + ", C=" + C + "]", status);
+        }
+    }
+
+    /** z[T,H] = dropout(x + bias) + residual, y = layernorm(z); z, mean, rstd may be 0 for inference. */
+    public void residualLayernormForward(
+            Dtype dtype, long y, long z, long mean, long rstd, long x, long bias, long residual, long gamma,
+            long beta, float eps, float probability, int site, Dropout dropout, long T, long H) {
+        int status = Native.wb_residual_layernorm_forward(
+                context(), dtype.ordinal(), y, z, mean, rstd, x, bias, residual, gamma, beta, eps, probability,
+                site, dropout.rng(), dropout.rows(), T, H);
+        if (status != OK) {
+            throw failure("residualLayernormForward[T=" + T + ", H=" + H + "]", status);
+        }
+    }
+
+    /** dresidual = gradient of z, dx = that through dropout; dbias, dgamma, dbeta += ; workspace 3*256*H floats. */
+    public void residualLayernormBackward(
+            Dtype dtype, long dx, long dresidual, long dbias, long dgamma, long dbeta, long workspace, long dy,
+            long z, long mean, long rstd, long gamma, float probability, int site, Dropout dropout, long T, long H) {
+        int status = Native.wb_residual_layernorm_backward(
+                context(), dtype.ordinal(), dx, dresidual, dbias, dgamma, dbeta, workspace, dy, z, mean, rstd,
+                gamma, probability, site, dropout.rng(), dropout.rows(), T, H);
+        if (status != OK) {
+            throw failure("residualLayernormBackward[T=" + T + ", H=" + H + "]", status);
+        }
+    }
+
+    /** out[T,A*D] from qkv[T,3,A,D], sequence by sequence; lse[A,T] for the backward, or 0. */
+    public void attentionForward(
+            Dtype dtype, long out, long lse, long qkv, long cuSeqlens, long keyMask, float scale, float probability,
+            int site, Dropout dropout, long T, long B, long A, long D, long maxSeqlen) {
+        int status = Native.wb_attention_forward(
+                context(), dtype.ordinal(), out, lse, qkv, cuSeqlens, keyMask, scale, probability, site,
+                dropout.rng(), dropout.rows(), T, B, A, D, maxSeqlen);
+        if (status != OK) {
+            throw failure("attentionForward[T=" + T + ", B=" + B + ", A=" + A + ", D=" + D + ", maxSeqlen=" + maxSeqlen + "]", status);
+        }
+    }
+
+    /** dqkv[T,3,A,D] from dout; workspace A*T + T*A*D floats. */
+    public void attentionBackward(
+            Dtype dtype, long dqkv, long workspace, long dout, long out, long lse, long qkv, long cuSeqlens,
+            long keyMask, float scale, float probability, int site, Dropout dropout, long T, long B, long A, long D,
+            long maxSeqlen) {
+        int status = Native.wb_attention_backward(
+                context(), dtype.ordinal(), dqkv, workspace, dout, out, lse, qkv, cuSeqlens, keyMask, scale,
+                probability, site, dropout.rng(), dropout.rows(), T, B, A, D, maxSeqlen);
+        if (status != OK) {
+            throw failure("attentionBackward[T=" + T + ", B=" + B + ", A=" + A + ", D=" + D + ", maxSeqlen=" + maxSeqlen + "]", status);
+        }
+    }
+
+    /** y[n] = x[rows[n]], rows of H. */
+    public void gatherRowsForward(
+            Dtype dtype, long y, long x, long rows, long N, long T, long H) {
+        int status = Native.wb_gather_rows_forward(
+                context(), dtype.ordinal(), y, x, rows, N, T, H);
+        if (status != OK) {
+            throw failure("gatherRowsForward[N=" + N + ", T=" + T + ", H=" + H + "]", status);
+        }
+    }
+
+    /** dx[T,H] = 0, then dx[rows[n]] = dy[n]; rows distinct. */
+    public void gatherRowsBackward(
+            Dtype dtype, long dx, long dy, long rows, long N, long T, long H) {
+        int status = Native.wb_gather_rows_backward(
+                context(), dtype.ordinal(), dx, dy, rows, N, T, H);
+        if (status != OK) {
+            throw failure("gatherRowsBackward[N=" + N + ", T=" + T + ", H=" + H + "]", status);
+        }
+    }
+
+    /** y[N,C] = dropout(x); y may be x. */
+    public void dropoutForward(
+            Dtype dtype, long y, long x, float probability, int site, Dropout dropout, long N, long C) {
+        int status = Native.wb_dropout_forward(
+                context(), dtype.ordinal(), y, x, probability, site, dropout.rng(), dropout.rows(), N, C);
+        if (status != OK) {
+            throw failure("dropoutForward[N=" + N + ", C=" + C + "]", status);
+        }
+    }
+
+    /** dx[N,C] = dy through the same mask; dx may be dy. */
+    public void dropoutBackward(
+            Dtype dtype, long dx, long dy, float probability, int site, Dropout dropout, long N, long C) {
+        int status = Native.wb_dropout_backward(
+                context(), dtype.ordinal(), dx, dy, probability, site, dropout.rng(), dropout.rows(), N, C);
+        if (status != OK) {
+            throw failure("dropoutBackward[N=" + N + ", C=" + C + "]", status);
+        }
+    }
+
+    /** loss[N] and dlogits[N,C] = gradientScale * gradient in one pass; dlogits may be logits, or 0. */
+    public void crossEntropy(
+            Dtype dtype, long loss, long dlogits, long logits, long labels, long classWeights, float smoothing,
+            int ignoreLabel, float gradientScale, long N, long C) {
+        int status = Native.wb_cross_entropy(
+                context(), dtype.ordinal(), loss, dlogits, logits, labels, classWeights, smoothing, ignoreLabel,
+                gradientScale, N, C);
+        if (status != OK) {
+            throw failure("crossEntropy[N=" + N + ", C=" + C + "]", status);
+        }
+    }
+
+    /** stats[3] = {norm, factor for AdamW, 1 if all finite}; workspace 2*256 floats. */
+    public void gradientNorm(
+            long stats, long workspace, long gradient, long lossScale, float maxNorm, long n) {
+        int status = Native.wb_gradient_norm(
+                context(), stats, workspace, gradient, lossScale, maxNorm, n);
+        if (status != OK) {
+            throw failure("gradientNorm[n=" + n + "]", status);
+        }
+    }
+
+    /** One AdamW step over flat buffers of n floats with K segments, skipped where stats[2] is 0. */
+    public void adamw(
+            Dtype copyDtype, long parameter, long m, long v, long parameterCopy, long gradient, long stats,
+            long hyper, long ends, long decay, long lrScale, float beta1, float beta2, float eps, long n, long K) {
+        int status = Native.wb_adamw(
+                context(), copyDtype.ordinal(), parameter, m, v, parameterCopy, gradient, stats, hyper, ends, decay,
+                lrScale, beta1, beta2, eps, n, K);
+        if (status != OK) {
+            throw failure("adamw[n=" + n + ", K=" + K + "]", status);
+        }
+    }
+
+    /** y[n] = x[n] in another type. */
+    public void cast(
+            long y, Dtype yDtype, long x, Dtype xDtype, long n) {
+        int status = Native.wb_cast(
+                context(), y, yDtype.ordinal(), x, xDtype.ordinal(), n);
+        if (status != OK) {
+            throw failure("cast[n=" + n + "]", status);
+        }
+    }
+}

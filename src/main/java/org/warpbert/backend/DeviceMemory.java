@@ -1,0 +1,125 @@
+package org.warpbert.backend;
+
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
+import java.nio.IntBuffer;
+import org.bytedeco.javacpp.BytePointer;
+import org.bytedeco.javacpp.Pointer;
+import org.warpbert.WarpBertException;
+
+/**
+ * An owned block of a backend's memory, 256-byte aligned. Closing is idempotent; use after close is an error. Contents
+ * are undefined until written.
+ */
+public final class DeviceMemory implements AutoCloseable {
+    private final Backend backend;
+    private final String what;
+    private final long bytes;
+    private long address;
+
+    DeviceMemory(Backend backend, String what, long address, long bytes) {
+        this.backend = backend;
+        this.what = what;
+        this.address = address;
+        this.bytes = bytes;
+    }
+
+    /** The block's address in the backend's memory. */
+    public long address() {
+        if (address == 0) {
+            throw new WarpBertException("the memory of " + what + " is used after it was closed");
+        }
+        return address;
+    }
+
+    public long bytes() {
+        return bytes;
+    }
+
+    /** Copies {@code count} floats from host to this block, starting at float number {@code offset} of it. */
+    public void upload(long offset, float[] source, int count) {
+        ByteBuffer staging = ByteBuffer.allocateDirect(Math.multiplyExact(count, 4)).order(ByteOrder.nativeOrder());
+        staging.asFloatBuffer().put(source, 0, count);
+        upload(offset * 4, staging);
+    }
+
+    public void upload(float[] source) {
+        upload(0, source, source.length);
+    }
+
+    public void upload(int[] source) {
+        ByteBuffer staging = ByteBuffer.allocateDirect(Math.multiplyExact(source.length, 4)).order(ByteOrder.nativeOrder());
+        staging.asIntBuffer().put(source);
+        upload(0, staging);
+    }
+
+    /** Copies what remains of a direct buffer to byte {@code offset} of this block. */
+    public void upload(long offset, ByteBuffer direct) {
+        check("upload", offset, direct.remaining());
+        backend.check("upload", Native.wb_upload(backend.context(), address() + offset, addressOf(direct), direct.remaining()));
+    }
+
+    /** Reads {@code count} floats from float number {@code offset} on; waits for the work before. */
+    public float[] downloadFloats(long offset, int count) {
+        FloatBuffer floats = download(offset * 4, Math.multiplyExact(count, 4)).asFloatBuffer();
+        float[] result = new float[count];
+        floats.get(result);
+        return result;
+    }
+
+    public int[] downloadInts(int count) {
+        IntBuffer ints = download(0, Math.multiplyExact(count, 4)).asIntBuffer();
+        int[] result = new int[count];
+        ints.get(result);
+        return result;
+    }
+
+    /** Reads bytes into a fresh direct buffer in native order. */
+    public ByteBuffer download(long offset, int count) {
+        ByteBuffer target = ByteBuffer.allocateDirect(count).order(ByteOrder.nativeOrder());
+        download(offset, target);
+        return target;
+    }
+
+    /** Fills what remains of a direct buffer, its position unchanged, from byte {@code offset} of this block. */
+    public void download(long offset, ByteBuffer direct) {
+        check("download", offset, direct.remaining());
+        backend.check("download",
+                Native.wb_download(backend.context(), addressOf(direct), address() + offset, direct.remaining()));
+    }
+
+    /** Sets every byte to 0. */
+    public void zero() {
+        backend.zero(address(), bytes);
+    }
+
+    private void check(String op, long offset, long count) {
+        if (offset < 0 || count < 0 || offset + count > bytes) {
+            throw new WarpBertException(op + " of " + count + " bytes at " + offset + " leaves the " + bytes + " bytes of " + what);
+        }
+    }
+
+    private static long addressOf(ByteBuffer direct) {
+        if (!direct.isDirect()) {
+            throw new WarpBertException("a host buffer for a device copy must be direct");
+        }
+        try (Pointer pointer = new BytePointer(direct)) {
+            return pointer.address() + direct.position();
+        }
+    }
+
+    @Override
+    public void close() {
+        if (address != 0) {
+            long freed = address;
+            address = 0;
+            backend.free(freed, bytes);
+        }
+    }
+
+    @Override
+    public String toString() {
+        return what + " (" + bytes + " bytes" + (address == 0 ? ", closed)" : ")");
+    }
+}
