@@ -1,0 +1,76 @@
+package org.warpbert.format;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import org.warpbert.WarpBertException;
+
+/** A file of tensors: bounded reads of any of its regions, several threads at a time; larger than 2 GiB is fine. */
+final class DataFile implements AutoCloseable {
+    private static final int CHUNK = 64 << 20; // bytes mapped at a time; a multiple of every element size
+
+    final Path path;
+    final long size;
+    private final FileChannel channel;
+
+    DataFile(Path path) {
+        this.path = path;
+        try {
+            channel = FileChannel.open(path, StandardOpenOption.READ);
+            size = channel.size();
+        } catch (IOException e) {
+            throw unreadable(e);
+        }
+    }
+
+    /** A read-only little-endian view of these bytes. */
+    ByteBuffer map(long offset, int length) {
+        if (offset < 0 || length < 0 || offset > size - length)
+            throw new WarpBertException(path + " is truncated: bytes " + offset + " to " + (offset + length) + " are needed, but it has " + size + ".");
+        try {
+            return channel.map(FileChannel.MapMode.READ_ONLY, offset, length).order(ByteOrder.LITTLE_ENDIAN);
+        } catch (IOException e) {
+            throw unreadable(e);
+        }
+    }
+
+    /** Gets each chunk of a region in turn. */
+    @FunctionalInterface
+    interface ChunkReader {
+        void read(ByteBuffer chunk);
+    }
+
+    /** Passes a region, of whole elements, in chunks that end on element boundaries. */
+    void chunks(long offset, long length, ChunkReader reader) {
+        for (long done = 0; done < length; ) {
+            int n = (int) Math.min(CHUNK, length - done);
+            reader.read(map(offset + done, n));
+            done += n;
+        }
+    }
+
+    /** Reads {@code elements} of this type from {@code offset} as float32. */
+    void read(String tensor, long offset, DType type, long elements, FloatBuffer dst) {
+        if (dst.remaining() < elements)
+            throw new WarpBertException("Tensor " + tensor + " in " + path + " has " + elements + " elements, but the buffer to read it to has room for " + dst.remaining() + ".");
+        chunks(offset, elements * type.size, chunk -> type.toFloat(chunk, dst));
+    }
+
+    private WarpBertException unreadable(IOException e) {
+        return new WarpBertException("Cannot read " + path + ": " + AtomicFile.reason(e) + ".", e);
+    }
+
+    @Override
+    public void close() {
+        try {
+            channel.close();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e); // a read-only channel has nothing left to write
+        }
+    }
+}

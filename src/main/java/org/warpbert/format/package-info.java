@@ -1,0 +1,6 @@
+/**
+ * Model files. A {@link org.warpbert.format.TensorSource} reads named float tensors (safetensors, TensorFlow
+ * checkpoint, ONNX initialisers); {@code ModelFolder} finds out what a folder holds and gives
+ * its configuration, vocabulary and tensors under one set of names, {@link org.warpbert.format.TensorNames}.
+ */
+package org.warpbert.format;

@@ -1,0 +1,2 @@
+/** BERT itself: its configuration, parameters, and layers with forward and backward written by hand. */
+package org.warpbert.model;

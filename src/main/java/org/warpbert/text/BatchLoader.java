@@ -1,0 +1,247 @@
+package org.warpbert.text;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Iterator;
+import java.util.List;
+import java.util.NoSuchElementException;
+import java.util.concurrent.ArrayBlockingQueue;
+import java.util.concurrent.BlockingQueue;
+import java.util.stream.IntStream;
+import org.warpbert.WarpBertException;
+
+/**
+ * Tokenises and packs batches ahead of their use, on a background thread. Texts are tokenised once, the first time an
+ * epoch comes to them, and kept as arrays. The last batch of an epoch holds what is left.
+ *
+ * <p>One thread uses a loader at a time. Close it to stop its thread; the tokenizer remains the caller's.
+ */
+public final class BatchLoader implements AutoCloseable {
+    private static final int BATCHES_AHEAD = 4;
+    /** Texts handed to the tokenizer at once when all are wanted: enough to use every core. */
+    private static final int CHUNK = 1024;
+
+    private final WordPieceTokenizer tokenizer;
+    private final List<Example> examples;
+    private final int[] labels;
+    private final int maxLength;
+    private final int batchSize;
+    private final long seed;
+    private final boolean shuffle;
+    private final Encoded[] encoded;
+    private Producer producer;
+
+    /**
+     * @param labels    class of each example, or null where unknown
+     * @param maxLength most tokens of a sequence, special tokens included
+     * @param batchSize sequences in a batch
+     * @param shuffle   false: every epoch in the order of the examples
+     */
+    public BatchLoader(WordPieceTokenizer tokenizer, List<Example> examples, int[] labels, int maxLength,
+                       int batchSize, long seed, boolean shuffle) {
+        if (batchSize < 1) {
+            throw new WarpBertException("The batch size must be at least 1, not " + batchSize + ".");
+        }
+        if (examples.isEmpty()) {
+            throw new WarpBertException("There are no examples to make batches of.");
+        }
+        if (labels != null && labels.length != examples.size()) {
+            throw new WarpBertException(examples.size() + " examples were given " + labels.length + " labels.");
+        }
+        if (examples.stream().map(example -> example.pair() == null).distinct().count() > 1) {
+            throw new WarpBertException("Some examples have a second text and some have none.");
+        }
+        this.tokenizer = tokenizer;
+        this.examples = List.copyOf(examples);
+        this.labels = labels == null ? null : labels.clone();
+        this.maxLength = maxLength;
+        this.batchSize = batchSize;
+        this.seed = seed;
+        this.shuffle = shuffle;
+        this.encoded = new Encoded[examples.size()];
+    }
+
+    /** Batches in an epoch, the last and smaller one included. */
+    public int batchesPerEpoch() {
+        return (examples.size() + batchSize - 1) / batchSize;
+    }
+
+    /**
+     * The batches of an epoch, packed ahead. Asking for an epoch ends the one before it.
+     *
+     * @param epoch      0 for the first; with the seed it fixes the order
+     * @param firstBatch 0, or where a resumed run goes on
+     */
+    public Iterator<PackedBatch> epoch(int epoch, int firstBatch) {
+        stop();
+        producer = new Producer(order(epoch), firstBatch);
+        producer.start();
+        return producer;
+    }
+
+    /**
+     * Tokens of each example, special ones included, {@code [examples]}. Tokenises what has not been yet: what a
+     * memory plan needs before the first step.
+     */
+    public int[] lengths() {
+        stop();
+        for (int from = 0; from < encoded.length; from += CHUNK) {
+            encode(IntStream.range(from, Math.min(from + CHUNK, encoded.length)).toArray());
+        }
+        return Arrays.stream(encoded).mapToInt(Encoded::length).toArray();
+    }
+
+    /** T of the largest batch in these epochs; tokenises what has not been yet. */
+    public int maxBatchTokens(int firstEpoch, int epochs) {
+        int[] lengths = lengths();
+        int most = 0;
+        for (int epoch = firstEpoch; epoch < firstEpoch + (shuffle ? epochs : 1); epoch++) {
+            int[] order = order(epoch);
+            for (int from = 0; from < order.length; from += batchSize) {
+                int tokens = 0;
+                for (int i = from; i < Math.min(from + batchSize, order.length); i++) {
+                    tokens = Math.addExact(tokens, lengths[order[i]]);
+                }
+                most = Math.max(most, tokens);
+            }
+        }
+        return most;
+    }
+
+    /** How many of the texts were cut to the maximum length; tokenises what has not been yet. */
+    public int truncated() {
+        lengths();
+        return (int) Arrays.stream(encoded).filter(Encoded::truncated).count();
+    }
+
+    /** Stops the background thread. */
+    @Override
+    public void close() {
+        stop();
+    }
+
+    private int[] order(int epoch) {
+        return BatchOrder.order(examples.size(), seed, epoch, shuffle);
+    }
+
+    private void stop() {
+        if (producer != null) {
+            producer.stop();
+            producer = null;
+        }
+    }
+
+    /** Tokenises those of the rows that are not yet, all at once. Only one thread does so at a time: see stop(). */
+    private void encode(int[] rows) {
+        int[] missing = Arrays.stream(rows).filter(row -> encoded[row] == null).toArray();
+        if (missing.length == 0) {
+            return;
+        }
+        List<String> texts = new ArrayList<>(missing.length);
+        List<String> pairs = new ArrayList<>(missing.length);
+        for (int row : missing) {
+            texts.add(examples.get(row).text());
+            pairs.add(examples.get(row).pair());
+        }
+        List<Encoded> fresh = tokenizer.encode(texts, pairs.get(0) == null ? null : pairs, maxLength);
+        for (int i = 0; i < missing.length; i++) {
+            encoded[missing[i]] = fresh.get(i);
+        }
+    }
+
+    private PackedBatch pack(int[] rows) {
+        encode(rows);
+        return PackedBatch.of(Arrays.stream(rows).mapToObj(row -> encoded[row]).toList(),
+                labels == null ? null : Arrays.stream(rows).map(row -> labels[row]).toArray());
+    }
+
+    /** One epoch: a thread that fills a bounded queue, and the iterator that empties it. */
+    private final class Producer implements Iterator<PackedBatch>, Runnable {
+        private final int[] order;
+        private final int firstBatch;
+        private final BlockingQueue<Object> queue = new ArrayBlockingQueue<>(BATCHES_AHEAD); // batches or a Throwable
+        private final Thread thread = new Thread(this, "warpbert-loader");
+        private int nextBatch;
+        private volatile boolean stopped;
+
+        Producer(int[] order, int firstBatch) {
+            this.order = order;
+            this.firstBatch = firstBatch;
+            this.nextBatch = firstBatch;
+            thread.setDaemon(true);
+        }
+
+        void start() {
+            thread.start();
+        }
+
+        void stop() {
+            stopped = true;
+            thread.interrupt();
+            boolean interrupted = false;
+            while (thread.isAlive()) {
+                try {
+                    thread.join(); // the next user of encoded[] must see this one gone
+                } catch (InterruptedException e) {
+                    interrupted = true;
+                }
+            }
+            if (interrupted) {
+                Thread.currentThread().interrupt();
+            }
+            queue.offer(ended()); // wakes a consumer that another thread (Ctrl-C) took the loader from
+        }
+
+        private WarpBertException ended() {
+            return new WarpBertException("This epoch was ended by another one or by closing the loader.");
+        }
+
+        @Override
+        public void run() {
+            try {
+                for (int batch = firstBatch; batch < batchesPerEpoch() && !stopped; batch++) {
+                    queue.put(pack(Arrays.copyOfRange(order, batch * batchSize,
+                            Math.min((batch + 1) * batchSize, order.length))));
+                }
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt(); // stop() asked for it
+            } catch (Throwable e) { // whatever it is, the consumer must hear of it rather than wait for ever
+                try {
+                    queue.put(e);
+                } catch (InterruptedException again) {
+                    Thread.currentThread().interrupt();
+                }
+            }
+        }
+
+        @Override
+        public boolean hasNext() {
+            return nextBatch < batchesPerEpoch();
+        }
+
+        @Override
+        public PackedBatch next() {
+            if (!hasNext()) {
+                throw new NoSuchElementException("The epoch is over.");
+            }
+            if (stopped) {
+                throw ended();
+            }
+            Object item;
+            try {
+                item = queue.take();
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                throw new WarpBertException("Interrupted while waiting for a batch.", e);
+            }
+            if (item instanceof PackedBatch batch) {
+                nextBatch++;
+                return batch;
+            }
+            Throwable failure = (Throwable) item;
+            nextBatch = batchesPerEpoch();
+            throw new WarpBertException(failure instanceof WarpBertException ? failure.getMessage()
+                    : "A batch could not be made: " + failure, failure);
+        }
+    }
+}

@@ -1,0 +1,60 @@
+package org.warpbert.text;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.warpbert.WarpBertException;
+
+/**
+ * The usable rows of a data file.
+ *
+ * @param file         where they come from
+ * @param rows         the rows, in file order
+ * @param read         rows in the file, the skipped ones included
+ * @param skippedEmpty rows left out because a text was empty or only white space
+ */
+public record Examples(Path file, List<Example> rows, long read, int skippedEmpty) {
+
+    /**
+     * Reads the rest of a table.
+     *
+     * @param text  column of the text: a header name or a 0-based index
+     * @param pair  column of the second text, or null
+     * @param label column of the label, or null
+     * @throws WarpBertException if a column does not exist, a row has no cell in it or an empty label, or no row is left
+     */
+    public static Examples read(TextTable table, String text, String pair, String label) {
+        int textColumn = table.column(text);
+        int pairColumn = pair == null ? -1 : table.column(pair);
+        int labelColumn = label == null ? -1 : table.column(label);
+        List<Example> rows = new ArrayList<>();
+        long read = 0;
+        int skipped = 0;
+        for (TextTable.Row row = table.next(); row != null; row = table.next()) {
+            read++;
+            Example example = new Example(row.line(), row.get(textColumn), pair == null ? null : row.get(pairColumn),
+                    label == null ? null : row.get(labelColumn).strip());
+            if (example.text().isBlank() || (pair != null && example.pair().isBlank())) {
+                skipped++;
+            } else if (label != null && example.label().isEmpty()) {
+                throw new WarpBertException(table.at(row.line()) + "the label (column " + label + ") is empty.");
+            } else {
+                rows.add(example);
+            }
+        }
+        if (rows.isEmpty()) {
+            throw new WarpBertException(table.file() + " has no row with text in column " + text + " (" + read
+                    + " rows read, " + skipped + " of them empty).");
+        }
+        return new Examples(table.file(), rows, read, skipped);
+    }
+
+    /** The rows with these indices, in that order: a split or a sample. */
+    public Examples select(int[] indices) {
+        List<Example> chosen = new ArrayList<>(indices.length);
+        for (int index : indices) {
+            chosen.add(rows.get(index));
+        }
+        return new Examples(file, chosen, read, skippedEmpty);
+    }
+}

@@ -1,0 +1,115 @@
+package org.warpbert.text;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeSet;
+import org.warpbert.WarpBertException;
+
+/** Label texts and their class ids, both ways. Immutable. */
+public final class LabelMap {
+    private static final String PLACEHOLDER = "LABEL_";
+    private static final int MAX_LISTED = 20;
+
+    private final List<String> labels;
+    private final Map<String, Integer> ids = new HashMap<>();
+
+    private LabelMap(List<String> labels) {
+        this.labels = List.copyOf(labels);
+        for (int id = 0; id < labels.size(); id++) {
+            if (ids.put(labels.get(id), id) != null) {
+                throw new WarpBertException("The label '" + labels.get(id) + "' stands twice in the label list.");
+            }
+        }
+        if (placeholders()) {
+            for (int id = 0; id < labels.size(); id++) {
+                ids.put(Integer.toString(id), id);
+            }
+        }
+    }
+
+    /**
+     * Labels by class id, as a model's config gives them ({@code id2label}). Where they are Hugging Face's
+     * placeholders ({@code LABEL_0, LABEL_1, …}), a file's bare {@code 0, 1, …} mean them too.
+     */
+    public static LabelMap of(List<String> labels) {
+        return new LabelMap(labels);
+    }
+
+    /**
+     * The labels that occur, sorted: by value if all are integers, else by their text (UTF-16 order).
+     *
+     * @throws WarpBertException naming the file, if rows carry no label or all the same
+     */
+    public static LabelMap fromTraining(Examples training) {
+        TreeSet<String> seen = new TreeSet<>();
+        for (Example row : training.rows()) {
+            if (row.label() == null) {
+                throw new WarpBertException(training.file() + " was read without a label column.");
+            }
+            seen.add(row.label());
+        }
+        if (seen.size() < 2) {
+            throw new WarpBertException("All rows of " + training.file() + " have the label " + seen
+                    + "; a classifier needs at least two. Is it the right column?");
+        }
+        List<String> sorted = new ArrayList<>(seen);
+        if (seen.stream().allMatch(label -> label.matches("[+-]?[0-9]{1,18}"))) {
+            sorted.sort(Comparator.comparingLong(Long::parseLong)); // stable: "01" and "1" keep their text order
+        }
+        return new LabelMap(sorted);
+    }
+
+    /** Whether these are Hugging Face's {@code LABEL_0, LABEL_1, …}, which say nothing of what a class means. */
+    public boolean placeholders() {
+        for (int id = 0; id < labels.size(); id++) {
+            if (!labels.get(id).equals(PLACEHOLDER + id)) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /** Number of classes. */
+    public int size() {
+        return labels.size();
+    }
+
+    /** Labels by class id. */
+    public List<String> labels() {
+        return labels;
+    }
+
+    /** The label of a class id. */
+    public String label(int id) {
+        return labels.get(id);
+    }
+
+    /**
+     * Class ids of all rows, {@code [rows]}.
+     *
+     * @throws WarpBertException naming file, line and label, if a label is not in this map
+     */
+    public int[] ids(Examples examples) {
+        return examples.rows().stream().mapToInt(row -> id(row, examples.file())).toArray();
+    }
+
+    /** Class id of one row; {@code file} is for the error, which names file, line, label and the known labels. */
+    public int id(Example row, Path file) {
+        Integer id = ids.get(row.label());
+        if (id == null) {
+            throw new WarpBertException(file + ", line " + row.line() + ": the label "
+                    + (row.label() == null ? "is missing" : "'" + row.label() + "' was not seen in training")
+                    + "; known labels: " + known() + ".");
+        }
+        return id;
+    }
+
+    private String known() {
+        String listed = String.join(", ", labels.subList(0, Math.min(MAX_LISTED, labels.size())));
+        return labels.size() > MAX_LISTED ? listed + " and " + (labels.size() - MAX_LISTED) + " more" : listed;
+    }
+}
