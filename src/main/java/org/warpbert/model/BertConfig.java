@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import org.warpbert.WarpBertException;
+import org.warpbert.backend.Activation;
 import org.warpbert.format.AtomicFile;
 
 /**
@@ -36,34 +37,6 @@ public record BertConfig(
         int maxPositionEmbeddings, int typeVocabSize, double layerNormEps, int padTokenId, List<String> id2label) {
 
     private static final ObjectMapper JSON = new ObjectMapper();
-
-    /** Activations BERT checkpoints use; the tanh form goes by two names in Hugging Face configurations. */
-    public enum Activation {
-        /** x·Φ(x) by erf. */ GELU("gelu"),
-        /** The tanh approximation of GELU. */ GELU_TANH("gelu_new", "gelu_pytorch_tanh"),
-        /** max(x, 0). */ RELU("relu");
-
-        private final List<String> names;
-
-        Activation(String... names) {
-            this.names = List.of(names);
-        }
-
-        /** The name written to {@code config.json}. */
-        public String configName() {
-            return names.get(0);
-        }
-
-        /** The activation of this Hugging Face name; an unknown one is an error that lists the known. */
-        public static Activation of(String name) {
-            List<String> known = new ArrayList<>();
-            for (Activation activation : values()) {
-                if (activation.names.contains(name)) return activation;
-                known.addAll(activation.names);
-            }
-            throw new WarpBertException("hidden_act '" + name + "' is not supported; use one of " + known + ".");
-        }
-    }
 
     public BertConfig {
         positive("vocab_size", vocabSize);

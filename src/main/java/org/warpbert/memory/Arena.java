@@ -1,0 +1,120 @@
+package org.warpbert.memory;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.List;
+import org.warpbert.WarpBertException;
+import org.warpbert.backend.Backend;
+import org.warpbert.backend.DeviceMemory;
+import org.warpbert.backend.Dtype;
+
+/**
+ * Named tensors in one allocation. First the table is made with {@link #add}; its {@link #bytes} are known before
+ * anything is allocated; {@link #allocate} then takes exactly those, once, and every address comes from the table.
+ */
+public final class Arena implements AutoCloseable {
+    private static final int ALIGNMENT = 256;
+
+    private final String name;
+    private final List<Tensor> tensors = new ArrayList<>();
+    private long bytes;
+    private DeviceMemory memory;
+    private long base;
+
+    public Arena(String name) {
+        this.name = name;
+    }
+
+    /** A row of the table: a tensor at a fixed place of the arena. */
+    public final class Tensor {
+        private final String tensorName;
+        private final Dtype dtype;
+        private final long[] shape;
+        private final long offset;
+        private final long size;
+
+        private Tensor(String tensorName, Dtype dtype, long[] shape) {
+            this.tensorName = tensorName;
+            this.dtype = dtype;
+            this.shape = shape.clone();
+            this.offset = bytes;
+            long elements = 1;
+            for (long extent : shape) {
+                elements = Math.multiplyExact(elements, extent);
+            }
+            this.size = Math.multiplyExact(elements, (long) dtype.bytes());
+        }
+
+        public String name() {
+            return tensorName;
+        }
+
+        /** Bytes of the elements, the padding to the next tensor not counted. */
+        public long bytes() {
+            return size;
+        }
+
+        /** Where the tensor is in the backend's memory; an error before {@link Arena#allocate} and after close. */
+        public long address() {
+            if (base == 0) {
+                throw new WarpBertException(name + ": " + tensorName + " is used while the arena holds no memory");
+            }
+            return base + offset;
+        }
+
+        /** The first {@code count} floats, on the host. */
+        public float[] downloadFloats(int count) {
+            if (dtype != Dtype.F32) {
+                throw new WarpBertException(tensorName + " holds " + dtype + ", not floats");
+            }
+            return memory.downloadFloats(offset / Float.BYTES, count);
+        }
+
+        @Override
+        public String toString() {
+            return tensorName + " " + dtype + Arrays.toString(shape);
+        }
+    }
+
+    /** Adds a row to the table. Only before {@link #allocate}. */
+    public Tensor add(String tensorName, Dtype dtype, long... shape) {
+        if (memory != null) {
+            throw new WarpBertException(name + " is allocated; " + tensorName + " comes too late");
+        }
+        Tensor tensor = new Tensor(tensorName, dtype, shape);
+        tensors.add(tensor);
+        bytes = Math.addExact(bytes, (tensor.size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT);
+        return tensor;
+    }
+
+    /** Takes the memory that the table asks for. */
+    public void allocate(Backend backend) {
+        if (memory != null) {
+            throw new WarpBertException(name + " is allocated already");
+        }
+        memory = backend.allocate(name, bytes);
+        base = memory.address();
+    }
+
+    /** What {@link #allocate} takes, or took. */
+    public long bytes() {
+        return bytes;
+    }
+
+    public String name() {
+        return name;
+    }
+
+    public List<Tensor> tensors() {
+        return Collections.unmodifiableList(tensors);
+    }
+
+    @Override
+    public void close() {
+        if (memory != null) {
+            memory.close();
+            base = 0;
+        }
+    }
+}

@@ -1,0 +1,126 @@
+package org.warpbert.model;
+
+import org.warpbert.backend.Backend;
+import org.warpbert.memory.Arena;
+import org.warpbert.text.PackedBatch;
+
+/**
+ * BERT's encoder with a head, over packed batches of at most so many tokens and sequences, forward and backward by
+ * hand. Everything it needs is allocated when it is made; a pass allocates nothing. Several models may share one
+ * {@link Parameters}: one to train, one to evaluate.
+ */
+public final class BertModel implements AutoCloseable {
+    private final BertConfig config;
+    private final Parameters parameters;
+    private final Gradients gradients;
+    private final Head head;
+    private final Arena arena;
+    private final DeviceBatch batch;
+    private final Pass pass;
+    private final Embeddings embeddings;
+    private final Embeddings embeddingsGradient;
+    private final LayerAddresses[] layers;
+    private final LayerAddresses[] layerGradients;
+
+    /**
+     * @param gradients where a backward puts the parameters' gradients, or null: a model for inference, without
+     *                  dropout and with two layers' worth of activations
+     */
+    public BertModel(Backend backend, BertConfig config, Parameters parameters, Gradients gradients, Head head,
+            int maxTokens, int maxSequences) {
+        boolean training = gradients != null;
+        this.config = config;
+        this.parameters = parameters;
+        this.gradients = gradients;
+        this.head = head;
+        this.arena = new Arena(training ? "activations for training" : "activations for inference");
+        Activations activations = new Activations(arena, config, maxTokens, training);
+        head.plan(arena, config, maxTokens, maxSequences, training);
+        this.arena.allocate(backend);
+        this.batch = new DeviceBatch(backend, maxTokens, maxSequences);
+        this.pass = new Pass(backend, config, activations);
+        pass.batch = batch;
+        ParameterTable table = parameters.table();
+        embeddings = new Embeddings(table, parameters.address());
+        layers = LayerAddresses.of(table, parameters.address(), config);
+        long gradientBase = training ? gradients.address() : 0;
+        embeddingsGradient = new Embeddings(table, gradientBase);
+        layerGradients = LayerAddresses.of(table, gradientBase, config);
+        head.bind(table, parameters.address(), gradientBase);
+    }
+
+    /** Bytes that a model of these sizes allocates. */
+    public static long plannedBytes(BertConfig config, Head head, int maxTokens, int maxSequences, boolean training) {
+        Arena table = new Arena("plan");
+        new Activations(table, config, maxTokens, training);
+        head.plan(table, config, maxTokens, maxSequences, training);
+        return table.bytes() + DeviceBatch.bytes(maxTokens, maxSequences);
+    }
+
+    /**
+     * Runs the encoder and head over a batch.
+     *
+     * @param seed of the dropout masks
+     * @param step number of the optimizer step
+     */
+    public void forward(PackedBatch packed, long seed, long step) {
+        batch.upload(packed, seed, step);
+        embeddings.forward(pass);
+        long input = pass.activations.embeddings.address();
+        for (int l = 0; l < layers.length; l++) {
+            SelfAttention.forward(pass, l, layers[l], input);
+            FeedForward.forward(pass, l, layers[l]);
+            input = pass.activations.layers[l].output().address();
+        }
+        head.forward(pass);
+    }
+
+    /** {@link #forward(PackedBatch, long, long)} for inference, where nothing is drawn. */
+    public void forward(PackedBatch packed) {
+        forward(packed, 0, 0);
+    }
+
+    /**
+     * Runs losses and gradients of the batch last forwarded.
+     *
+     * @param gradientScale 1 / the effective batch's normaliser
+     * @param accumulate    whether gradients are added to those of earlier micro-batches of this step
+     */
+    public void backward(float gradientScale, boolean accumulate) {
+        if (!accumulate) {
+            gradients.clear();
+        }
+        pass.accumulate = accumulate;
+        head.backward(pass, gradientScale);
+        for (int l = layers.length - 1; l >= 0; l--) {
+            long input = l == 0 ? pass.activations.embeddings.address() : pass.activations.layers[l - 1].output().address();
+            FeedForward.backward(pass, l, layers[l], layerGradients[l]);
+            SelfAttention.backward(pass, l, layers[l], layerGradients[l], input);
+        }
+        embeddings.backward(pass, embeddingsGradient);
+    }
+
+    public BertConfig config() {
+        return config;
+    }
+
+    public Parameters parameters() {
+        return parameters;
+    }
+
+    /** The table of this model's activations. */
+    public Arena arena() {
+        return arena;
+    }
+
+    /** The encoder's output of the last forward, row-major [T, H]. */
+    public float[] lastHiddenState() {
+        return pass.activations.lastHiddenState().downloadFloats(Math.multiplyExact(pass.tokens(), config.hiddenSize()));
+    }
+
+    @Override
+    public void close() {
+        arena.close();
+        batch.close();
+    }
+}

@@ -1,0 +1,52 @@
+package org.warpbert.model;
+
+import org.warpbert.backend.Activation;
+
+/** The position-wise feed-forward sublayer with its residual and LayerNorm. T tokens, H hidden, I intermediate size. */
+final class FeedForward {
+    private static final int OUTPUT = 2; // dropout place inside a layer
+
+    private FeedForward() {}
+
+    /** output = LayerNorm(dropout(activation(x W1^T + b1) W2^T + b2) + x), x = attentionOut [T, H]. */
+    static void forward(Pass p, int layer, LayerAddresses w) {
+        Activations.Layer a = p.activations.layers[layer];
+        int t = p.tokens();
+        int h = p.config.hiddenSize();
+        int i = p.config.intermediateSize();
+        long x = a.attentionOut().address();
+        long sum = a.outputSum().address();
+        p.backend.gemm().forward(a.up().address(), x, w.upWeight(), t, h, i);
+        p.backend.biasActivationForward(p.dtype, a.activated().address(), a.up().address(), w.upBias(), activation(p), t, i);
+        p.backend.gemm().forward(sum, a.activated().address(), w.downWeight(), t, i, h);
+        p.backend.residualLayernormForward(p.dtype, a.output().address(), p.training() ? sum : 0,
+                Activations.orNull(a.outputMean()), Activations.orNull(a.outputRstd()), sum, w.downBias(), x,
+                w.outputGamma(), w.outputBeta(), p.eps(), p.hiddenDropout(), Pass.site(layer, OUTPUT), p.dropout(), t, h);
+    }
+
+    /** From backward.gradient (of output) to backward.residual (of attentionOut). */
+    static void backward(Pass p, int layer, LayerAddresses w, LayerAddresses dw) {
+        Activations.Layer a = p.activations.layers[layer];
+        Activations.Backward b = p.activations.backward;
+        int t = p.tokens();
+        int h = p.config.hiddenSize();
+        int i = p.config.intermediateSize();
+        long branch = b.branch().address();
+        long dx = b.residual().address();
+        long wide = b.wide().address(); // [T, I]: of activated, then of up
+        long workspace = b.workspace().address();
+        p.backend.residualLayernormBackward(p.dtype, branch, dx, dw.downBias(), dw.outputGamma(), dw.outputBeta(),
+                workspace, b.gradient().address(), a.outputSum().address(), a.outputMean().address(),
+                a.outputRstd().address(), w.outputGamma(), p.hiddenDropout(), Pass.site(layer, OUTPUT), p.dropout(), t, h);
+        p.backend.gemm().backwardWeight(dw.downWeight(), branch, a.activated().address(), p.accumulate, t, i, h);
+        p.backend.gemm().backwardInput(wide, branch, w.downWeight(), false, t, i, h);
+        p.backend.biasActivationBackward(p.dtype, wide, dw.upBias(), workspace, wide, a.up().address(), w.upBias(),
+                activation(p), t, i);
+        p.backend.gemm().backwardWeight(dw.upWeight(), wide, a.attentionOut().address(), p.accumulate, t, h, i);
+        p.backend.gemm().backwardInput(dx, wide, w.upWeight(), true, t, h, i);
+    }
+
+    private static Activation activation(Pass p) {
+        return p.config.hiddenAct();
+    }
+}

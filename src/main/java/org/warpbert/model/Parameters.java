@@ -1,0 +1,167 @@
+package org.warpbert.model;
+
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.SplittableRandom;
+import org.warpbert.WarpBertException;
+import org.warpbert.backend.Backend;
+import org.warpbert.backend.DeviceMemory;
+import org.warpbert.format.SafetensorsWriter;
+import org.warpbert.format.TensorSource;
+
+/** The weights of a model in one flat float32 buffer on a device, and their way from and to files. */
+public final class Parameters implements AutoCloseable {
+    private static final double INITIALIZER_RANGE = 0.02; // standard deviation, Devlin et al. 2019's code
+
+    private final ParameterTable table;
+    private final DeviceMemory weights;
+
+    private Parameters(Backend backend, ParameterTable table) {
+        this.table = table;
+        this.weights = backend.allocate("the weights", table.size() * Float.BYTES);
+        weights.zero();
+    }
+
+    /** Fresh weights: matrices and tables from N(0, 0.02), truncated at two deviations; LayerNorm 1; biases 0. */
+    public static Parameters random(Backend backend, ParameterTable table, long seed) {
+        Parameters parameters = new Parameters(backend, table);
+        for (ParameterTable.Slice slice : table.slices()) {
+            parameters.initialize(slice, seed);
+        }
+        return parameters;
+    }
+
+    /**
+     * Reads every parameter of the table. What a head or the pooler lacks in the file is initialised from {@code seed}
+     * and listed; anything else that is missing, mis-shaped or left over is an error that names it.
+     *
+     * @param fresh receives the names of parameters that were initialised rather than read
+     */
+    public static Parameters load(Backend backend, ParameterTable table, TensorSource source, long seed, List<String> fresh) {
+        rejectLeftOver(table, source);
+        Parameters parameters = new Parameters(backend, table);
+        try {
+            ByteBuffer staging = parameters.staging();
+            for (ParameterTable.Slice slice : table.slices()) {
+                if (source.contains(slice.name())) {
+                    staging.clear().limit(Math.toIntExact(slice.count() * Float.BYTES));
+                    source.read(slice.name(), slice.shape(), staging.asFloatBuffer());
+                    parameters.weights.upload(slice.offset() * Float.BYTES, staging);
+                } else if (isHead(slice.name())) {
+                    parameters.initialize(slice, seed);
+                    fresh.add(slice.name());
+                } else {
+                    source.shape(slice.name()); // throws: names the tensor, the file and its nearest tensors
+                }
+            }
+            return parameters;
+        } catch (RuntimeException e) {
+            parameters.close();
+            throw e;
+        }
+    }
+
+    /** Parts that a pretrained encoder may come without, or with others of. */
+    private static boolean isHead(String name) {
+        return name.startsWith("classifier.") || name.startsWith("cls.") || name.startsWith("pooler.")
+                || name.startsWith("qa_outputs.");
+    }
+
+    private static void rejectLeftOver(ParameterTable table, TensorSource source) {
+        List<String> unknown = new ArrayList<>();
+        for (String name : source.shapes().keySet()) {
+            if (!table.contains(name) && !isHead(name)) {
+                unknown.add(name);
+            }
+        }
+        if (!unknown.isEmpty()) {
+            int shown = Math.min(3, unknown.size());
+            throw new WarpBertException(source.location() + " holds " + unknown.size() + " tensors that this model has no place for: "
+                    + String.join(", ", unknown.subList(0, shown)) + (unknown.size() > shown ? ", …" : "")
+                    + "; does config.json (num_hidden_layers?) belong to it?");
+        }
+    }
+
+    private void initialize(ParameterTable.Slice slice, long seed) {
+        if (slice.region() == ParameterTable.Region.VECTORS && !slice.name().endsWith("LayerNorm.weight")) {
+            return; // biases stay 0
+        }
+        float[] values = new float[Math.toIntExact(slice.count())];
+        if (slice.name().endsWith("LayerNorm.weight")) {
+            java.util.Arrays.fill(values, 1);
+        } else {
+            SplittableRandom random = new SplittableRandom(seed ^ slice.name().hashCode());
+            for (int i = 0; i < values.length; i++) {
+                double x;
+                do {
+                    x = random.nextGaussian();
+                } while (Math.abs(x) > 2);
+                values[i] = (float) (INITIALIZER_RANGE * x);
+            }
+        }
+        weights.upload(slice.offset(), values, values.length);
+    }
+
+    public ParameterTable table() {
+        return table;
+    }
+
+    /** Address of the flat buffer. */
+    public long address() {
+        return weights.address();
+    }
+
+    /** One parameter's values, row-major. */
+    public float[] get(String name) {
+        ParameterTable.Slice slice = table.slice(name);
+        return weights.downloadFloats(slice.offset(), Math.toIntExact(slice.count()));
+    }
+
+    /** Sets one parameter. */
+    public void set(String name, float[] values) {
+        ParameterTable.Slice slice = table.slice(name);
+        if (values.length != slice.count()) {
+            throw new WarpBertException(name + " has " + slice.count() + " elements, " + values.length + " were given");
+        }
+        weights.upload(slice.offset(), values, values.length);
+    }
+
+    /** Writes all parameters to a safetensors file as a Hugging Face model with a head names them, atomically. */
+    public void save(Path file) {
+        Map<String, long[]> shapes = new LinkedHashMap<>();
+        Map<String, ParameterTable.Slice> byFileName = new LinkedHashMap<>();
+        for (ParameterTable.Slice slice : table.slices()) {
+            String name = isHead(slice.name()) && !slice.name().startsWith("pooler.") ? slice.name() : "bert." + slice.name();
+            shapes.put(name, slice.shape());
+            byFileName.put(name, slice);
+        }
+        ByteBuffer staging = staging();
+        SafetensorsWriter.write(file, shapes, name -> {
+            ParameterTable.Slice slice = byFileName.get(name);
+            staging.clear().limit(Math.toIntExact(slice.count() * Float.BYTES));
+            weights.download(slice.offset() * Float.BYTES, staging);
+            FloatBuffer values = staging.asFloatBuffer();
+            return values;
+        });
+    }
+
+    /** A direct buffer that holds the largest parameter. */
+    private ByteBuffer staging() {
+        long largest = table.slices().stream().mapToLong(ParameterTable.Slice::count).max().orElse(1);
+        if (largest > Integer.MAX_VALUE / Float.BYTES) {
+            throw new WarpBertException("a parameter of " + largest + " elements is too large for one host buffer");
+        }
+        return ByteBuffer.allocateDirect((int) largest * Float.BYTES).order(ByteOrder.nativeOrder());
+    }
+
+    @Override
+    public void close() {
+        weights.close();
+    }
+}

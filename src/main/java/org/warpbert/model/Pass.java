@@ -1,0 +1,113 @@
+package org.warpbert.model;
+
+import org.warpbert.backend.Backend;
+import org.warpbert.backend.Dropout;
+import org.warpbert.backend.Dtype;
+
+/**
+ * What all layers and the head of one pass over one batch share. Reused from step to step, so that a pass allocates
+ * nothing.
+ */
+public final class Pass {
+    final Backend backend;
+    final BertConfig config;
+    final Activations activations;
+    final Dtype dtype = Dtype.F32;
+    DeviceBatch batch;
+    boolean accumulate;
+
+    Pass(Backend backend, BertConfig config, Activations activations) {
+        this.backend = backend;
+        this.config = config;
+        this.activations = activations;
+    }
+
+    public Backend backend() {
+        return backend;
+    }
+
+    public BertConfig config() {
+        return config;
+    }
+
+    public Dtype dtype() {
+        return dtype;
+    }
+
+    /** Whether the forward drops out and saves for a backward. */
+    public boolean training() {
+        return activations.training;
+    }
+
+    /** T, tokens of the batch. */
+    public int tokens() {
+        return batch.tokenCount();
+    }
+
+    /** B, sequences of the batch. */
+    public int sequences() {
+        return batch.sequenceCount();
+    }
+
+    /** Address of int32[B], the class of each sequence. */
+    public long labels() {
+        return batch.labels();
+    }
+
+    /** Address of int32[B], the row of each sequence's first token. */
+    public long firstTokens() {
+        return batch.cuSeqlens();
+    }
+
+    /** Address of the encoder's output, [T, H]. */
+    public long lastHiddenState() {
+        return activations.lastHiddenState().address();
+    }
+
+    /** Address where a head's backward writes the gradient of {@link #lastHiddenState}, [T, H]. */
+    public long lastHiddenStateGradient() {
+        return activations.backward.gradient().address();
+    }
+
+    /** Address of the reductions' scratch. */
+    public long workspace() {
+        return activations.backward.workspace().address();
+    }
+
+    /** Whether matrices' gradients are added to (a later micro-batch) or written (the first of a step). */
+    public boolean accumulate() {
+        return accumulate;
+    }
+
+    public Dropout dropout() {
+        return training() ? batch.dropout() : Dropout.NONE;
+    }
+
+    /** Dropout after embeddings and sublayers; 0 outside training. */
+    float hiddenDropout() {
+        return training() ? (float) config.hiddenDropoutProb() : 0;
+    }
+
+    float attentionDropout() {
+        return training() ? (float) config.attentionProbsDropoutProb() : 0;
+    }
+
+    /** Dropout before a head; 0 outside training. */
+    public float headDropout() {
+        return training() ? (float) config.headDropoutProb() : 0;
+    }
+
+    float eps() {
+        return (float) config.layerNormEps();
+    }
+
+    /** Numbers of the dropout places: embeddings 0, three for each layer, then the head. */
+    static int site(int layer, int place) {
+        return 1 + 3 * layer + place;
+    }
+
+    /** Number of the head's dropout place. */
+    public int headSite() {
+        return site(config.numHiddenLayers(), 0);
+    }
+}
