@@ -51,16 +51,6 @@ public final class SafetensorsWriter {
         });
     }
 
-    /** Copies all tensors of a source under their own names, one in memory at a time. */
-    public static void copy(TensorSource source, Path file) {
-        long largest = source.shapes().values().stream().mapToLong(TensorSource::elements).max().orElse(0);
-        FloatBuffer buffer = ByteBuffer.allocateDirect(Math.toIntExact(largest * Float.BYTES)).order(ByteOrder.nativeOrder()).asFloatBuffer();
-        write(file, source.shapes(), name -> {
-            source.read(name, buffer.clear());
-            return buffer.flip();
-        });
-    }
-
     private static void writeFloats(FileChannel channel, FloatBuffer values, ByteBuffer chunk) throws IOException {
         int end = values.limit();
         while (values.position() < end) {

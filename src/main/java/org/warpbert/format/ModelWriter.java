@@ -1,0 +1,82 @@
+package org.warpbert.format;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import org.warpbert.WarpBertException;
+import org.warpbert.model.BertConfig;
+
+/** Writes the Hugging Face folder layout, each file atomically. */
+public final class ModelWriter {
+    private ModelWriter() {}
+
+    /** Writes {@code vocab.txt} and {@code tokenizer_config.json}. */
+    public static void writeVocabulary(Path folder, List<String> pieces, boolean lowerCase, int maxLength) {
+        AtomicFile.write(folder.resolve("vocab.txt"), (String.join("\n", pieces) + "\n").getBytes(StandardCharsets.UTF_8));
+        AtomicFile.write(folder.resolve("tokenizer_config.json"), new ObjectMapper().createObjectNode()
+                .put("tokenizer_class", "BertTokenizer").put("do_lower_case", lowerCase).put("model_max_length", maxLength)
+                .toPrettyString().getBytes(StandardCharsets.UTF_8));
+    }
+
+    /**
+     * Writes {@code model.safetensors}.
+     *
+     * @param shapes  canonical names and shapes, in the order in which they are written
+     * @param tensors the elements for each canonical name, asked for in that order
+     */
+    public static void writeTensors(Path folder, Map<String, long[]> shapes, SafetensorsWriter.Tensors tensors) {
+        boolean head = shapes.keySet().stream().anyMatch(name -> !TensorNames.isEncoder(name));
+        Map<String, long[]> renamed = new LinkedHashMap<>();
+        Map<String, String> canonical = new LinkedHashMap<>();
+        shapes.forEach((name, shape) -> {
+            String saved = TensorNames.toHuggingFace(name, head);
+            renamed.put(saved, shape);
+            canonical.put(saved, name);
+        });
+        SafetensorsWriter.write(folder.resolve(Safetensors.FILE), renamed, name -> tensors.get(canonical.get(name)));
+    }
+
+    /** Gets the share of a copy that is done. */
+    @FunctionalInterface
+    public interface Progress {
+        void at(long doneBytes, long totalBytes);
+    }
+
+    /** Copies a model of any layout to a folder of Hugging Face's, with one tensor in memory at a time. */
+    public static void copy(ModelFolder model, Path folder, Progress progress) {
+        TensorSource source = model.tensors();
+        long largest = 0;
+        long total = 0;
+        for (long[] shape : source.shapes().values()) {
+            largest = Math.max(largest, TensorSource.elements(shape));
+            total += TensorSource.elements(shape) * Float.BYTES;
+        }
+        if (largest > Integer.MAX_VALUE / Float.BYTES) throw new WarpBertException("A tensor of " + source.location() + " has " + largest + " elements, too many for one buffer.");
+        FloatBuffer buffer = ByteBuffer.allocateDirect((int) largest * Float.BYTES).order(ByteOrder.nativeOrder()).asFloatBuffer();
+        long[] done = {0};
+        long all = total;
+        writeVocabulary(folder, model.vocabulary(), model.lowerCase(), model.config().maxPositionEmbeddings());
+        writeTensors(folder, source.shapes(), name -> {
+            source.read(name, buffer.clear());
+            progress.at(done[0] += (long) buffer.flip().remaining() * Float.BYTES, all);
+            return buffer;
+        });
+        model.config().write(folder.resolve("config.json"), architecture(source.shapes().keySet()));
+    }
+
+    /** The class of transformers that has these tensors. */
+    static String architecture(Set<String> names) {
+        if (names.contains("cls.seq_relationship.weight")) return "BertForPreTraining";
+        if (names.contains("cls.predictions.bias")) return "BertForMaskedLM";
+        if (names.contains("qa_outputs.weight")) return "BertForQuestionAnswering";
+        if (names.contains("classifier.weight")) return "BertForSequenceClassification";
+        return "BertModel";
+    }
+}
