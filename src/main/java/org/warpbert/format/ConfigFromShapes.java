@@ -1,7 +1,7 @@
 package org.warpbert.format;
 
 import org.warpbert.model.BertConfig;
-import org.warpbert.model.BertConfig.Activation;
+import org.warpbert.backend.Activation;
 
 /** A configuration for weights that come without one: the tensors' shapes hold all sizes but the number of heads. */
 final class ConfigFromShapes {

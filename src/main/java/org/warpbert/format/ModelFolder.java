@@ -9,7 +9,7 @@ import java.util.List;
 import java.util.stream.Stream;
 import org.warpbert.WarpBertException;
 import org.warpbert.model.BertConfig;
-import org.warpbert.model.BertConfig.Activation;
+import org.warpbert.backend.Activation;
 
 /**
  * A pretrained model as it lies on disk, whichever of four layouts it has:

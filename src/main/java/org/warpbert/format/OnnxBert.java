@@ -7,7 +7,7 @@ import java.util.Map;
 import org.warpbert.WarpBertException;
 import org.warpbert.format.OnnxInitializers.Node;
 import org.warpbert.model.BertConfig;
-import org.warpbert.model.BertConfig.Activation;
+import org.warpbert.backend.Activation;
 
 /**
  * Finds a BERT in an ONNX graph. The exporter folds the transposition of a linear layer into its weight and drops

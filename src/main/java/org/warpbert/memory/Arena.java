@@ -1,5 +1,6 @@
 package org.warpbert.memory;
 
+import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
@@ -68,6 +69,9 @@ public final class Arena implements AutoCloseable {
             if (dtype != Dtype.F32) {
                 throw new WarpBertException(tensorName + " holds " + dtype + ", not floats");
             }
+            if ((long) count * Float.BYTES > size) {
+                throw new WarpBertException(tensorName + " holds " + size / Float.BYTES + " floats, not " + count);
+            }
             return memory.downloadFloats(offset / Float.BYTES, count);
         }
 
@@ -95,6 +99,24 @@ public final class Arena implements AutoCloseable {
         }
         memory = backend.allocate(name, bytes);
         base = memory.address();
+    }
+
+    /** Copies what remains of a direct buffer to the start of a tensor. */
+    public void upload(Tensor tensor, ByteBuffer direct) {
+        check(tensor, direct);
+        memory.upload(tensor.offset, direct);
+    }
+
+    /** Fills what remains of a direct buffer, its position unchanged, from the start of a tensor. */
+    public void download(Tensor tensor, ByteBuffer direct) {
+        check(tensor, direct);
+        memory.download(tensor.offset, direct);
+    }
+
+    private void check(Tensor tensor, ByteBuffer direct) {
+        if (direct.remaining() > tensor.size) {
+            throw new WarpBertException(name + ": " + direct.remaining() + " bytes do not fit " + tensor + " of " + tensor.size);
+        }
     }
 
     /** What {@link #allocate} takes, or took. */

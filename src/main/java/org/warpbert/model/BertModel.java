@@ -100,6 +100,11 @@ public final class BertModel implements AutoCloseable {
         embeddings.backward(pass, embeddingsGradient);
     }
 
+    /** Losses of the batch last forwarded, without gradients; the head has them. */
+    public void evaluate() {
+        head.evaluate(pass);
+    }
+
     public BertConfig config() {
         return config;
     }

@@ -15,7 +15,7 @@ import org.warpbert.text.PackedBatch;
  */
 public final class DeviceBatch implements AutoCloseable {
     private static final int PER_TOKEN = 6;    // tokens, positions, segments, dropout rows, word order, position order
-    private static final int PER_SEQUENCE = 2; // cu_seqlens, labels
+    private static final int PER_SEQUENCE = 3; // cu_seqlens, labels, dropout sequences
     private static final int HEAD = 8;         // rng (2 longs), cu_seqlens' last; a multiple of 8 keeps longs aligned
 
     private final int maxTokens;
@@ -24,6 +24,7 @@ public final class DeviceBatch implements AutoCloseable {
     private final ByteBuffer staging;
     private PackedBatch batch;
     private Dropout dropout;
+    private Dropout sequenceDropout;
 
     public DeviceBatch(Backend backend, int maxTokens, int maxSequences) {
         this.maxTokens = maxTokens;
@@ -54,10 +55,12 @@ public final class DeviceBatch implements AutoCloseable {
         staging.putLong(seed).putLong(step);
         IntBuffer ints = staging.asIntBuffer();
         ints.put(batch.tokens()).put(batch.positions()).put(batch.segments()).put(batch.dropoutRows())
-                .put(batch.wordOrder()).put(batch.positionOrder()).put(batch.cuSeqlens()).put(batch.labels());
+                .put(batch.wordOrder()).put(batch.positionOrder()).put(batch.cuSeqlens()).put(batch.labels())
+                .put(batch.dropoutSequences());
         staging.position(0).limit(2 * Long.BYTES + ints.position() * Integer.BYTES);
         memory.upload(0, staging);
-        dropout = new Dropout(memory.address(), dropoutRows());
+        dropout = new Dropout(memory.address(), at(3));
+        sequenceDropout = new Dropout(memory.address(), labels() + (long) sequenceCount() * Integer.BYTES);
     }
 
     /** T, tokens of the batch now held. */
@@ -79,6 +82,11 @@ public final class DeviceBatch implements AutoCloseable {
         return dropout;
     }
 
+    /** The same, for tensors of a row for each sequence. */
+    Dropout sequenceDropout() {
+        return sequenceDropout;
+    }
+
     long tokens() {
         return at(0);
     }
@@ -89,10 +97,6 @@ public final class DeviceBatch implements AutoCloseable {
 
     long segments() {
         return at(2);
-    }
-
-    private long dropoutRows() {
-        return at(3);
     }
 
     long wordOrder() {

@@ -1,5 +1,6 @@
 package org.warpbert.model;
 
+import org.warpbert.WarpBertException;
 import org.warpbert.memory.Arena;
 
 /**
@@ -23,6 +24,12 @@ public interface Head {
      */
     void backward(Pass pass, float gradientScale);
 
+    /** Losses of the batch last forwarded, without gradients. */
+    void evaluate(Pass pass);
+
+    /** Losses of the items (sequences or tokens) of the batch last run backward or evaluated; 0 where an item has no label. */
+    float[] losses();
+
     /** No head: the encoder's output is what is wanted. */
     Head NONE = new Head() {
         @Override
@@ -36,7 +43,17 @@ public interface Head {
 
         @Override
         public void backward(Pass pass, float gradientScale) {
-            throw new org.warpbert.WarpBertException("an encoder without a head has no loss");
+            throw new WarpBertException("an encoder without a head has no loss");
+        }
+
+        @Override
+        public void evaluate(Pass pass) {
+            throw new WarpBertException("an encoder without a head has no loss");
+        }
+
+        @Override
+        public float[] losses() {
+            throw new WarpBertException("an encoder without a head has no loss");
         }
     };
 }

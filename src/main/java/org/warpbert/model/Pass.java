@@ -83,6 +83,11 @@ public final class Pass {
         return training() ? batch.dropout() : Dropout.NONE;
     }
 
+    /** As {@link #dropout}, for tensors of a row for each sequence. */
+    public Dropout sequenceDropout() {
+        return training() ? batch.sequenceDropout() : Dropout.NONE;
+    }
+
     /** Dropout after embeddings and sublayers; 0 outside training. */
     float hiddenDropout() {
         return training() ? (float) config.hiddenDropoutProb() : 0;

@@ -16,12 +16,13 @@ import org.warpbert.WarpBertException;
  * @param maxSeqlen     length of the longest sequence
  * @param dropoutRows   row of each token inside the effective batch, {@code [T]}: dropout masks are drawn by this row,
  *                      so a batch split into micro-batches drops the same elements as the whole
+ * @param dropoutSequences number of each sequence inside the effective batch, {@code [B]}: the same for pooled rows
  * @param wordOrder     token indices stably sorted by vocabulary id, {@code [T]}: the rows that add to one word
  *                      embedding's gradient are neighbours, in a fixed order
  * @param positionOrder token indices stably sorted by position, {@code [T]}
  */
 public record PackedBatch(int[] tokens, int[] positions, int[] segments, int[] cuSeqlens, int[] labels, int maxSeqlen,
-                          int[] dropoutRows, int[] wordOrder, int[] positionOrder) {
+                          int[] dropoutRows, int[] dropoutSequences, int[] wordOrder, int[] positionOrder) {
 
     /** The label that losses skip (the field's usual value). */
     public static final int IGNORE = -100;
@@ -48,7 +49,7 @@ public record PackedBatch(int[] tokens, int[] positions, int[] segments, int[] c
                 segments[cuSeqlens[b] + i] = sequence.segments()[i];
             }
         }
-        return packed(tokens, positions, segments, cuSeqlens, labels, identity(total));
+        return packed(tokens, positions, segments, cuSeqlens, labels, identity(total), identity(sequences.size()));
     }
 
     /**
@@ -96,7 +97,7 @@ public record PackedBatch(int[] tokens, int[] positions, int[] segments, int[] c
                 }
             }
         }
-        return packed(tokens, positions, kinds, cuSeqlens, labels, identity(total));
+        return packed(tokens, positions, kinds, cuSeqlens, labels, identity(total), identity(ids.length));
     }
 
     /** {@link #fromPadded(int[][], int[][], int[][], int[])} without labels. */
@@ -118,9 +119,11 @@ public record PackedBatch(int[] tokens, int[] positions, int[] segments, int[] c
     public PackedBatch select(int... sequences) {
         int[] starts = new int[sequences.length + 1];
         int[] chosen = new int[sequences.length];
+        int[] numbers = new int[sequences.length];
         for (int i = 0; i < sequences.length; i++) {
             starts[i + 1] = starts[i] + length(sequences[i]);
             chosen[i] = labels[sequences[i]];
+            numbers[i] = dropoutSequences[sequences[i]];
         }
         int total = starts[sequences.length];
         int[] ids = new int[total];
@@ -135,7 +138,7 @@ public record PackedBatch(int[] tokens, int[] positions, int[] segments, int[] c
             System.arraycopy(segments, from, kinds, starts[i], n);
             System.arraycopy(dropoutRows, from, rows, starts[i], n);
         }
-        return packed(ids, at, kinds, starts, chosen, rows);
+        return packed(ids, at, kinds, starts, chosen, rows, numbers);
     }
 
     /** T, the number of real tokens. */
@@ -159,7 +162,7 @@ public record PackedBatch(int[] tokens, int[] positions, int[] segments, int[] c
     }
 
     private static PackedBatch packed(int[] tokens, int[] positions, int[] segments, int[] cuSeqlens, int[] labels,
-                                      int[] dropoutRows) {
+                                      int[] dropoutRows, int[] dropoutSequences) {
         int sequences = cuSeqlens.length - 1;
         if (sequences == 0) {
             throw new WarpBertException("A batch needs at least one sequence.");
@@ -177,7 +180,7 @@ public record PackedBatch(int[] tokens, int[] positions, int[] segments, int[] c
             longest = Math.max(longest, cuSeqlens[b + 1] - cuSeqlens[b]);
         }
         return new PackedBatch(tokens, positions, segments, cuSeqlens, known, longest, dropoutRows,
-                stableOrder(tokens), stableOrder(positions));
+                dropoutSequences, stableOrder(tokens), stableOrder(positions));
     }
 
     /** Indices of {@code keys} (none negative) by key, then by index: both in one long, so that a plain sort is stable. */

@@ -1,0 +1,62 @@
+package org.warpbert.train;
+
+import org.warpbert.WarpBertException;
+
+/**
+ * How to train. The defaults are those of the CoLA notebook that this project started from.
+ *
+ * @param epochs      times through the training set
+ * @param batchSize   sequences per optimizer step
+ * @param maxLength   most tokens per sequence, special tokens included
+ * @param lr          peak learning rate
+ * @param warmupSteps steps over which the rate rises from 0
+ * @param weightDecay AdamW's, on neither biases nor LayerNorm
+ * @param clip        largest l2 norm of the whole gradient; 0: no clipping
+ * @param dropout     every dropout probability, or null for the model's own
+ * @param totalSteps  steps after which the linear schedule reaches 0; 0: as many as the epochs have
+ * @param steps       stop after so many steps; 0: at the end of the epochs
+ * @param seed        of the order, the split, dropout and fresh heads
+ * @param shuffle     false: the file's order in every epoch
+ */
+public record Hyperparameters(int epochs, int batchSize, int maxLength, double lr, int warmupSteps, double weightDecay,
+                              double clip, Double dropout, Schedule schedule, int totalSteps, int steps, long seed,
+                              boolean shuffle) {
+    public static final double BETA1 = 0.9;
+    public static final double BETA2 = 0.999;
+    public static final double EPSILON = 1e-8;
+
+    public static final Hyperparameters DEFAULT =
+            new Hyperparameters(4, 32, 64, 2e-5, 0, 0.01, 1.0, null, Schedule.LINEAR, 0, 0, 42, true);
+
+    public Hyperparameters {
+        least("--epochs", epochs, 1);
+        least("--batch-size", batchSize, 1);
+        least("--max-length", maxLength, 3);
+        least("--warmup-steps", warmupSteps, 0);
+        least("--total-steps", totalSteps, 0);
+        least("--steps", steps, 0);
+        finite("--lr", lr);
+        finite("--weight-decay", weightDecay);
+        finite("--clip", clip);
+        if (dropout != null && !(dropout >= 0 && dropout < 1)) {
+            throw new WarpBertException("--dropout is " + dropout + ", it must be in [0, 1)");
+        }
+    }
+
+    private static void least(String option, int value, int least) {
+        if (value < least) {
+            throw new WarpBertException(option + " is " + value + ", it must be at least " + least);
+        }
+    }
+
+    private static void finite(String option, double value) {
+        if (!(value >= 0) || Double.isInfinite(value)) {
+            throw new WarpBertException(option + " is " + value + ", it must be 0 or a positive number");
+        }
+    }
+
+    /** Learning rate of a step, 0 the first, where the epochs hold {@code stepsOfEpochs}. */
+    double lr(long step, long stepsOfEpochs) {
+        return lr * schedule.factor(step, warmupSteps, totalSteps > 0 ? totalSteps : stepsOfEpochs);
+    }
+}
