@@ -3,16 +3,16 @@ package org.warpbert.model;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
-import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
+import java.util.function.Predicate;
 import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.DeviceMemory;
-import org.warpbert.format.SafetensorsWriter;
 import org.warpbert.format.TensorSource;
 
 /** The weights of a model in one flat float32 buffer on a device, and their way from and to files. */
@@ -21,6 +21,7 @@ public final class Parameters implements AutoCloseable {
 
     private final ParameterTable table;
     private final DeviceMemory weights;
+    private ByteBuffer hostCopy;
 
     private Parameters(Backend backend, ParameterTable table) {
         this.table = table;
@@ -44,12 +45,22 @@ public final class Parameters implements AutoCloseable {
      * @param fresh receives the names of parameters that were initialised rather than read
      */
     public static Parameters load(Backend backend, ParameterTable table, TensorSource source, long seed, List<String> fresh) {
+        return load(backend, table, source, name -> true, seed, fresh);
+    }
+
+    /**
+     * As {@link #load(Backend, ParameterTable, TensorSource, long, List)}, reading of the heads only what is wanted.
+     *
+     * @param wanted says of a parameter's name whether the file's is to be used where there is one
+     */
+    public static Parameters load(Backend backend, ParameterTable table, TensorSource source, Predicate<String> wanted,
+            long seed, List<String> fresh) {
         rejectLeftOver(table, source);
         Parameters parameters = new Parameters(backend, table);
         try {
             ByteBuffer staging = parameters.staging();
             for (ParameterTable.Slice slice : table.slices()) {
-                if (source.contains(slice.name())) {
+                if (source.contains(slice.name()) && wanted.test(slice.name())) {
                     staging.clear().limit(Math.toIntExact(slice.count() * Float.BYTES));
                     source.read(slice.name(), slice.shape(), staging.asFloatBuffer());
                     parameters.weights.upload(slice.offset() * Float.BYTES, staging);
@@ -94,7 +105,7 @@ public final class Parameters implements AutoCloseable {
         }
         float[] values = new float[Math.toIntExact(slice.count())];
         if (slice.name().endsWith("LayerNorm.weight")) {
-            java.util.Arrays.fill(values, 1);
+            Arrays.fill(values, 1);
         } else {
             SplittableRandom random = new SplittableRandom(seed ^ slice.name().hashCode());
             for (int i = 0; i < values.length; i++) {
@@ -132,23 +143,24 @@ public final class Parameters implements AutoCloseable {
         weights.upload(slice.offset(), values, values.length);
     }
 
-    /** Writes all parameters to a safetensors file as a Hugging Face model with a head names them, atomically. */
-    public void save(Path file) {
+    /** Names and shapes of all parameters, in buffer order. */
+    public Map<String, long[]> shapes() {
         Map<String, long[]> shapes = new LinkedHashMap<>();
-        Map<String, ParameterTable.Slice> byFileName = new LinkedHashMap<>();
         for (ParameterTable.Slice slice : table.slices()) {
-            String name = isHead(slice.name()) && !slice.name().startsWith("pooler.") ? slice.name() : "bert." + slice.name();
-            shapes.put(name, slice.shape());
-            byFileName.put(name, slice);
+            shapes.put(slice.name(), slice.shape());
         }
-        ByteBuffer staging = staging();
-        SafetensorsWriter.write(file, shapes, name -> {
-            ParameterTable.Slice slice = byFileName.get(name);
-            staging.clear().limit(Math.toIntExact(slice.count() * Float.BYTES));
-            weights.download(slice.offset() * Float.BYTES, staging);
-            FloatBuffer values = staging.asFloatBuffer();
-            return values;
-        });
+        return shapes;
+    }
+
+    /** One parameter's values on the host, in a buffer that the next call fills again: for writing a file. */
+    public FloatBuffer host(String name) {
+        if (hostCopy == null) {
+            hostCopy = staging();
+        }
+        ParameterTable.Slice slice = table.slice(name);
+        hostCopy.clear().limit(Math.toIntExact(slice.count() * Float.BYTES));
+        weights.download(slice.offset() * Float.BYTES, hostCopy);
+        return hostCopy.asFloatBuffer();
     }
 
     /** A direct buffer that holds the largest parameter. */

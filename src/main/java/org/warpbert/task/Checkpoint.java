@@ -1,0 +1,89 @@
+package org.warpbert.task;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.warpbert.WarpBertException;
+import org.warpbert.backend.Backend;
+import org.warpbert.format.ModelFolder;
+import org.warpbert.hub.Hub;
+import org.warpbert.model.BertConfig;
+import org.warpbert.model.ParameterTable;
+import org.warpbert.model.Parameters;
+import org.warpbert.text.WordPieceTokenizer;
+
+/** A pretrained or fine-tuned model's folder with its tokenizer. */
+final class Checkpoint implements AutoCloseable {
+    private final ModelFolder folder;
+    private final WordPieceTokenizer tokenizer;
+
+    private Checkpoint(ModelFolder folder, WordPieceTokenizer tokenizer) {
+        this.folder = folder;
+        this.tokenizer = tokenizer;
+    }
+
+    /** Opens a folder, or a known name's folder, which is fetched on first use. */
+    static Checkpoint open(String model) {
+        ModelFolder folder = ModelFolder.open(Hub.resolve(model));
+        try {
+            return new Checkpoint(folder, new WordPieceTokenizer(folder.vocabulary(), folder.lowerCase()));
+        } catch (RuntimeException e) {
+            folder.close();
+            throw e;
+        }
+    }
+
+    BertConfig config() {
+        return folder.config();
+    }
+
+    WordPieceTokenizer tokenizer() {
+        return tokenizer;
+    }
+
+    boolean has(String tensor) {
+        return folder.tensors().contains(tensor);
+    }
+
+    /** Classes of the classification head, or 0 where the folder has none. */
+    int classes() {
+        return has("classifier.weight") ? Math.toIntExact(folder.tensors().shape("classifier.weight")[0]) : 0;
+    }
+
+    /** Reads every parameter of the table; {@code fresh} receives those that only a new head has. */
+    Parameters load(Backend backend, ParameterTable table, long seed, List<String> fresh) {
+        return Parameters.load(backend, table, folder.tensors(), seed, fresh);
+    }
+
+    /** As {@link #load}, with everything under this prefix made anew. */
+    Parameters loadWithout(String prefix, Backend backend, ParameterTable table, long seed, List<String> fresh) {
+        return Parameters.load(backend, table, folder.tensors(), name -> !name.startsWith(prefix), seed, fresh);
+    }
+
+    /** Reads every parameter of the table; none may be missing. */
+    Parameters loadAll(Backend backend, ParameterTable table, String what) {
+        List<String> fresh = new ArrayList<>();
+        for (ParameterTable.Slice slice : table.slices()) {
+            if (!has(slice.name())) {
+                fresh.add(slice.name());
+            }
+        }
+        if (!fresh.isEmpty()) {
+            throw new WarpBertException(folder.path() + " has no " + what + ": " + String.join(", ", fresh) + " missing");
+        }
+        return load(backend, table, 0, fresh);
+    }
+
+    /** Checks that sequences of this length have positions. */
+    void checkLength(int maxLength) {
+        if (maxLength > config().maxPositionEmbeddings()) {
+            throw new WarpBertException("--max-length " + maxLength + " is more than the model's "
+                    + config().maxPositionEmbeddings() + " positions");
+        }
+    }
+
+    @Override
+    public void close() {
+        tokenizer.close();
+        folder.close();
+    }
+}

@@ -1,0 +1,172 @@
+package org.warpbert.train;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.PropertyNamingStrategies;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import java.io.BufferedWriter;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.FileVisitResult;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.SimpleFileVisitor;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.attribute.BasicFileAttributes;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.stream.Stream;
+import org.warpbert.WarpBertException;
+import org.warpbert.format.AtomicFile;
+
+/**
+ * The folder that a run leaves. It grows as {@code NAME.partial} beside its place and takes its name at
+ * {@link #commit}, so that a folder of that name is always whole; an unfinished run leaves nothing.
+ */
+public final class RunFolder implements AutoCloseable {
+    /** JSON as all our files write it: snake case, NaN as null. */
+    public static final ObjectMapper JSON = JsonMapper.builder()
+            .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
+            .addModule(new NanAsNull())
+            .build();
+
+    private static final AtomicReference<RunFolder> OPEN = new AtomicReference<>();
+
+    private final Path place;
+    private final Path staging;
+    private final boolean overwrite;
+    private final BufferedWriter metrics;
+    private boolean finished;
+
+    private RunFolder(Path place, Path staging, boolean overwrite) throws IOException {
+        this.place = place;
+        this.staging = staging;
+        this.overwrite = overwrite;
+        delete(staging);
+        Files.createDirectories(staging);
+        metrics = Files.newBufferedWriter(staging.resolve("metrics.jsonl"), StandardCharsets.UTF_8);
+    }
+
+    /**
+     * Starts a run folder.
+     *
+     * @param overwrite whether a run that has this place may be replaced, once the new one is whole
+     */
+    public static RunFolder open(Path out, boolean overwrite) {
+        Path place = out.toAbsolutePath().normalize();
+        if (Files.exists(place) && !Files.isDirectory(place)) {
+            throw new WarpBertException(out + " is a file; --out names the folder to be made");
+        }
+        if (!overwrite && !isEmpty(place)) {
+            throw new WarpBertException(out + " exists and is not empty; give another --out, or --overwrite to replace it");
+        }
+        try {
+            RunFolder folder = new RunFolder(place, place.resolveSibling(place.getFileName() + ".partial"), overwrite);
+            OPEN.set(folder);
+            return folder;
+        } catch (IOException e) {
+            throw new WarpBertException(out + " cannot be written: " + AtomicFile.reason(e), e);
+        }
+    }
+
+    private static boolean isEmpty(Path folder) {
+        if (!Files.exists(folder)) {
+            return true;
+        }
+        try (Stream<Path> files = Files.list(folder)) {
+            return files.findAny().isEmpty();
+        } catch (IOException e) {
+            throw new WarpBertException(folder + " cannot be read: " + AtomicFile.reason(e), e);
+        }
+    }
+
+    /** Where files are to be written before {@link #commit}. */
+    public Path staging() {
+        return staging;
+    }
+
+    /** Adds a line to {@code metrics.jsonl}. */
+    public void metric(TrainingListener.Step step) {
+        try {
+            metrics.write(JSON.writeValueAsString(step));
+            metrics.newLine();
+            metrics.flush(); // a line at a time: a reader that follows the file sees whole lines
+        } catch (IOException e) {
+            throw new WarpBertException("metrics.jsonl cannot be written in " + staging + ": " + AtomicFile.reason(e), e);
+        }
+    }
+
+    /** Writes {@code summary.json}. */
+    public void summary(Summary summary) {
+        try {
+            AtomicFile.write(staging.resolve("summary.json"), JSON.writerWithDefaultPrettyPrinter().writeValueAsBytes(summary));
+        } catch (IOException e) {
+            throw new WarpBertException("summary.json cannot be written in " + staging + ": " + AtomicFile.reason(e), e);
+        }
+    }
+
+    /** Gives the whole folder its name. */
+    public void commit() {
+        try {
+            metrics.close();
+            Path replaced = place.resolveSibling(place.getFileName() + ".replaced");
+            delete(replaced);
+            if (Files.exists(place) && (overwrite || isEmpty(place))) {
+                Files.move(place, replaced, StandardCopyOption.ATOMIC_MOVE);
+            }
+            Files.move(staging, place, StandardCopyOption.ATOMIC_MOVE);
+            finished = true;
+            delete(replaced);
+        } catch (IOException e) {
+            throw new WarpBertException(place + " cannot be written: " + AtomicFile.reason(e) + "; the run is in " + staging, e);
+        } finally {
+            OPEN.compareAndSet(this, null);
+        }
+    }
+
+    /** Removes what an unfinished run has written. */
+    @Override
+    public void close() {
+        OPEN.compareAndSet(this, null);
+        if (!finished) {
+            finished = true;
+            try {
+                metrics.close();
+                delete(staging);
+            } catch (IOException e) {
+                throw new WarpBertException(staging + " cannot be removed: " + AtomicFile.reason(e), e);
+            }
+        }
+    }
+
+    /**
+     * For an interrupt: removes what the run under way has written.
+     *
+     * @return the folder that it would have made, or null where no run is under way
+     */
+    public static Path abandonOpen() {
+        RunFolder folder = OPEN.getAndSet(null);
+        if (folder == null) {
+            return null;
+        }
+        folder.close();
+        return folder.place;
+    }
+
+    private static void delete(Path folder) throws IOException {
+        if (!Files.exists(folder)) {
+            return;
+        }
+        Files.walkFileTree(folder, new SimpleFileVisitor<>() {
+            @Override
+            public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) throws IOException {
+                Files.delete(file);
+                return FileVisitResult.CONTINUE;
+            }
+
+            @Override
+            public FileVisitResult postVisitDirectory(Path visited, IOException failed) throws IOException {
+                Files.delete(visited);
+                return FileVisitResult.CONTINUE;
+            }
+        });
+    }
+}
