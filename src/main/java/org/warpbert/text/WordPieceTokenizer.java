@@ -33,6 +33,8 @@ public final class WordPieceTokenizer implements AutoCloseable {
         // its use. A user's own setting stands.
         setDefault("ai.djl.offline", "true");
         setDefault("OPT_OUT_TRACKING", "true");
+        // It looks for a GPU all the same, and warns where CUDA is installed without one: nothing to do with us.
+        setDefault("org.slf4j.simpleLogger.log.ai.djl", "error");
     }
 
     private final List<String> vocabulary;
