@@ -20,7 +20,7 @@ import org.warpbert.WarpBertException;
 
 @Timeout(60)
 class BatchLoaderTest {
-    private static final List<String> VOCABULARY = new ArrayList<>(List.of("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"));
+    private static final List<String> VOCABULARY = new ArrayList<>(WordPieceTokenizer.SPECIALS);
 
     static {
         IntStream.range(0, 100).forEach(i -> VOCABULARY.add("w" + i));
