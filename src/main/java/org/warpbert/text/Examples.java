@@ -21,7 +21,7 @@ public record Examples(Path file, List<Example> rows, long read, int skippedEmpt
      * @param text  column of the text: a header name or a 0-based index
      * @param pair  column of the second text, or null
      * @param label column of the label, or null
-     * @throws WarpBertException if a column does not exist, a row has no cell in it or an empty label, or no row is left
+     * @throws WarpBertException if a column does not exist, a row lacks it or has an empty label, or no row is left
      */
     public static Examples read(TextTable table, String text, String pair, String label) {
         int textColumn = table.column(text);

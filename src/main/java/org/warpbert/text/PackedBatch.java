@@ -183,7 +183,7 @@ public record PackedBatch(int[] tokens, int[] positions, int[] segments, int[] c
                 dropoutSequences, stableOrder(tokens), stableOrder(positions));
     }
 
-    /** Indices of {@code keys} (none negative) by key, then by index: both in one long, so that a plain sort is stable. */
+    /** Indices of {@code keys} (none negative) by key, then by index: both in one long makes a plain sort stable. */
     static int[] stableOrder(int[] keys) {
         long[] pairs = new long[keys.length];
         for (int i = 0; i < keys.length; i++) {

@@ -33,6 +33,8 @@ public final class WordPieceTokenizer implements AutoCloseable {
         // its use. A user's own setting stands.
         setDefault("ai.djl.offline", "true");
         setDefault("OPT_OUT_TRACKING", "true");
+        // It looks for a GPU all the same, and warns where CUDA is installed without one: nothing to do with us.
+        setDefault("org.slf4j.simpleLogger.log.ai.djl", "error");
     }
 
     private final List<String> vocabulary;
@@ -139,40 +141,10 @@ public final class WordPieceTokenizer implements AutoCloseable {
         List<int[]> second = pairs == null ? null : ids(pairs);
         List<Encoded> encoded = new ArrayList<>(texts.size());
         for (int i = 0; i < first.size(); i++) {
-            encoded.add(join(first.get(i), second == null ? null : second.get(i), maxLength));
+            encoded.add(Encoded.join(first.get(i), second == null ? null : second.get(i), clsId(), sepId(),
+                    maxLength));
         }
         return encoded;
-    }
-
-    private Encoded join(int[] a, int[] b, int maxLength) {
-        int[] kept = b == null ? new int[] {Math.min(a.length, maxLength - 2), 0}
-                : longestFirst(a.length, b.length, maxLength - 3);
-        int[] tokens = new int[kept[0] + (b == null ? 2 : 3 + kept[1])];
-        byte[] segments = new byte[tokens.length];
-        tokens[0] = clsId();
-        System.arraycopy(a, 0, tokens, 1, kept[0]);
-        tokens[kept[0] + 1] = sepId();
-        boolean truncated = kept[0] < a.length;
-        if (b != null) {
-            System.arraycopy(b, 0, tokens, kept[0] + 2, kept[1]);
-            tokens[tokens.length - 1] = sepId();
-            Arrays.fill(segments, kept[0] + 2, segments.length, (byte) 1);
-            truncated |= kept[1] < b.length;
-        }
-        return new Encoded(tokens, segments, truncated);
-    }
-
-    /**
-     * Pieces kept of each text of a pair: only the longer is cut while that is enough; else both get half of the
-     * budget, and an odd piece goes to the longer (the second, if they are equal) — the fast tokenizer's rule.
-     */
-    static int[] longestFirst(int a, int b, int budget) {
-        if (a + b <= budget) {
-            return new int[] {a, b};
-        }
-        int shorter = Math.min(Math.min(a, b), budget / 2);
-        int longer = budget - shorter;
-        return a > b ? new int[] {longer, shorter} : new int[] {shorter, longer};
     }
 
     /** Id of {@code [PAD]}. */
