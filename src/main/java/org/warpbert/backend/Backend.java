@@ -54,7 +54,7 @@ public final class Backend implements AutoCloseable {
     public String describe() {
         try (BytePointer text = new BytePointer(512L)) {
             check("describe", Native.wb_describe(context(), text, 512));
-            return text.getString() + "; " + gemm.describe();
+            return text.limit(0).getString() + "; " + gemm.describe(); // limit 0: up to the terminating NUL
         }
     }
 
