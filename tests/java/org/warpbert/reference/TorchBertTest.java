@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.function.DoubleSupplier;
@@ -57,7 +58,7 @@ class TorchBertTest {
                 norm += g * g;
             }
             sumOfSquares += norm;
-            boolean isUnused = java.util.Arrays.stream(unused).anyMatch(name::startsWith);
+            boolean isUnused = Arrays.stream(unused).anyMatch(name::startsWith);
             assertEquals(isUnused, norm == 0, name);
             for (int i = 0; i < gradient.length; i += 1 + gradient.length / 7) {
                 bert.nudge(name, i, 1e-5);
@@ -96,7 +97,7 @@ class TorchBertTest {
         try (TorchBert bert = tiny("gelu", ScalarType.Double)) {
             double[] together = bert.forward(BATCH).lastHidden();
             double[] alone = bert.forward(TorchBatch.of(new int[][] {TOKENS[0]})).lastHidden();
-            assertArrayEquals(java.util.Arrays.copyOf(together, alone.length), alone, 1e-12);
+            assertArrayEquals(Arrays.copyOf(together, alone.length), alone, 1e-12);
         }
     }
 
