@@ -1,0 +1,84 @@
+package org.warpbert.reference;
+
+import java.util.Arrays;
+import org.bytedeco.pytorch.Tensor;
+
+/**
+ * Ragged sequences, padded here to {@code [B, S]} with a key mask. Packed row t of the tests' world is the
+ * t-th real token, sequence after sequence.
+ *
+ * @param paddedLength S; at least the longest sequence
+ */
+public record TorchBatch(int[][] tokens, int[][] segments, int[][] positions, int paddedLength) {
+
+    public TorchBatch {
+        for (int b = 0; b < tokens.length; b++) {
+            int length = tokens[b].length;
+            if (length == 0 || length > paddedLength || segments[b].length != length || positions[b].length != length) {
+                throw new IllegalArgumentException("sequence " + b + ": " + length + " tokens, " + segments[b].length
+                        + " segments, " + positions[b].length + " positions, padded to " + paddedLength);
+            }
+        }
+    }
+
+    /** Segment 0 everywhere, positions 0, 1, 2, ..., padded to the longest. */
+    public static TorchBatch of(int[][] tokens) {
+        return of(tokens, Arrays.stream(tokens).map(t -> new int[t.length]).toArray(int[][]::new));
+    }
+
+    /** Positions 0, 1, 2, ..., padded to the longest. */
+    public static TorchBatch of(int[][] tokens, int[][] segments) {
+        int[][] positions = Arrays.stream(tokens).map(t -> range(t.length)).toArray(int[][]::new);
+        return new TorchBatch(tokens, segments, positions, Arrays.stream(tokens).mapToInt(t -> t.length).max().orElse(0));
+    }
+
+    /** The same sequences padded to {@code length}. */
+    public TorchBatch paddedTo(int length) {
+        return new TorchBatch(tokens, segments, positions, length);
+    }
+
+    public int size() {
+        return tokens.length;
+    }
+
+    /** T, the number of real tokens. */
+    public int realTokens() {
+        return Arrays.stream(tokens).mapToInt(t -> t.length).sum();
+    }
+
+    /** {@code [B, S]} int64, zeros where padded. */
+    Tensor pad(int[][] values) {
+        int[] padded = new int[values.length * paddedLength];
+        for (int b = 0; b < values.length; b++) {
+            System.arraycopy(values[b], 0, padded, b * paddedLength, values[b].length);
+        }
+        return TorchTensors.of(padded, values.length, paddedLength);
+    }
+
+    /** {@code [B, 1, 1, S]} bool, true where a key is real. */
+    Tensor keyMask() {
+        boolean[] real = new boolean[tokens.length * paddedLength];
+        for (int b = 0; b < tokens.length; b++) {
+            Arrays.fill(real, b * paddedLength, b * paddedLength + tokens[b].length, true);
+        }
+        return TorchTensors.of(real, tokens.length, 1, 1, paddedLength);
+    }
+
+    /** For each packed row its row in the padded {@code [B * S, H]}. */
+    int[] packedRows() {
+        int[] rows = new int[realTokens()];
+        int t = 0;
+        for (int b = 0; b < tokens.length; b++) {
+            for (int s = 0; s < tokens[b].length; s++) {
+                rows[t++] = b * paddedLength + s;
+            }
+        }
+        return rows;
+    }
+
+    private static int[] range(int length) {
+        int[] values = new int[length];
+        Arrays.setAll(values, i -> i);
+        return values;
+    }
+}
