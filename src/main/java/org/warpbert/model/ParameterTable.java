@@ -117,7 +117,7 @@ public final class ParameterTable {
     }
 
     /** Byte address of a parameter in a flat buffer that starts at {@code base}. */
-    long address(long base, String name) {
+    public long address(long base, String name) {
         return base + slice(name).offset * Float.BYTES;
     }
 

@@ -1,0 +1,118 @@
+package org.warpbert.task;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.warpbert.backend.Backend;
+import org.warpbert.backend.Backends;
+import org.warpbert.model.Head;
+import org.warpbert.model.ParameterTable;
+import org.warpbert.model.Parameters;
+import org.warpbert.text.PackedBatch;
+
+/** Texts as vectors, read off the encoder. One thread at a time. */
+public final class Embedder implements AutoCloseable {
+    /** What of a sequence becomes its vector. */
+    public enum Pooling {
+        /** The last hidden state of [CLS]. */
+        CLS,
+        /** The mean of the last hidden states of all tokens, special ones included (Reimers and Gurevych 2019). */
+        MEAN,
+        /** BERT's pooler: tanh of a dense layer on [CLS]. */
+        POOLER
+    }
+
+    private final Checkpoint checkpoint;
+    private final Backend backend;
+    private final Parameters parameters;
+    private final Pooling pooling;
+
+    private Embedder(Checkpoint checkpoint, Backend backend, Parameters parameters, Pooling pooling) {
+        this.checkpoint = checkpoint;
+        this.backend = backend;
+        this.parameters = parameters;
+        this.pooling = pooling;
+    }
+
+    /** Opens a model's encoder, and its pooler where {@code pooling} is that. */
+    public static Embedder load(String model, Pooling pooling, String device, int threads) {
+        Checkpoint checkpoint = Checkpoint.open(model);
+        Backend backend = null;
+        try {
+            ParameterTable.Builder table = ParameterTable.bert(checkpoint.config());
+            if (pooling == Pooling.POOLER) {
+                table.pooler();
+            }
+            backend = Backends.open(device, threads);
+            return new Embedder(checkpoint, backend, checkpoint.loadAll(backend, table.build(), "pooler"), pooling);
+        } catch (RuntimeException e) {
+            if (backend != null) {
+                backend.close();
+            }
+            checkpoint.close();
+            throw e;
+        }
+    }
+
+    /** Length of a vector, H. */
+    public int size() {
+        return checkpoint.config().hiddenSize();
+    }
+
+    /**
+     * One vector of {@link #size} for each text.
+     *
+     * @param pairs     second texts, as many as texts, or null
+     * @param normalize whether vectors are scaled to length 1
+     * @param maxLength most tokens of a sequence; what is longer is cut
+     */
+    public float[][] embed(List<String> texts, List<String> pairs, boolean normalize, int maxLength, int batchSize) {
+        checkpoint.checkLength(maxLength);
+        List<float[]> vectors = new ArrayList<>(texts.size());
+        PooledHead pooled = pooling == Pooling.POOLER ? new PooledHead() : null;
+        Inference.run(checkpoint, backend, parameters, pooled == null ? Head.NONE : pooled, texts, pairs, maxLength, batchSize,
+                (model, batch) -> {
+                    float[] states = pooled == null ? model.lastHiddenState() : pooled.pooled();
+                    for (int b = 0; b < batch.sequences(); b++) {
+                        float[] vector = vector(states, batch, b);
+                        vectors.add(normalize ? normalized(vector) : vector);
+                    }
+                });
+        return vectors.toArray(float[][]::new);
+    }
+
+    private float[] vector(float[] states, PackedBatch batch, int sequence) {
+        int from = pooling == Pooling.POOLER ? sequence : batch.cuSeqlens()[sequence];
+        int to = pooling == Pooling.MEAN ? batch.cuSeqlens()[sequence + 1] : from + 1;
+        double[] sum = new double[size()];
+        for (int row = from; row < to; row++) {
+            for (int h = 0; h < size(); h++) {
+                sum[h] += states[row * size() + h];
+            }
+        }
+        float[] vector = new float[size()];
+        for (int h = 0; h < size(); h++) {
+            vector[h] = (float) (sum[h] / (to - from));
+        }
+        return vector;
+    }
+
+    private static float[] normalized(float[] vector) {
+        double squares = 0;
+        for (float x : vector) {
+            squares += (double) x * x;
+        }
+        double scale = squares == 0 ? 0 : 1 / Math.sqrt(squares);
+        float[] result = new float[vector.length];
+        for (int i = 0; i < vector.length; i++) {
+            result[i] = (float) (vector[i] * scale);
+        }
+        return result;
+    }
+
+    @Override
+    public void close() {
+        parameters.close();
+        backend.close();
+        checkpoint.close();
+    }
+}

@@ -1,0 +1,51 @@
+package org.warpbert.task;
+
+import org.warpbert.WarpBertException;
+import org.warpbert.memory.Arena;
+import org.warpbert.model.BertConfig;
+import org.warpbert.model.Head;
+import org.warpbert.model.ParameterTable;
+import org.warpbert.model.Pass;
+import org.warpbert.model.Pooler;
+
+/** The pooler alone, as a feature: tanh of a dense layer on [CLS]. For inference. */
+final class PooledHead implements Head {
+    private Pooler pooler;
+    private int elements;
+
+    @Override
+    public void plan(Arena arena, BertConfig config, int maxTokens, int maxSequences, boolean training) {
+        pooler = new Pooler(arena, config, maxSequences);
+    }
+
+    @Override
+    public void bind(ParameterTable table, long weights, long gradients) {
+        pooler.bind(table, weights, gradients);
+    }
+
+    @Override
+    public void forward(Pass pass) {
+        pooler.forward(pass);
+        elements = Math.multiplyExact(pass.sequences(), pass.config().hiddenSize());
+    }
+
+    /** Row-major [B, H] of the batch last forwarded. */
+    float[] pooled() {
+        return pooler.output().downloadFloats(elements);
+    }
+
+    @Override
+    public void evaluate(Pass pass) {
+        throw new WarpBertException("the pooler has no loss");
+    }
+
+    @Override
+    public void backward(Pass pass, float gradientScale) {
+        throw new WarpBertException("the pooler has no loss");
+    }
+
+    @Override
+    public float[] losses() {
+        throw new WarpBertException("the pooler has no loss");
+    }
+}
