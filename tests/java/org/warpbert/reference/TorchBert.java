@@ -48,6 +48,11 @@ public final class TorchBert implements AutoCloseable {
         });
     }
 
+    /** Threads of libtorch's own operations, process-wide: 1 unless set here. OpenBLAS's threads are its own matter. */
+    public static void threads(int count) {
+        TorchTensors.threads(count);
+    }
+
     /** Training mode with this probability at every site of Hugging Face's BERT; 0 is eval mode. */
     public TorchBert dropout(double probability) {
         dropout = probability;

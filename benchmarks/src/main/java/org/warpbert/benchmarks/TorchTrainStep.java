@@ -86,7 +86,7 @@ public final class TorchTrainStep implements Callable<Integer> {
         int[] real = readLengths();
         int longest = Arrays.stream(real).max().orElseThrow();
         int padded = pad.equals("longest") ? longest : Math.max(longest, Integer.parseInt(pad));
-        torch.set_num_threads(threads);
+        TorchBert.threads(threads);
         openblas.blas_set_num_threads(threads);
         torch.manual_seed(seed);
 
