@@ -22,6 +22,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * <p>Not thread-safe. Native memory: parameters and gradients live until {@link #close()}; what a call makes
  * is freed when it returns.
  */
+@SuppressWarnings("try") // a PointerScope works by being open
 public final class TorchBert implements AutoCloseable {
     /** What one forward gives: {@code lastHidden} [T, H]; {@code pooled} [B, H] and {@code logits} [B, C], or null. */
     public record Outputs(double[] lastHidden, double[] pooled, double[] logits) {}

@@ -168,6 +168,7 @@ public final class TorchTrainStep implements Callable<Integer> {
     }
 
     /** GFLOP/s of ATen's matmul at the step's largest product, x[rows, H] w[H, I]; the median of ten. */
+    @SuppressWarnings("try") // a PointerScope works by being open
     private static double gemmRate(int rows, TorchBertConfig config) {
         double[] rates = new double[10];
         try (PointerScope scope = new PointerScope(); NoGradGuard guard = new NoGradGuard()) {
