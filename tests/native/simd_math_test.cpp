@@ -40,7 +40,7 @@ void check(const char* name, const std::string& isa, Probe probe, double (*exact
   for (size_t i = 0; i < x.size(); ++i) {
     const double e = exact(x[i]);
     // Below the smallest normal number the unit is that of the smallest denormal.
-    const double unit = std::ldexp(1.0, std::max(-149, std::ilogb(e) - 23));
+    const double unit = std::ldexp(1.0, e < 0x1p-126 && e > -0x1p-126 ? -149 : std::ilogb(e) - 23);
     const double error = std::fabs(y[i] - e) / unit;
     if (!(error <= worst)) worst = error, where = x[i];
   }
