@@ -3,6 +3,7 @@
 #ifndef WARPBERT_CPU_CONTEXT_H
 #define WARPBERT_CPU_CONTEXT_H
 
+#include "pool.h"
 #include "warpbert.h"
 
 namespace warpbert {
@@ -12,7 +13,8 @@ constexpr int64_t kMaxHeadSize = 256;
 constexpr int64_t kScratchFloats = 12 * 64 * kMaxHeadSize + 4 * 64 * 64;
 
 struct CpuContext : wb_context {
-  int32_t threads;
+  int32_t threads;   // one caller at a time: pool and scratch are the context's
+  Pool* pool;
   const char* isa;   // "baseline", "avx2" or "avx512"
   float* scratch;    // [threads, kScratchFloats], 256-byte aligned
 };

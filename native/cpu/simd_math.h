@@ -41,10 +41,9 @@ WB_INLINE static inline Vf tanh(Vf x) {
   p = p * s - 0.053725127f;
   p = p * s + 0.13331275f;
   p = p * s - 0.33333275f;
-  const Vf small = x + x * s * p;
+  const Vf small = a + a * s * p;
   const Vf large = 1.0f - 2.0f / (exp(clamp(a + a, 0.0f, 40.0f)) + 1.0f);
-  const Vf signed_large = (Vf)((Vi)large | ((Vi)x & (int32_t)0x80000000));
-  return select(a < 0.6f, small, signed_large);
+  return (Vf)((Vi)select(a < 0.6f, small, large) | ((Vi)x & (int32_t)0x80000000)); // odd, also at -0
 }
 
 // cdf = Phi(x) and density = phi(x) of the standard normal distribution. The upper tail Q(t), t = |x|, is
