@@ -1,6 +1,5 @@
 package org.warpbert.cli;
 
-import java.io.PrintStream;
 import java.nio.file.Path;
 import org.warpbert.WarpBertException;
 import org.warpbert.train.RunFolder;
@@ -13,11 +12,11 @@ final class Interrupt {
     private Interrupt() {}
 
     /** From now on, until {@link #finished}, the end of the process is an interrupt. */
-    static void install(PrintStream err) {
+    static void install(Terminal terminal) {
         Runtime.getRuntime().addShutdownHook(new Thread(() -> {
             if (!finished) {
                 underWay = true;
-                err.println(System.lineSeparator() + "warpbert: interrupted" + abandoned());
+                terminal.note((terminal.interactive() ? System.lineSeparator() : "") + "warpbert: interrupted" + abandoned()); // not onto a progress bar
                 Runtime.getRuntime().halt(1);
             }
         }, "interrupt"));

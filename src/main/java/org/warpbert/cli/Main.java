@@ -4,8 +4,13 @@ import java.io.BufferedOutputStream;
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.PrintStream;
+import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.Callable;
+import java.util.function.Supplier;
 import org.warpbert.WarpBertException;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -31,9 +36,9 @@ public final class Main implements Callable<Integer> {
     /** Runs one command and exits. */
     public static void main(String[] args) {
         PrintStream err = new PrintStream(new FileOutputStream(FileDescriptor.err), true, StandardCharsets.UTF_8);
-        Interrupt.install(err);
         Terminal terminal = new Terminal(System.in, new BufferedOutputStream(new FileOutputStream(FileDescriptor.out), 1 << 16),
                 err, Boolean.getBoolean("warpbert.terminal"));
+        Interrupt.install(terminal);
         int code = run(args, terminal);
         Interrupt.finished();
         System.exit(code);
@@ -42,23 +47,20 @@ public final class Main implements Callable<Integer> {
     /** Runs one command. @return the exit code */
     static int run(String[] args, Terminal terminal) {
         CommandLine.tracer().setLevel(CommandLine.TraceLevel.OFF); // else an option given again is warned of
-        CommandLine line = new CommandLine(new Main())
-                .addSubcommand("demo", new DemoCommand(terminal))
-                .addSubcommand("finetune", new FinetuneCommand(terminal))
-                .addSubcommand("evaluate", new EvaluateCommand(terminal))
-                .addSubcommand("predict", new PredictCommand(terminal))
-                .addSubcommand("tokenize", new TokenizeCommand(terminal))
-                .addSubcommand("embed", new EmbedCommand(terminal))
-                .addSubcommand("fill-mask", new FillMaskCommand(terminal))
-                .addSubcommand("plot", new PlotCommand(terminal))
-                .addSubcommand("models", new ModelsCommand(terminal))
-                .addSubcommand("doctor", new DoctorCommand(terminal))
-                .addSubcommand("help", new CommandLine.HelpCommand())
-                .setOverwrittenOptionsAllowed(true) // what stands after an @file overrides it
+        CommandLine line = new CommandLine(new Main());
+        Map<String, Supplier<Object>> commands = commands(terminal);
+        String first = args.length == 0 ? "" : args[0];
+        if (commands.containsKey(first)) { // the others need not be looked at, which halves the start
+            commands.keySet().retainAll(Set.of(first));
+        }
+        if (!first.equals("--version")) {
+            commands.forEach((name, command) -> line.addSubcommand(name, command.get()));
+        }
+        line.setOverwrittenOptionsAllowed(true) // what stands after an @file overrides it
                 .setCaseInsensitiveEnumValuesAllowed(true)
                 .setAbbreviatedOptionsAllowed(false)
-                .setOut(new java.io.PrintWriter(new TerminalWriter(terminal)))
-                .setErr(new java.io.PrintWriter(terminal.err(), true))
+                .setOut(new PrintWriter(new TerminalWriter(terminal)))
+                .setErr(new PrintWriter(terminal.err(), true))
                 .setParameterExceptionHandler((e, rest) -> misused(e, terminal))
                 .setExecutionExceptionHandler((e, failed, result) -> failed(e, terminal, result));
         try {
@@ -68,6 +70,22 @@ public final class Main implements Callable<Integer> {
         } catch (RuntimeException | Error e) {
             return failed(e, terminal, null);
         }
+    }
+
+    private static Map<String, Supplier<Object>> commands(Terminal terminal) {
+        Map<String, Supplier<Object>> commands = new LinkedHashMap<>(); // in the order of the help
+        commands.put("demo", () -> new DemoCommand(terminal));
+        commands.put("finetune", () -> new FinetuneCommand(terminal));
+        commands.put("evaluate", () -> new EvaluateCommand(terminal));
+        commands.put("predict", () -> new PredictCommand(terminal));
+        commands.put("tokenize", () -> new TokenizeCommand(terminal));
+        commands.put("embed", () -> new EmbedCommand(terminal));
+        commands.put("fill-mask", () -> new FillMaskCommand(terminal));
+        commands.put("plot", () -> new PlotCommand(terminal));
+        commands.put("models", () -> new ModelsCommand(terminal));
+        commands.put("doctor", () -> new DoctorCommand(terminal));
+        commands.put("help", CommandLine.HelpCommand::new);
+        return commands;
     }
 
     @Override

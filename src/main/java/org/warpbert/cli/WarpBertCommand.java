@@ -1,6 +1,7 @@
 package org.warpbert.cli;
 
 import java.util.concurrent.Callable;
+import java.util.function.Supplier;
 import org.warpbert.WarpBertException;
 import org.warpbert.hub.Hub;
 import picocli.CommandLine;
@@ -11,7 +12,6 @@ import picocli.CommandLine.Spec;
 /** What all commands have in common. */
 @CommandLine.Command(sortOptions = false, abbreviateSynopsis = true)
 abstract class WarpBertCommand implements Callable<Integer> {
-    /** Limits of {@code --threads}, {@code --batch-size} and the like are the library's to check. */
     @Spec CommandSpec spec;
 
     @Option(names = {"-q", "--quiet"}, order = 100, description = "No progress on standard error, only notes that matter.")
@@ -52,7 +52,7 @@ abstract class WarpBertCommand implements Callable<Integer> {
     }
 
     /** A value that the library refuses to be made from options is wrong usage. */
-    final <T> T checked(java.util.function.Supplier<T> value) {
+    final <T> T checked(Supplier<T> value) {
         try {
             return value.get();
         } catch (WarpBertException e) {
