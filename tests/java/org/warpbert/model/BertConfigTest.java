@@ -16,7 +16,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.warpbert.WarpBertException;
-import org.warpbert.model.BertConfig.Activation;
+import org.warpbert.backend.Activation;
 
 class BertConfigTest {
     /** Google's bert_config.json of bert-base-multilingual-cased, shortened: no epsilon, no pad id, extra fields. */
