@@ -63,6 +63,16 @@ int processors() {
 
 }  // namespace
 
+wb_status host::parallel(wb_context* ctx, void (*function)(const void*, int64_t), const void* argument, int64_t pieces) {
+  struct Call { void (*function)(const void*, int64_t); const void* argument; };
+  const Call call = {function, argument};
+  static_cast<CpuContext*>(ctx)->pool->run(pieces, [](const void* job, int64_t piece, int) {
+    const Call* it = static_cast<const Call*>(job);
+    it->function(it->argument, piece);
+  }, &call);
+  return WB_OK;
+}
+
 wb_status host::create(wb_context** ctx, int32_t device, int32_t threads) {
   *ctx = nullptr;
   if (device != 0) return fail(WB_INVALID_ARGUMENT, "the CPU backend has device 0 only, not %d", device);
