@@ -4,6 +4,7 @@ package org.warpbert.backend;
 final class CpuGemm implements Gemm {
     private final Backend backend;
     private final String core = OpenBlas.core(); // loads it
+    private long nanos;
 
     CpuGemm(Backend backend) {
         this.backend = backend;
@@ -30,11 +31,18 @@ final class CpuGemm implements Gemm {
         if (m == 0 || n == 0) {
             return;
         }
+        long start = System.nanoTime();
         int status = Native.wb_blas_sgemm(backend.context(), backend.threads(), transposeLeft ? 1 : 0, transposeRight ? 1 : 0,
                 m, n, k, left, leftRow, right, rightRow, beta, to, n);
+        nanos += System.nanoTime() - start;
         if (status != 0) {
             backend.check("gemm[m=" + m + ", n=" + n + ", k=" + k + "]", status);
         }
+    }
+
+    @Override
+    public long nanos() {
+        return nanos;
     }
 
     @Override

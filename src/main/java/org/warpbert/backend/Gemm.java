@@ -15,6 +15,9 @@ public interface Gemm {
     /** dw[out, in] (= , or += where {@code add}) dy[rows, out]^T · x[rows, in]. */
     void backwardWeight(long dw, long dy, long x, boolean add, int rows, int in, int out);
 
+    /** Nanoseconds that this thread has spent in products so far; 0 where they run on without it. */
+    long nanos();
+
     /** One line: library, version, kernels in use. */
     String describe();
 }

@@ -169,6 +169,8 @@ public final class Finetune {
         long realTokens = 0;
         long avoided = 0;
         long steps = 0;
+        long gemmNanos = 0;
+        double trainSeconds = 0;
         double majority = Double.NaN;
         long start = System.nanoTime();
         try (Trainer trainer = new Trainer(backend, config, parameters, new ClassificationHead(labels.size()), hyper,
@@ -179,6 +181,7 @@ public final class Finetune {
             for (int epoch = 1; epoch <= hyper.epochs() && steps < last; epoch++) {
                 double lossSum = 0;
                 int epochSteps = 0;
+                long gemmStart = backend.gemm().nanos();
                 long epochStart = System.nanoTime();
                 long stepStart = epochStart;
                 for (Iterator<PackedBatch> batches = trainLoader.epoch(epoch - 1, 0); batches.hasNext() && steps < last; ) {
@@ -196,6 +199,8 @@ public final class Finetune {
                     avoided += batch.paddedTokens(hyper.maxLength()) - batch.totalTokens();
                 }
                 double seconds = (System.nanoTime() - epochStart) / 1e9;
+                trainSeconds += seconds;
+                gemmNanos += backend.gemm().nanos() - gemmStart;
                 Evaluation judged = devLoader == null ? null : evaluate(backend, config, parameters, devLoader);
                 majority = judged == null ? majority : judged.majority();
                 TrainingListener.Epoch report = new TrainingListener.Epoch(epoch, lossSum / epochSteps,
@@ -208,7 +213,7 @@ public final class Finetune {
         return new Summary("classify", options.model, parameters.table().parameters(), backend.describe(), hyper, hyper.seed(),
                 labels.labels(), train.rows().size(), dev == null ? 0 : dev.rows().size(), train.skippedEmpty(), truncated,
                 steps, epochs, majority, realTokens, avoided, backend.peakBytes(), ProcessMemory.peakResidentBytes(),
-                (System.nanoTime() - start) / 1e9);
+                gemmNanos == 0 ? Double.NaN : gemmNanos / 1e9 / trainSeconds, (System.nanoTime() - start) / 1e9);
     }
 
     private Evaluation evaluate(Backend backend, BertConfig config, Parameters parameters, BatchLoader loader) {

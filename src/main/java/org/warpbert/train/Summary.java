@@ -11,6 +11,8 @@ import java.util.List;
  * @param paddedTokensAvoided tokens that padding every sequence to the maximum length would have added
  * @param plannedBytes        what was allocated for weights, gradients, optimizer state and activations
  * @param peakBytes           most bytes resident in the process, everything counted
+ * @param gemmShare           share of the training steps' time that went into matrix products; NaN on a device that runs
+ *                            them beside the host
  * @param seconds             training and evaluation
  * @param truncated           training texts cut to the maximum length
  * @param skippedEmpty        training rows left out for an empty text
@@ -18,4 +20,5 @@ import java.util.List;
 public record Summary(String task, String model, long parameters, String device, Hyperparameters hyperparameters,
                       long seed, List<String> labels, int trainExamples, int devExamples, int skippedEmpty, int truncated,
                       long steps, List<TrainingListener.Epoch> epochs, double majority, long realTokens,
-                      long paddedTokensAvoided, long plannedBytes, long peakBytes, double seconds) {}
+                      long paddedTokensAvoided, long plannedBytes, long peakBytes, double gemmShare,
+                      double seconds) {}

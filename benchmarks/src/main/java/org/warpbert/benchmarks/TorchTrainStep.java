@@ -5,8 +5,6 @@ import com.fasterxml.jackson.databind.SerializationFeature;
 import com.sun.management.OperatingSystemMXBean;
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -20,6 +18,7 @@ import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.warpbert.memory.ProcessMemory;
 import org.warpbert.reference.TorchAdamW;
 import org.warpbert.reference.TorchBatch;
 import org.warpbert.reference.TorchBert;
@@ -83,7 +82,7 @@ public final class TorchTrainStep implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException {
-        int[] real = readLengths();
+        int[] real = BatchLengths.read(lengths, batchSize);
         int longest = Arrays.stream(real).max().orElseThrow();
         int padded = pad.equals("longest") ? longest : Math.max(longest, Integer.parseInt(pad));
         TorchBert.threads(threads);
@@ -149,22 +148,11 @@ public final class TorchTrainStep implements Callable<Integer> {
         report.put("gflops_over_step", flops * 1e-9 / median);
         report.put("gemm_gflops", gemm);
         report.put("last_loss", loss);
-        report.put("peak_rss_bytes", peakResidentBytes());
+        report.put("peak_rss_bytes", ProcessMemory.peakResidentBytes());
         report.put("threads", Map.of("aten", torch.get_num_threads(), "openblas", openblas.blas_get_num_threads()));
         report.put("environment", environment());
         System.out.println(new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT).writeValueAsString(report));
         return 0;
-    }
-
-    private int[] readLengths() throws IOException {
-        if (lengths.startsWith("fixed:")) {
-            int[] real = new int[batchSize];
-            Arrays.fill(real, Integer.parseInt(lengths.substring("fixed:".length())));
-            return real;
-        }
-        List<String> lines = Files.readAllLines(Path.of(lengths));
-        return lines.stream().map(String::strip).filter(l -> !l.isEmpty() && !l.startsWith("#"))
-                .mapToInt(Integer::parseInt).toArray();
     }
 
     /** GFLOP/s of ATen's matmul at the step's largest product, x[rows, H] w[H, I]; the median of ten. */
@@ -196,16 +184,6 @@ public final class TorchTrainStep implements Callable<Integer> {
             }
         }
         return environment;
-    }
-
-    /** High-water mark of resident memory, or -1 where the system does not tell. */
-    private static long peakResidentBytes() throws IOException {
-        Path status = Path.of("/proc/self/status");
-        if (!Files.isReadable(status)) {
-            return -1;
-        }
-        return Files.readAllLines(status).stream().filter(l -> l.startsWith("VmHWM:"))
-                .mapToLong(l -> Long.parseLong(l.replaceAll("\\D", "")) * 1024).findFirst().orElse(-1);
     }
 
     private static double median(double[] values) {
