@@ -224,9 +224,10 @@ wb_status attention_forward(wb_context* ctx, wb_dtype dtype, void* out, float* l
   if (wb_status status = check("attention_forward", dtype, cu_seqlens, T, B, D)) return status;
   const Dropout dropout(p, site, rng, dropout_rows);
   const Attention at{static_cast<const float*>(qkv), cu_seqlens, key_mask, scale, dropout, T, A, D};
-  parallel_tasks(ctx, B * A, T * A * D, [&](int64_t task) {
+  parallel(ctx, B * A, T * A * D, [&](int64_t task, int thread) {
     const int64_t b = task / A;
-    forward_head(at, static_cast<float*>(out), lse, thread_scratch(ctx), cu_seqlens[b], cu_seqlens[b + 1], task % A);
+    forward_head(at, static_cast<float*>(out), lse, thread_scratch(ctx, thread), cu_seqlens[b], cu_seqlens[b + 1],
+                 task % A);
   });
   return WB_OK;
 }
@@ -240,10 +241,10 @@ wb_status attention_backward(wb_context* ctx, wb_dtype dtype, void* dqkv, float*
   if (wb_status status = check("attention_backward", dtype, cu_seqlens, T, B, D)) return status;
   const Dropout dropout(p, site, rng, dropout_rows);
   const Attention at{static_cast<const float*>(qkv), cu_seqlens, key_mask, scale, dropout, T, A, D};
-  parallel_tasks(ctx, B * A, T * A * D, [&](int64_t task) {
+  parallel(ctx, B * A, T * A * D, [&](int64_t task, int thread) {
     const int64_t b = task / A, head = task % A;
     backward_head(at, static_cast<float*>(dqkv), workspace + head * T, static_cast<const float*>(dout),
-                  static_cast<const float*>(out), lse + head * T, thread_scratch(ctx), cu_seqlens[b],
+                  static_cast<const float*>(out), lse + head * T, thread_scratch(ctx, thread), cu_seqlens[b],
                   cu_seqlens[b + 1], head);
   });
   return WB_OK;

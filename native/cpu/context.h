@@ -3,6 +3,7 @@
 #ifndef WARPBERT_CPU_CONTEXT_H
 #define WARPBERT_CPU_CONTEXT_H
 
+#include "pool.h"
 #include "warpbert.h"
 
 namespace warpbert {
@@ -12,7 +13,8 @@ constexpr int64_t kMaxHeadSize = 256;
 constexpr int64_t kScratchFloats = 12 * 64 * kMaxHeadSize + 4 * 64 * 64;
 
 struct CpuContext : wb_context {
-  int32_t threads;
+  int32_t threads;   // one caller at a time: pool and scratch are the context's
+  Pool* pool;
   const char* isa;   // "baseline", "avx2" or "avx512"
   float* scratch;    // [threads, kScratchFloats], 256-byte aligned
 };
@@ -22,7 +24,8 @@ wb_status fail(wb_status status, const char* format, ...) __attribute__((format(
 
 // WB_FUNCTIONS in two, in its order: what does not depend on the instruction set, and the ops.
 #define WB_HOST_FUNCTIONS(F) \
-  F(create) F(destroy) F(describe) F(memory_info) F(alloc) F(free) F(upload) F(download) F(copy) F(zero) F(synchronize)
+  F(create) F(destroy) F(describe) F(memory_info) F(alloc) F(free) F(upload) F(download) F(copy) F(zero) F(synchronize) \
+  F(parallel)
 #define WB_OP_FUNCTIONS(F) \
   F(embeddings_forward) F(embeddings_backward) \
   F(bias_activation_forward) F(bias_activation_backward) \

@@ -2,14 +2,55 @@
 #ifndef WARPBERT_CPU_DROPOUT_H
 #define WARPBERT_CPU_DROPOUT_H
 
+#include <immintrin.h>
+
 #include "philox.h"
 #include "simd.h"
 
 namespace warpbert::WB_ISA {
 
+typedef uint32_t Vu __attribute__((vector_size(kVectorBytes)));
+typedef uint64_t Vu64 __attribute__((vector_size(kVectorBytes)));
+
+// 64-bit products of the low halves of the 64-bit lanes: one instruction, which GCC does not find by itself.
+WB_INLINE static inline Vu64 multiply_low_halves(Vu64 a, Vu64 b) {
+#if defined(__AVX512F__)
+  return (Vu64)_mm512_maskz_mul_epu32(0xff, (__m512i)a, (__m512i)b); // unmasked, GCC 12 warns of its own header
+#elif defined(__AVX2__)
+  return (Vu64)_mm256_mul_epu32((__m256i)a, (__m256i)b);
+#else
+  return (Vu64)_mm_mul_epu32((__m128i)a, (__m128i)b);
+#endif
+}
+
+struct WideProduct { Vu high, low; };
+WB_INLINE static inline WideProduct multiply(Vu a, uint32_t b) {
+  const Vu64 factor = Vu64{} + b, upper = Vu64{} + 0xffffffff00000000u;
+  const Vu64 even = multiply_low_halves((Vu64)a, factor), odd = multiply_low_halves((Vu64)a >> 32, factor);
+  return {(Vu)((even >> 32) | (odd & upper)), (Vu)((even & ~upper) | (odd << 32))};
+}
+
+// wb_philox of philox.h for W counters at once, in c; tests hold the two against each other.
+WB_INLINE static inline void philox(Vu c[4], uint32_t k0, uint32_t k1) {
+  for (int round = 0; round < 10; ++round) {
+    const WideProduct p0 = multiply(c[0], 0xD2511F53u), p1 = multiply(c[2], 0xCD9E8D57u);
+    c[0] = p1.high ^ c[1] ^ k0;
+    c[1] = p1.low;
+    c[2] = p0.high ^ c[3] ^ k1;
+    c[3] = p0.low;
+    k0 += 0x9E3779B9u;
+    k1 += 0xBB67AE85u;
+  }
+}
+
+// Lanes of a and b in turn: a's and b's lower halves for half = 0, their upper halves for half = 1.
+WB_INLINE static inline Vf interleave(Vf a, Vf b, int half) {
+  return __builtin_shuffle(a, b, (lanes() >> 1) + half * (W / 2) + (lanes() & 1) * W);
+}
+
 struct Dropout {
-  static constexpr int kRun = 256;         // the most elements drawn at once
-  static constexpr int kBuffer = kRun + W; // floats that draw needs
+  static constexpr int kRun = 256;             // the most elements drawn at once
+  static constexpr int kBuffer = kRun + 4 * W; // floats that draw needs
 
   bool on;
   uint32_t threshold, step, site;
@@ -27,13 +68,20 @@ struct Dropout {
   // The factors (0 or 1/(1-p)) of elements first .. first+n-1, n <= kRun, in buffer[kBuffer].
   const float* draw(float* buffer, uint64_t first, int64_t n) const {
     const uint32_t offset = first & 3;
-    const uint32_t low = (uint32_t)(first >> 2), high = (uint32_t)(first >> 34);
-    const uint32_t groups = ((uint32_t)n + offset + 3) / 4;
-#pragma omp simd
-    for (uint32_t g = 0; g < groups; ++g) {
-      const uint32_t group = low + g;
-      const wb_philox_words words = wb_dropout_words(group, high + (group < low), seed, step, site);
-      for (int k = 0; k < 4; ++k) buffer[4 * g + k] = words.w[k] < threshold ? 0.0f : scale;
+    const uint64_t group = first >> 2;
+    for (int64_t i = 0; i < n + offset; i += 4 * W) {
+      const uint64_t start = group + (uint64_t)i / 4;
+      const Vu low = (Vu)lanes() + (uint32_t)start;
+      const Vu carry = (Vu)(low < (uint32_t)start) & 1;
+      Vu words[4] = {low, carry + (uint32_t)(start >> 32), Vu{} + step, Vu{} + site};
+      philox(words, (uint32_t)seed, (uint32_t)(seed >> 32));
+      Vf factor[4];
+      for (int k = 0; k < 4; ++k) factor[k] = select(words[k] < threshold, Vf{}, splat(scale));
+      for (int half = 0; half < 2; ++half) { // element 4 * group + k is word k
+        const Vf even = interleave(factor[0], factor[2], half), odd = interleave(factor[1], factor[3], half);
+        store(buffer + i + 2 * half * W, interleave(even, odd, 0));
+        store(buffer + i + (2 * half + 1) * W, interleave(even, odd, 1));
+      }
     }
     return buffer + offset;
   }

@@ -3,8 +3,6 @@
 #ifndef WARPBERT_CPU_PARALLEL_H
 #define WARPBERT_CPU_PARALLEL_H
 
-#include <omp.h>
-
 #include "ops.h"
 
 namespace warpbert::WB_ISA {
@@ -12,36 +10,33 @@ namespace warpbert::WB_ISA {
 // Below this many elements in all, waking a second thread costs more than it saves.
 constexpr int64_t kSerialElements = 8192;
 
-static inline int threads_for(const wb_context* ctx, int64_t tasks, int64_t elements) {
-  const int threads = static_cast<const CpuContext*>(ctx)->threads;
-  if (elements < kSerialElements || tasks <= 1) return 1;
-  return (int)minimum(threads, tasks);
-}
-
-// f(task) for 0 <= task < tasks, in one contiguous run per thread: for streams through memory.
-template <class F> static inline void parallel_runs(const wb_context* ctx, int64_t tasks, int64_t elements, F f) {
-  const int threads = threads_for(ctx, tasks, elements);
-  if (threads == 1) {
-    for (int64_t task = 0; task < tasks; ++task) f(task);
+// f(piece, thread) for 0 <= piece < pieces, each taken by the next idle thread.
+template <class F> static inline void parallel(const wb_context* ctx, int64_t pieces, int64_t elements, const F& f) {
+  if (elements < kSerialElements || pieces <= 1) {
+    for (int64_t piece = 0; piece < pieces; ++piece) f(piece, 0);
     return;
   }
-#pragma omp parallel for schedule(static) num_threads(threads)
-  for (int64_t task = 0; task < tasks; ++task) f(task);
+  const Pool::Piece call = [](const void* job, int64_t piece, int thread) {
+    (*static_cast<const F*>(job))(piece, thread);
+  };
+  static_cast<const CpuContext*>(ctx)->pool->run(pieces, call, &f);
 }
 
-// f(task) for 0 <= task < tasks, each taken by the next idle thread: for tasks of unequal size.
+// f(task) for 0 <= task < tasks, for tasks worth handing out one by one.
 template <class F> static inline void parallel_tasks(const wb_context* ctx, int64_t tasks, int64_t elements, F f) {
-  const int threads = threads_for(ctx, tasks, elements);
-  if (threads == 1) {
-    for (int64_t task = 0; task < tasks; ++task) f(task);
-    return;
-  }
-#pragma omp parallel for schedule(dynamic) num_threads(threads)
-  for (int64_t task = 0; task < tasks; ++task) f(task);
+  parallel(ctx, tasks, elements, [&](int64_t task, int) { f(task); });
 }
 
-static inline float* thread_scratch(const wb_context* ctx) {
-  return static_cast<const CpuContext*>(ctx)->scratch + omp_get_thread_num() * kScratchFloats;
+// f(task) for 0 <= task < tasks, many and small ones: they are handed out in runs of neighbours.
+template <class F> static inline void parallel_runs(const wb_context* ctx, int64_t tasks, int64_t elements, F f) {
+  const int64_t pieces = minimum(tasks, 8 * static_cast<const CpuContext*>(ctx)->threads);
+  parallel(ctx, pieces, elements, [&](int64_t piece, int) {
+    for (int64_t task = tasks * piece / pieces; task < tasks * (piece + 1) / pieces; ++task) f(task);
+  });
+}
+
+static inline float* thread_scratch(const wb_context* ctx, int thread) {
+  return static_cast<const CpuContext*>(ctx)->scratch + thread * kScratchFloats;
 }
 
 // The same cut into row blocks on every machine: at most WB_REDUCE_BLOCKS of them, of at least 8 rows.

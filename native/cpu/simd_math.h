@@ -4,6 +4,8 @@
 #ifndef WARPBERT_CPU_SIMD_MATH_H
 #define WARPBERT_CPU_SIMD_MATH_H
 
+#include <immintrin.h>
+
 #include "simd.h"
 
 namespace warpbert::WB_ISA {
@@ -14,11 +16,20 @@ WB_INLINE static inline Vf clamp(Vf x, float low, float high) { // keeps NaN
 }
 WB_INLINE static inline Vf absolute(Vf x) { return (Vf)((Vi)x & 0x7fffffff); }
 
-// e^(x + correction), |correction| < 0.1: the correction carries what a float x cannot hold.
-// x = n ln 2 + r, |r| <= ln 2 / 2; e^r by a polynomial; 2^n in two factors, so that the ends of the range come out right.
-WB_INLINE static inline Vf exp(Vf x, Vf correction) {
-  x = clamp(x, -105.0f, 89.0f);
-  const float kRound = 12582912.0f; // 1.5 * 2^23: adding it leaves the nearest integer in the low bits
+// p * 2^n, right also where 2^n alone is no float. `shifted` is n + kRound: n is its low bits.
+constexpr float kRound = 12582912.0f; // 1.5 * 2^23: adding it to a float leaves the nearest integer in the low bits
+WB_INLINE static inline Vf scale_by_power(Vf p, Vf shifted) {
+#if defined(__AVX512F__)
+  return (Vf)_mm512_maskz_scalef_ps(0xffff, (__m512)p, (__m512)(shifted - kRound));
+#else
+  const Vi n = (Vi)shifted - (Vi)splat(kRound), half = n >> 1;
+  return p * (Vf)((half + 127) << 23) * (Vf)((n - half + 127) << 23);
+#endif
+}
+
+// e^(x + correction) for -105 <= x <= 89, |correction| < 0.11: the correction carries what a float x cannot hold.
+// x = n ln 2 + r, |r| <= ln 2 / 2; e^r by a polynomial.
+WB_INLINE static inline Vf exp_bounded(Vf x, Vf correction) {
   const Vf shifted = (x + correction) * 1.44269504f + kRound;
   const Vf n = shifted - kRound;
   // ln 2 in two parts, the first with few enough bits that n times it is exact.
@@ -28,11 +39,10 @@ WB_INLINE static inline Vf exp(Vf x, Vf correction) {
   p = p * r + 0.16666497f;
   p = p * r + 0.4999999f;
   p = p * (r * r) + r + 1.0f;
-  const Vi power = (Vi)shifted - (Vi)splat(kRound);
-  const Vi half = power >> 1;
-  return p * (Vf)((half + 127) << 23) * (Vf)((power - half + 127) << 23);
+  return scale_by_power(p, shifted);
 }
-WB_INLINE static inline Vf exp(Vf x) { return exp(x, Vf{}); }
+
+WB_INLINE static inline Vf exp(Vf x) { return exp_bounded(clamp(x, -105.0f, 89.0f), Vf{}); }
 
 WB_INLINE static inline Vf tanh(Vf x) {
   const Vf a = absolute(x);
@@ -41,10 +51,9 @@ WB_INLINE static inline Vf tanh(Vf x) {
   p = p * s - 0.053725127f;
   p = p * s + 0.13331275f;
   p = p * s - 0.33333275f;
-  const Vf small = x + x * s * p;
-  const Vf large = 1.0f - 2.0f / (exp(clamp(a + a, 0.0f, 40.0f)) + 1.0f);
-  const Vf signed_large = (Vf)((Vi)large | ((Vi)x & (int32_t)0x80000000));
-  return select(a < 0.6f, small, signed_large);
+  const Vf small = a + a * s * p;
+  const Vf large = 1.0f - 2.0f / (exp_bounded(clamp(a + a, 0.0f, 40.0f), Vf{}) + 1.0f);
+  return (Vf)((Vi)select(a < 0.6f, small, large) | ((Vi)x & (int32_t)0x80000000)); // odd, also at -0
 }
 
 // cdf = Phi(x) and density = phi(x) of the standard normal distribution. The upper tail Q(t), t = |x|, is
@@ -54,7 +63,7 @@ WB_INLINE static inline Normal normal(Vf x) {
   const Vf t = clamp(absolute(x), 0.0f, 14.5f);
   // t^2 exactly, as high + low: a rounded t^2 / 2 would be an error of many ulp of its exponential.
   const Vf head = (Vf)((Vi)t & (int32_t)0xfffff000);
-  const Vf e = exp(-0.5f * (head * head), -0.5f * ((t - head) * (t + head)));
+  const Vf e = exp_bounded(-0.5f * (head * head), -0.5f * ((t - head) * (t + head)));
   const Vf u = 1.0f / (1.0f + 0.3f * t);
   const Vf v = u + u - 1.0f;
   Vf p = -4.0282954e-05f * v + 7.668586e-05f;

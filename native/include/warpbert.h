@@ -36,7 +36,7 @@
 extern "C" {
 #endif
 
-#define WB_ABI 1            /* raised on every change of this file; a backend of another number is refused */
+#define WB_ABI 2            /* raised on every change of this file; a backend of another number is refused */
 #define WB_REDUCE_BLOCKS 256 /* rows of partial sums that a two-stage reduction may use; sizes the workspaces below */
 
 typedef enum wb_status {
@@ -83,6 +83,12 @@ wb_status wb_download(wb_context* ctx, void* host_destination, const void* sourc
 wb_status wb_copy(wb_context* ctx, void* destination, const void* source, int64_t bytes);
 wb_status wb_zero(wb_context* ctx, void* destination, int64_t bytes);
 wb_status wb_synchronize(wb_context* ctx);
+
+/* Calls function(argument, piece) once for each 0 <= piece < pieces on the context's host threads, the caller's among
+ * them, and returns when all have returned. What multiplies matrices for a CPU backend runs on the ops' threads so:
+ * two pools would compete for the cores. Backends without host threads: WB_UNSUPPORTED. */
+wb_status wb_parallel(wb_context* ctx, void (*function)(const void* argument, int64_t piece), const void* argument,
+    int64_t pieces);
 
 /* ---------------------------------------------------------------- embeddings */
 
@@ -265,7 +271,7 @@ wb_status wb_cast(wb_context* ctx,
 /* Every function a backend implements. */
 #define WB_FUNCTIONS(F) \
   F(create) F(destroy) F(describe) F(memory_info) F(alloc) F(free) F(upload) F(download) F(copy) F(zero) \
-  F(synchronize) \
+  F(synchronize) F(parallel) \
   F(embeddings_forward) F(embeddings_backward) \
   F(bias_activation_forward) F(bias_activation_backward) \
   F(residual_layernorm_forward) F(residual_layernorm_backward) \

@@ -1,21 +1,19 @@
-// OpenBLAS starts threads of its own, and so does OpenMP, whose team runs the ops between the GEMMs. Two pools on the
-// same cores cost each other time: an idle worker of one spins where a busy worker of the other should run. OpenBLAS
-// (0.3.27 on) can hand its jobs to the caller's pool instead.
+// OpenBLAS starts threads of its own, which wait for each other inside a product by spinning. The ops between the
+// products have threads too, so the cores would have two sets of them; and where another process takes a core, every
+// one of those waits lasts until the scheduler comes round. So OpenBLAS is kept to one thread, and a product is cut
+// into parts that need nothing of each other, one for each of the ops' threads.
 #include "blas.h"
 
 #include <dlfcn.h>
-#include <stddef.h>
+
+#include <algorithm>
 
 namespace {
 
-typedef void (*dojob_callback)(int thread_num, void* jobdata, int dojob_data);
-typedef void (*threads_callback)(int sync, dojob_callback dojob, int numjobs, size_t jobdata_elsize, void* jobdata, int dojob_data);
-
-// Jobs may wait for each other, so each needs a thread of its own: schedule(static, 1) on a team of numjobs.
-void run_jobs(int, dojob_callback dojob, int numjobs, size_t jobdata_elsize, void* jobdata, int dojob_data) {
-#pragma omp parallel for num_threads(numjobs) schedule(static, 1)
-  for (int i = 0; i < numjobs; i++) dojob(i, (char*)jobdata + (size_t)i * jobdata_elsize, dojob_data);
-}
+// cblas.h's numbers
+constexpr int kRowMajor = 101, kNoTrans = 111, kTrans = 112;
+typedef void (*Sgemm)(int order, int transpose_a, int transpose_b, int m, int n, int k, float alpha, const float* a,
+    int lda, const float* b, int ldb, float beta, float* c, int ldc);
 
 void* symbol(const char* name) {
   void* handle = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_NOLOAD);
@@ -25,6 +23,38 @@ void* symbol(const char* name) {
   return found;
 }
 
+struct Product {
+  Sgemm sgemm;
+  bool transpose_a, transpose_b;
+  int m, n, k;
+  const float* a;
+  int lda;
+  const float* b;
+  int ldb;
+  float beta;
+  float* c;
+  int ldc;
+  int parts;
+};
+
+// Parts start at multiples of this, a multiple of the micro-kernels' tiles on every core type.
+constexpr int kGrain = 48;
+
+// Every part packs the whole of the operand that is not cut: so the longer side is cut.
+void multiply_part(const void* job, int64_t part) {
+  const Product& p = *static_cast<const Product*>(job);
+  const bool cut_rows = p.m >= p.n;
+  const int64_t grains = ((cut_rows ? p.m : p.n) + kGrain - 1) / kGrain;
+  const int from = (int)(grains * part / p.parts) * kGrain;
+  const int to = std::min((int)(grains * (part + 1) / p.parts) * kGrain, cut_rows ? p.m : p.n);
+  if (from >= to) return;
+  const float* a = p.a + (cut_rows ? (int64_t)from * (p.transpose_a ? 1 : p.lda) : 0);
+  const float* b = p.b + (cut_rows ? 0 : (int64_t)from * (p.transpose_b ? p.ldb : 1));
+  float* c = p.c + (cut_rows ? (int64_t)from * p.ldc : from);
+  p.sgemm(kRowMajor, p.transpose_a ? kTrans : kNoTrans, p.transpose_b ? kTrans : kNoTrans, cut_rows ? to - from : p.m,
+      cut_rows ? p.n : to - from, p.k, 1, a, p.lda, b, p.ldb, p.beta, c, p.ldc);
+}
+
 }  // namespace
 
 const char* wb_blas_core(void) {
@@ -32,9 +62,20 @@ const char* wb_blas_core(void) {
   return get ? get() : nullptr;
 }
 
-int wb_blas_share_threads(void) {
-  auto set = (void (*)(threads_callback))symbol("openblas_set_threads_callback_function");
-  if (!set) return 0;
-  set(run_jobs);
-  return 1;
+wb_status wb_blas_sgemm(wb_context* ctx, int32_t threads, int32_t transpose_a, int32_t transpose_b, int32_t m, int32_t n,
+    int32_t k, const float* a, int32_t lda, const float* b, int32_t ldb, float beta, float* c, int32_t ldc) {
+  static const Sgemm sgemm = (Sgemm)symbol("cblas_sgemm");
+  static const bool one_thread = [] {
+    auto set = (void (*)(int))symbol("openblas_set_num_threads");
+    if (set) set(1);
+    return set != nullptr;
+  }();
+  if (!sgemm || !one_thread) return WB_LOAD_FAILED;
+  Product product = {sgemm, transpose_a != 0, transpose_b != 0, m, n, k, a, lda, b, ldb, beta, c, ldc, threads};
+  if ((double)m * n * k < 64.0 * 64 * 64) product.parts = 1;  // waking a thread would take longer
+  if (product.parts == 1) {
+    multiply_part(&product, 0);
+    return WB_OK;
+  }
+  return wb_parallel(ctx, multiply_part, &product, product.parts);
 }

@@ -1,6 +1,8 @@
-// What Java needs of the OpenBLAS that JavaCPP has loaded into this process, beyond cblas_sgemm.
+// Float32 matrix products by the OpenBLAS that JavaCPP has loaded into this process, on the threads of a context.
 #ifndef WARPBERT_BLAS_H
 #define WARPBERT_BLAS_H
+
+#include "warpbert.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -9,8 +11,10 @@ extern "C" {
 // The name of the kernels that OpenBLAS chose, or NULL where it is not loaded.
 const char* wb_blas_core(void);
 
-// Has OpenBLAS run its jobs on this process's OpenMP team. 1: done; 0: that OpenBLAS cannot.
-int wb_blas_share_threads(void);
+// c[m,n] = op(a) op(b) + beta * c, row-major; op transposes where told to; lda, ldb, ldc are the rows' lengths as stored.
+// Cut into one part for each of `threads` threads.
+wb_status wb_blas_sgemm(wb_context* ctx, int32_t threads, int32_t transpose_a, int32_t transpose_b, int32_t m, int32_t n,
+    int32_t k, const float* a, int32_t lda, const float* b, int32_t ldb, float beta, float* c, int32_t ldc);
 
 #ifdef __cplusplus
 }

@@ -188,6 +188,14 @@ wb_status wb_synchronize(wb_context* ctx) {
   return pass(ctx->ops, ctx->ops->synchronize(ctx));
 }
 
+wb_status wb_parallel(wb_context* ctx, void (*function)(const void*, int64_t), const void* argument, int64_t pieces) {
+  CHECK_CONTEXT("parallel");
+  CHECK_POINTER("parallel", function);
+  CHECK_SIZE("parallel", pieces, 0);
+  if (pieces == 0) return WB_OK;
+  return pass(ctx->ops, ctx->ops->parallel(ctx, function, argument, pieces));
+}
+
 wb_status wb_embeddings_forward(wb_context* ctx, wb_dtype dtype, void* y, float* mean, float* rstd, const float* word,
     const float* position, const float* segment, const float* gamma, const float* beta, const int32_t* tokens,
     const int32_t* positions, const int32_t* segments, float eps, float dropout, int32_t site, const int64_t* rng,

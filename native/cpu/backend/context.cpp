@@ -1,7 +1,7 @@
 // Opening a context: the instruction set, the threads, and their scratch.
 #include "context.h"
 
-#include <omp.h>
+#include <sched.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -55,7 +55,23 @@ void processor_name(char* name, size_t capacity) {
   fclose(file);
 }
 
+// As many as this process may run on.
+int processors() {
+  cpu_set_t set;
+  return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
 }  // namespace
+
+wb_status host::parallel(wb_context* ctx, void (*function)(const void*, int64_t), const void* argument, int64_t pieces) {
+  struct Call { void (*function)(const void*, int64_t); const void* argument; };
+  const Call call = {function, argument};
+  static_cast<CpuContext*>(ctx)->pool->run(pieces, [](const void* job, int64_t piece, int) {
+    const Call* it = static_cast<const Call*>(job);
+    it->function(it->argument, piece);
+  }, &call);
+  return WB_OK;
+}
 
 wb_status host::create(wb_context** ctx, int32_t device, int32_t threads) {
   *ctx = nullptr;
@@ -63,18 +79,22 @@ wb_status host::create(wb_context** ctx, int32_t device, int32_t threads) {
   if (threads < 0) return fail(WB_INVALID_ARGUMENT, "%d threads: give 0 for one per core, or more", threads);
   InstructionSet set{};
   if (wb_status status = choose(&set)) return status;
-  if (threads == 0) threads = omp_get_num_procs();
+  if (threads == 0) threads = processors();
   void* scratch = nullptr;
   if (posix_memalign(&scratch, 256, threads * kScratchFloats * sizeof(float)) != 0) {
     return fail(WB_OUT_OF_MEMORY, "no memory for the scratch of %d threads", threads);
   }
   CpuContext* made = new (std::nothrow) CpuContext;
-  if (!made) {
+  Pool* pool = Pool::create(threads);
+  if (!made || !pool) {
     ::free(scratch);
+    Pool::destroy(pool);
+    delete made;
     return fail(WB_OUT_OF_MEMORY, "no memory for a context");
   }
   made->ops = set.table;
   made->threads = threads;
+  made->pool = pool;
   made->isa = set.name;
   made->scratch = static_cast<float*>(scratch);
   *ctx = made;
@@ -84,6 +104,7 @@ wb_status host::create(wb_context** ctx, int32_t device, int32_t threads) {
 wb_status host::destroy(wb_context* ctx) {
   CpuContext* context = static_cast<CpuContext*>(ctx);
   if (!context) return WB_OK;
+  Pool::destroy(context->pool);
   ::free(context->scratch);
   delete context;
   return WB_OK;

@@ -87,6 +87,17 @@ Memory available_memory() {
   return memory;
 }
 
+// f(first, count) over 0 .. bytes, on all threads where it is much.
+template <class F> void in_pieces(const wb_context* ctx, int64_t bytes, const F& f) {
+  constexpr int64_t kPiece = 4 << 20;
+  if (bytes == 0) return;
+  if (bytes <= kPiece / 8) return f(0, bytes);
+  const int64_t pieces = (bytes + kPiece - 1) / kPiece < 8 ? 8 : (bytes + kPiece - 1) / kPiece;
+  const auto piece = [&](int64_t i) { f(bytes * i / pieces, bytes * (i + 1) / pieces - bytes * i / pieces); };
+  const Pool::Piece call = [](const void* job, int64_t i, int) { (*static_cast<decltype(piece)*>(job))(i); };
+  static_cast<const CpuContext*>(ctx)->pool->run(pieces, call, &piece);
+}
+
 }  // namespace
 
 wb_status host::memory_info(wb_context*, int64_t* free_bytes, int64_t* total_bytes) {
@@ -129,15 +140,9 @@ wb_status host::free(wb_context*, void* address) {
 }
 
 wb_status host::copy(wb_context* ctx, void* destination, const void* source, int64_t bytes) {
-  constexpr int64_t kPiece = 1 << 20;
-  const int64_t pieces = (bytes + kPiece - 1) / kPiece;
-  const int threads = static_cast<CpuContext*>(ctx)->threads;
-#pragma omp parallel for schedule(static) num_threads(threads) if (pieces > 4)
-  for (int64_t piece = 0; piece < pieces; ++piece) {
-    const int64_t first = piece * kPiece, left = bytes - first;
-    memcpy(static_cast<char*>(destination) + first, static_cast<const char*>(source) + first,
-           (size_t)(left < kPiece ? left : kPiece));
-  }
+  in_pieces(ctx, bytes, [=](int64_t first, int64_t count) {
+    memcpy(static_cast<char*>(destination) + first, static_cast<const char*>(source) + first, (size_t)count);
+  });
   return WB_OK;
 }
 
@@ -150,14 +155,9 @@ wb_status host::download(wb_context* ctx, void* destination, const void* source,
 }
 
 wb_status host::zero(wb_context* ctx, void* destination, int64_t bytes) {
-  constexpr int64_t kPiece = 1 << 20;
-  const int64_t pieces = (bytes + kPiece - 1) / kPiece;
-  const int threads = static_cast<CpuContext*>(ctx)->threads;
-#pragma omp parallel for schedule(static) num_threads(threads) if (pieces > 4)
-  for (int64_t piece = 0; piece < pieces; ++piece) {
-    const int64_t first = piece * kPiece, left = bytes - first;
-    memset(static_cast<char*>(destination) + first, 0, (size_t)(left < kPiece ? left : kPiece));
-  }
+  in_pieces(ctx, bytes, [=](int64_t first, int64_t count) {
+    memset(static_cast<char*>(destination) + first, 0, (size_t)count);
+  });
   return WB_OK;
 }
 

@@ -6,6 +6,8 @@ import ai.onnxruntime.OrtException;
 import ai.onnxruntime.OrtSession;
 import java.util.Arrays;
 import java.util.Map;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.FutureTask;
 
 /**
  * all-MiniLM-L6-v2 (6 layers, hidden size 384, 12 heads of 32) on ONNX Runtime: the graph as published, padded
@@ -14,16 +16,30 @@ import java.util.Map;
  */
 public final class OnnxMiniLm implements AutoCloseable {
     public static final int HIDDEN_SIZE = 384;
+    private static final long STACK_BYTES = 64L << 20;
 
     /** {@code lastHidden} of the real tokens, packed, [T, 384] row-major; {@code pooled} [B, 384]. */
     public record Outputs(float[] lastHidden, float[] pooled) {}
 
-    private final OrtEnvironment environment = OrtEnvironment.getEnvironment();
+    private final OrtEnvironment environment;
     private final OrtSession session;
 
-    public OnnxMiniLm() throws OrtException {
-        try (OrtSession.SessionOptions options = new OrtSession.SessionOptions()) {
-            session = environment.createSession(MiniLmJar.read(MiniLmJar.ONNX), options);
+    /** Opens the model; skips the calling test where the jar is not there. */
+    public OnnxMiniLm() {
+        // OrtEnvironment's creation recurses with the length of the JVM's command line: in 1.29.0 some 6 kB of
+        // class path overflow a 1 MB stack, and the process dies without a word. So it gets a deep stack.
+        FutureTask<OrtSession> creation = new FutureTask<>(() ->
+                OrtEnvironment.getEnvironment().createSession(MiniLmJar.read(MiniLmJar.ONNX)));
+        new Thread(null, creation, "onnx-session", STACK_BYTES).start();
+        try {
+            session = creation.get();
+            environment = OrtEnvironment.getEnvironment();
+        } catch (ExecutionException e) {
+            throw e.getCause() instanceof RuntimeException unchecked ? unchecked
+                    : new IllegalStateException("ONNX Runtime did not open " + MiniLmJar.ONNX, e.getCause());
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new IllegalStateException("interrupted while opening " + MiniLmJar.ONNX, e);
         }
     }
 

@@ -17,6 +17,7 @@ import org.bytedeco.pytorch.global.torch;
  * Clip and {@code torch.optim.AdamW(fused=True)} for a {@link TorchBert}, in two groups: weights decay, biases
  * and LayerNorm do not. The fused kernel has no C++ method, so it is called through the dispatcher.
  */
+@SuppressWarnings("try") // a PointerScope works by being open
 public final class TorchAdamW implements AutoCloseable {
     private record State(Tensor firstMoment, Tensor secondMoment, Tensor step) {}
 

@@ -22,6 +22,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * <p>Not thread-safe. Native memory: parameters and gradients live until {@link #close()}; what a call makes
  * is freed when it returns.
  */
+@SuppressWarnings("try") // a PointerScope works by being open
 public final class TorchBert implements AutoCloseable {
     /** What one forward gives: {@code lastHidden} [T, H]; {@code pooled} [B, H] and {@code logits} [B, C], or null. */
     public record Outputs(double[] lastHidden, double[] pooled, double[] logits) {}
@@ -46,6 +47,11 @@ public final class TorchBert implements AutoCloseable {
                 parameters.put(name, TorchTensors.keep(leaf));
             }
         });
+    }
+
+    /** Threads of libtorch's own operations, process-wide: 1 unless set here. OpenBLAS's threads are its own matter. */
+    public static void threads(int count) {
+        TorchTensors.threads(count);
     }
 
     /** Training mode with this probability at every site of Hugging Face's BERT; 0 is eval mode. */

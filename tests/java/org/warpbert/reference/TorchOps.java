@@ -18,6 +18,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * {@code upstream} is the gradient of the op's output. A dropout argument is the multiplier of each element,
  * 0 or 1/(1-p), so that any generator's mask can be checked; null is none.
  */
+@SuppressWarnings("try") // a PointerScope works by being open
 public final class TorchOps {
     private TorchOps() {}
 

@@ -12,8 +12,18 @@ import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /** Java arrays to libtorch tensors and back. Everything made here belongs to the caller's PointerScope. */
+@SuppressWarnings("try") // a PointerScope works by being open
 final class TorchTensors {
+    static {
+        // Most checks are tiny, and on a busy machine OpenMP's handing out of tiny work costs ten times the work.
+        torch.set_num_threads(1);
+    }
+
     private TorchTensors() {}
+
+    static void threads(int count) {
+        torch.set_num_threads(count);
+    }
 
     static Tensor of(double[] values, ScalarType dtype, long... shape) {
         return Tensor.create(values, checked(values.length, shape)).to(dtype);

@@ -39,6 +39,11 @@ class GoldenTest {
     /** The golden files print about five digits; float32 sums in another order differ by less. */
     private static final double PRINTED = 2e-5;
 
+    /** Loss and gradient norm of the same ten steps in float64, by TorchBert and TorchAdamW (4 minutes on two cores). */
+    private static final double[][] FLOAT64 = {{0.5810799, 11.315492}, {0.6585256, 1.453539}, {0.5678531, 6.363342},
+        {0.6907882, 2.095197}, {0.5466432, 4.589264}, {0.5743998, 3.798300}, {0.4402890, 7.337691}, {0.7510581, 5.168157},
+        {0.7630103, 5.432101}, {0.8146798, 8.678712}};
+
     private static Path shared(String name) {
         Path file = Path.of(System.getProperty("warpbert.shared", "../shared")).resolve(name);
         Assumptions.assumeTrue(Files.exists(file), () -> file + " is not there (-Dwarpbert.shared=FOLDER)");
@@ -128,11 +133,14 @@ class GoldenTest {
                         assertEquals(expected.get("logits").get(b).get(0).asDouble(), logits[2 * b], PRINTED);
                         assertEquals(expected.get("logits").get(b).get(1).asDouble(), logits[2 * b + 1], PRINTED);
                     }
+                    // The golden float32 norms are themselves up to 1.5e-4 from float64's (0.448502 for the fourth); see FLOAT64.
                     expected.get("parameter_grad_norms").properties().forEach(parameter -> assertEquals(1,
-                            norm(trainer.gradients().get(parameter.getKey())) / parameter.getValue().asDouble(), 1e-4, parameter.getKey()));
+                            norm(trainer.gradients().get(parameter.getKey())) / parameter.getValue().asDouble(), 3e-4, parameter.getKey()));
                 }
-                // float32 rounding grows with the steps through AdamW's division by small square roots
-                assertTrue(relative(result.loss(), loss) < 1e-3 && relative(result.gradNorm(), norm) < 1e-3, table.toString());
+                // Rounding grows with the steps through AdamW's division by small square roots, the golden values' too:
+                // at step 5 their gradient norm is 1.3e-3 from float64's, where this one is 3e-5.
+                assertTrue(relative(result.loss(), loss) < 1e-3 && relative(result.gradNorm(), norm) < 2e-3, table.toString());
+                assertTrue(relative(result.loss(), FLOAT64[step][0]) < 1e-5 && relative(result.gradNorm(), FLOAT64[step][1]) < 2e-4, table.toString());
             }
             System.out.println(table);
         }

@@ -33,7 +33,7 @@ public final class Backend implements AutoCloseable {
             }
             context = handle.get(0).address();
         }
-        this.gemm = new CpuGemm(threads);
+        this.gemm = new CpuGemm(this);
     }
 
     /** "cpu", "cuda" or "simt". */
@@ -148,7 +148,6 @@ public final class Backend implements AutoCloseable {
         if (context != 0) {
             long closing = context;
             context = 0;
-            gemm.close();
             check("close", Native.wb_close(closing));
         }
     }

@@ -5,7 +5,7 @@ package org.warpbert.backend;
  * layout), y is [rows, out]. Type, layout and epilogue of every GEMM stand here and in its implementations, nowhere
  * else. Implementations allocate nothing per call.
  */
-public interface Gemm extends AutoCloseable {
+public interface Gemm {
     /** y[rows, out] = x[rows, in] · w[out, in]^T. */
     void forward(long y, long x, long w, int rows, int in, int out);
 
@@ -17,7 +17,4 @@ public interface Gemm extends AutoCloseable {
 
     /** One line: library, version, kernels in use. */
     String describe();
-
-    @Override
-    void close();
 }

@@ -23,7 +23,10 @@ final class Native {
     static native int setenv(String name, String value, int overwrite);
     static native int unsetenv(String name);
     static native @Cast("const char*") BytePointer wb_blas_core();
-    static native int wb_blas_share_threads();
+    @Cast("wb_status") static native int wb_blas_sgemm(
+            @Cast("wb_context*") long ctx, int threads, int transposeA, int transposeB, int m, int n, int k,
+            @Cast("const float*") long a, int lda, @Cast("const float*") long b, int ldb, float beta, @Cast("float*") long c,
+            int ldc);
 
     @Cast("wb_status") static native int wb_open(@Cast("wb_context**") PointerPointer<?> ctx, String path, int device, int threads);
     @Cast("wb_status") static native int wb_close(@Cast("wb_context*") long ctx);

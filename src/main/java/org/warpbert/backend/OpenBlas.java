@@ -51,9 +51,4 @@ final class OpenBlas {
             return name == null ? "unknown" : name.getString();
         }
     }
-
-    /** Lets OpenBLAS run its jobs on the ops' own OpenMP team, so that two pools never compete for the cores. */
-    static boolean shareThreads() {
-        return Native.wb_blas_share_threads() == 1;
-    }
 }

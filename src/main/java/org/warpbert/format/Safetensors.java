@@ -42,7 +42,7 @@ public final class Safetensors {
             try {
                 JsonNode map = new ObjectMapper().readTree(Files.readAllBytes(index)).path("weight_map");
                 if (!map.isObject()) throw new WarpBertException("Cannot read " + index + ": it has no weight_map.");
-                map.fields().forEachRemaining(entry -> source.add(entry.getKey(), entry.getValue().asText()));
+                map.properties().forEach(entry -> source.add(entry.getKey(), entry.getValue().asText()));
                 return source;
             } catch (IOException e) {
                 source.close();

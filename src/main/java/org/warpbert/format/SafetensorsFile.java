@@ -68,7 +68,7 @@ final class SafetensorsFile implements TensorSource {
         if (json == null || !json.isObject()) throw damaged("its header is not a JSON object");
         long data = 8 + length;
         List<Region> regions = new ArrayList<>();
-        json.fields().forEachRemaining(field -> {
+        json.properties().forEach(field -> {
             if (!field.getKey().equals("__metadata__")) regions.add(entry(field.getKey(), field.getValue(), data));
         });
         checkCovered(regions, data);

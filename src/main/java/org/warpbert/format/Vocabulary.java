@@ -38,7 +38,7 @@ final class Vocabulary {
         String type = json.path("model").path("type").asText("missing");
         if (!type.equals("WordPiece")) throw new WarpBertException("Cannot use " + file + ": its model is " + type + ", but BERT's is WordPiece.");
         List<String> pieces = new ArrayList<>();
-        json.path("model").path("vocab").fields().forEachRemaining(e -> put(file, pieces, e.getValue(), e.getKey()));
+        json.path("model").path("vocab").properties().forEach(e -> put(file, pieces, e.getValue(), e.getKey()));
         for (JsonNode token : json.path("added_tokens")) put(file, pieces, token.path("id"), token.path("content").asText());
         int gap = pieces.indexOf(null);
         if (gap >= 0) throw new WarpBertException("Cannot use " + file + ": no piece of its vocabulary has the id " + gap + ".");

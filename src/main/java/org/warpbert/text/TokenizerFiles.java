@@ -12,7 +12,6 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.Collections;
-import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import org.warpbert.WarpBertException;
@@ -87,8 +86,7 @@ final class TokenizerFiles {
                     + "'; BERT needs WordPiece.");
         }
         List<String> vocabulary = new ArrayList<>(Collections.nCopies(model.get("vocab").size(), null));
-        for (Iterator<Map.Entry<String, JsonNode>> pieces = model.get("vocab").fields(); pieces.hasNext(); ) {
-            Map.Entry<String, JsonNode> piece = pieces.next();
+        for (Map.Entry<String, JsonNode> piece : model.get("vocab").properties()) {
             int id = piece.getValue().asInt(-1);
             if (id < 0 || id >= vocabulary.size() || vocabulary.get(id) != null) {
                 throw new WarpBertException(name + " gives the piece '" + piece.getKey() + "' the id "

@@ -17,7 +17,7 @@ import org.warpbert.WarpBertException;
  * Lines of a UTF-8 file, strictly decoded: a bad byte is an error that names its line and place, never a silent
  * U+FFFD. Lines end with LF, whose byte occurs in no other character, so they can be cut before they are decoded.
  */
-final class Utf8Lines implements AutoCloseable {
+public final class Utf8Lines implements AutoCloseable {
     private final Path file;
     private final InputStream in;
     private final byte[] buffer = new byte[1 << 16];
@@ -28,7 +28,7 @@ final class Utf8Lines implements AutoCloseable {
     private int filled;
     private long line;
 
-    Utf8Lines(Path file, InputStream in) {
+    public Utf8Lines(Path file, InputStream in) {
         this.file = file;
         this.in = in;
     }
@@ -38,12 +38,12 @@ final class Utf8Lines implements AutoCloseable {
     }
 
     /** 1-based number of the line that {@link #next} gave last. */
-    long line() {
+    public long line() {
         return line;
     }
 
     /** The next line without its LF or CRLF, or null at the end. */
-    String next() {
+    public String next() {
         String raw = nextRaw();
         if (raw == null || !raw.endsWith("\n")) {
             return raw;

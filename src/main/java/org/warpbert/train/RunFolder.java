@@ -58,6 +58,9 @@ public final class RunFolder implements AutoCloseable {
         if (!overwrite && !isEmpty(place)) {
             throw new WarpBertException(out + " exists and is not empty; give another --out, or --overwrite to replace it");
         }
+        if (!isEmpty(place) && !Files.exists(place.resolve("summary.json"))) {
+            throw new WarpBertException(out + " holds other things than a run; it is not replaced, give another --out");
+        }
         try {
             RunFolder folder = new RunFolder(place, place.resolveSibling(place.getFileName() + ".partial"), overwrite);
             OPEN.set(folder);

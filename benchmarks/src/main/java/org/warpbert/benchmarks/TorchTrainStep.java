@@ -33,6 +33,10 @@ import picocli.CommandLine.Option;
  * The peer for training on the CPU: one fine-tuning step of bert-base in libtorch, as PyTorch runs it, padded:
  * forward, autograd, clip 1.0, fused AdamW. Prints one JSON object. Weights are N(0, 0.02): the time of a step
  * does not depend on them.
+ *
+ * <p>libtorch from Maven Central computes its matrix products with OpenBLAS's own threads and all else with
+ * OpenMP's. Run it with {@code OPENBLAS_THREAD_TIMEOUT=4 OMP_WAIT_POLICY=passive}, or the idle threads of one spin
+ * on the cores that the other needs, and without {@code OPENBLAS_CORETYPE}, which overrides the detected kernels.
  */
 @Command(name = "torch-train-step", mixinStandardHelpOptions = true, sortOptions = false,
         description = "Seconds per training step of bert-base in libtorch on the CPU.")
@@ -82,7 +86,7 @@ public final class TorchTrainStep implements Callable<Integer> {
         int[] real = readLengths();
         int longest = Arrays.stream(real).max().orElseThrow();
         int padded = pad.equals("longest") ? longest : Math.max(longest, Integer.parseInt(pad));
-        torch.set_num_threads(threads);
+        TorchBert.threads(threads);
         openblas.blas_set_num_threads(threads);
         torch.manual_seed(seed);
 
@@ -134,6 +138,7 @@ public final class TorchTrainStep implements Callable<Integer> {
         report.put("dropout", dropout);
         report.put("attention", attention);
         report.put("seconds_per_step", median);
+        report.put("seconds_per_step_min", Arrays.stream(seconds).min().orElseThrow());
         report.put("seconds_forward_backward", median(forwardBackward));
         report.put("seconds", seconds);
         // Far below threads times wall seconds: somebody else had the cores, measure again.
@@ -163,6 +168,7 @@ public final class TorchTrainStep implements Callable<Integer> {
     }
 
     /** GFLOP/s of ATen's matmul at the step's largest product, x[rows, H] w[H, I]; the median of ten. */
+    @SuppressWarnings("try") // a PointerScope works by being open
     private static double gemmRate(int rows, TorchBertConfig config) {
         double[] rates = new double[10];
         try (PointerScope scope = new PointerScope(); NoGradGuard guard = new NoGradGuard()) {

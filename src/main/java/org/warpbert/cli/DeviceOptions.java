@@ -1,0 +1,12 @@
+package org.warpbert.cli;
+
+import picocli.CommandLine.Option;
+
+/** What computes. */
+final class DeviceOptions {
+    @Option(names = "--device", paramLabel = "auto|cpu", defaultValue = "auto", description = "What computes (default: auto).")
+    String device;
+
+    @Option(names = "--threads", paramLabel = "N", defaultValue = "0", description = "Host threads (default: 0, as many as there are cores).")
+    int threads;
+}

@@ -1,0 +1,90 @@
+package org.warpbert.cli;
+
+import java.nio.file.Path;
+import org.warpbert.WarpBertException;
+import org.warpbert.task.Finetune;
+import org.warpbert.train.Hyperparameters;
+import org.warpbert.train.Summary;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/** From a pretrained model and a data file to a run folder. */
+@Command(name = "finetune", description = "Fine-tune a model on a file of labelled texts.",
+        footer = {"", "Data files are .tsv, .csv or .jsonl, or any of these with .gz.",
+                "  warpbert finetune --model bert-base-uncased --train cola.tsv --no-header --text 3 --label 1 --dev-split 0.1 --out runs/cola",
+                "  warpbert finetune @recipes/cola.args --train cola.tsv --dev-split 0.1 --out runs/cola"})
+final class FinetuneCommand extends WarpBertCommand {
+    private static final String CLASSIFY = "classify";
+
+    @Option(names = "--task", paramLabel = CLASSIFY, defaultValue = CLASSIFY, description = "What to learn; there is: classify (texts, or pairs of texts).")
+    private String task;
+
+    @Option(names = "--model", required = true, paramLabel = "NAME|DIR", description = "What to start from: a name (see: warpbert models list), or a model or run folder.")
+    private String model;
+
+    @Option(names = "--train", required = true, paramLabel = "FILE", description = "Training data.")
+    private Path train;
+
+    @Option(names = "--dev", paramLabel = "FILE", description = "Data to judge by after every epoch.")
+    private Path dev;
+
+    @Option(names = "--dev-split", paramLabel = "SHARE", description = "Instead of --dev: this share of the training data, such as 0.1.")
+    private Double devSplit;
+
+    @Mixin private ColumnOptions columns;
+    @Mixin private HyperparameterOptions hyper;
+    @Mixin private DeviceOptions device;
+
+    @Option(names = "--out", required = true, paramLabel = "DIR", description = "The run folder to make.")
+    private Path out;
+
+    @Option(names = "--overwrite", description = "Replace an earlier run at --out.")
+    private boolean overwrite;
+
+    @Option(names = "--json", description = "The summary as JSON on standard output, instead of the table.")
+    private boolean json;
+
+    FinetuneCommand(Terminal terminal) {
+        super(terminal);
+    }
+
+    @Override
+    void run() {
+        if (!task.equals(CLASSIFY)) {
+            throw usage("Unknown task '" + task + "'; there is: " + CLASSIFY);
+        }
+        if (devSplit != null && !(devSplit > 0 && devSplit < 1)) {
+            throw usage("--dev-split is " + devSplit + ", it must be between 0 and 1");
+        }
+        Hyperparameters checked = checked(hyper::get);
+        Finetune.Options options = checked(() -> new Finetune.Options(model, train, dev, devSplit, !columns.noHeader, columns.text,
+                columns.pair, columns.label, checked, device.device, device.threads, out, overwrite));
+        columns.check(train); // a wrong column is said before a model is downloaded
+        if (dev != null) {
+            columns.check(dev);
+        }
+        Summary summary = train(this, options);
+        if (json) {
+            terminal.json(summary);
+        } else {
+            TrainingReport.table(terminal, summary);
+            terminal.print("The run is in " + out + ": a model folder, with metrics.jsonl and training.png beside the weights.");
+        }
+    }
+
+    /** Fetches the model, trains, and draws the run; for every command that trains. */
+    static Summary train(WarpBertCommand command, Finetune.Options options) {
+        command.fetch(options.model());
+        Summary summary;
+        try (TrainingReport report = new TrainingReport(command.terminal, command.quiet)) {
+            summary = Finetune.run(options, report);
+        }
+        try {
+            TrainingPlot.draw(options.out());
+        } catch (WarpBertException | LinkageError | InternalError e) { // the run stands; a machine may lack fonts
+            command.terminal.note("training.png could not be drawn: " + e.getMessage());
+        }
+        return summary;
+    }
+}

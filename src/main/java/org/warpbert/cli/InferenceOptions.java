@@ -1,0 +1,28 @@
+package org.warpbert.cli;
+
+import org.warpbert.task.TextClassifier;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/** Which model works, on what, and how much at a time. */
+final class InferenceOptions {
+    @Option(names = "--model", required = true, paramLabel = "NAME|DIR", description = "A run or model folder, or a name (see: warpbert models list).")
+    String model;
+
+    @Option(names = "--max-length", paramLabel = "N", description = "Longer texts are cut to so many tokens (default: 512).")
+    int maxLength = TextClassifier.MAX_LENGTH;
+
+    @Option(names = "--batch-size", paramLabel = "N", description = "Texts computed at a time (default: 32).")
+    int batchSize = TextClassifier.BATCH_SIZE;
+
+    @Mixin DeviceOptions device;
+
+    void check(WarpBertCommand command) {
+        if (maxLength < 3) {
+            throw command.usage("--max-length is " + maxLength + ", it must be at least 3");
+        }
+        if (batchSize < 1) {
+            throw command.usage("--batch-size is " + batchSize + ", it must be at least 1");
+        }
+    }
+}

@@ -1,0 +1,41 @@
+package org.warpbert.cli;
+
+import java.nio.file.Path;
+import org.warpbert.WarpBertException;
+import org.warpbert.train.RunFolder;
+
+/** Ctrl-C, or a polite kill: one line, exit code 1, and no half-written run folder. */
+final class Interrupt {
+    private static volatile boolean finished;
+    private static volatile boolean underWay;
+
+    private Interrupt() {}
+
+    /** From now on, until {@link #finished}, the end of the process is an interrupt. */
+    static void install(Terminal terminal) {
+        Runtime.getRuntime().addShutdownHook(new Thread(() -> {
+            if (!finished) {
+                underWay = true;
+                terminal.note((terminal.interactive() ? System.lineSeparator() : "") + "warpbert: interrupted" + abandoned()); // not onto a progress bar
+                Runtime.getRuntime().halt(1);
+            }
+        }, "interrupt"));
+    }
+
+    private static String abandoned() {
+        try {
+            Path folder = RunFolder.abandonOpen();
+            return folder == null ? "" : "; " + folder + " was not written";
+        } catch (WarpBertException e) {
+            return "; " + e.getMessage();
+        }
+    }
+
+    static void finished() {
+        finished = true;
+    }
+
+    static boolean underWay() {
+        return underWay;
+    }
+}

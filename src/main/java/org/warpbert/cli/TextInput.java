@@ -1,0 +1,115 @@
+package org.warpbert.cli;
+
+import java.io.BufferedInputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Consumer;
+import org.warpbert.WarpBertException;
+import org.warpbert.format.AtomicFile;
+import org.warpbert.text.Utf8Lines;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** The texts that a command works on: arguments, the lines of a file, or the lines of standard input. */
+final class TextInput {
+    private static final Path STDIN = Path.of("standard input");
+    /** Texts handled at a time: enough for full batches, few enough that results flow. */
+    private static final int CHUNK = 256;
+
+    @Parameters(paramLabel = "TEXT", arity = "0..*", description = "Texts; without any, --file or standard input is read, a text per line.")
+    private List<String> texts = List.of();
+
+    @Option(names = "--file", paramLabel = "FILE", description = "Read a text per line from here.")
+    private Path file;
+
+    @Option(names = "--pair", paramLabel = "TEXT", description = "The second text of a pair, for each TEXT in turn (repeat it).")
+    private List<String> pairs;
+
+    @Option(names = "--pair-tab", description = "Lines of the file or of standard input are pairs, with a tab between the texts.")
+    private boolean pairTab;
+
+    /** Some texts, each with its second text where there are pairs ({@code pairs} is null otherwise). */
+    record Chunk(List<String> texts, List<String> pairs) {
+        String pair(int i) {
+            return pairs == null ? null : pairs.get(i);
+        }
+    }
+
+    /** Reads everything, chunk by chunk; blank texts are left out, counted, and said so. */
+    void forEach(WarpBertCommand command, Consumer<Chunk> work) {
+        if (!texts.isEmpty()) {
+            check(command, file == null, "TEXT and --file exclude each other");
+            check(command, !pairTab, "--pair-tab is for lines; give the second text with --pair");
+            check(command, pairs == null || pairs.size() == texts.size(), "there must be as many --pair as TEXT");
+            check(command, texts.stream().noneMatch(String::isBlank), "a TEXT is empty");
+            work.accept(new Chunk(texts, pairs));
+            return;
+        }
+        check(command, pairs == null, "--pair goes with TEXT; for lines there is --pair-tab");
+        try (Utf8Lines lines = open(file, command.terminal)) {
+            long skipped = read(lines, work);
+            if (skipped > 0) {
+                command.terminal.note(String.format("%s: %,d blank lines skipped", file == null ? STDIN : file, skipped));
+            }
+        }
+    }
+
+    private long read(Utf8Lines lines, Consumer<Chunk> work) {
+        List<String> first = new ArrayList<>();
+        List<String> second = pairTab ? new ArrayList<>() : null;
+        long skipped = 0;
+        for (String line = lines.next(); line != null; line = lines.next()) {
+            if (line.isBlank()) {
+                skipped++;
+                continue;
+            }
+            first.add(pairTab ? line.substring(0, tab(line, lines)) : line);
+            if (pairTab) {
+                second.add(line.substring(tab(line, lines) + 1));
+            }
+            if (first.size() == CHUNK) {
+                work.accept(new Chunk(first, second));
+                first = new ArrayList<>();
+                second = pairTab ? new ArrayList<>() : null;
+            }
+        }
+        if (!first.isEmpty()) {
+            work.accept(new Chunk(first, second));
+        }
+        return skipped;
+    }
+
+    private int tab(String line, Utf8Lines lines) {
+        int tab = line.indexOf('\t');
+        if (tab < 0) {
+            throw new WarpBertException((file == null ? STDIN : file) + ", line " + lines.line() + ": there is no tab between two texts.");
+        }
+        return tab;
+    }
+
+    private static void check(WarpBertCommand command, boolean good, String otherwise) {
+        if (!good) {
+            throw command.usage(otherwise);
+        }
+    }
+
+    /** The lines of a file, or of standard input where it is null. */
+    static Utf8Lines open(Path file, Terminal terminal) {
+        return file == null ? new Utf8Lines(STDIN, terminal.in()) : new Utf8Lines(file, stream(file));
+    }
+
+    private static InputStream stream(Path file) {
+        if (Files.isDirectory(file)) {
+            throw new WarpBertException(file + " is a folder; a file with a text per line is needed.");
+        }
+        try {
+            return new BufferedInputStream(Files.newInputStream(file));
+        } catch (IOException e) {
+            throw new WarpBertException(file + " cannot be read: " + AtomicFile.reason(e) + ".", e);
+        }
+    }
+}

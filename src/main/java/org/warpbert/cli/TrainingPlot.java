@@ -1,0 +1,134 @@
+package org.warpbert.cli;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.awt.BasicStroke;
+import java.awt.Color;
+import java.awt.Graphics2D;
+import java.awt.image.BufferedImage;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import javax.imageio.ImageIO;
+import org.knowm.xchart.XYChart;
+import org.knowm.xchart.XYChartBuilder;
+import org.knowm.xchart.XYSeries;
+import org.knowm.xchart.style.Styler;
+import org.knowm.xchart.style.markers.SeriesMarkers;
+import org.knowm.xchart.style.theme.MatlabTheme;
+import org.warpbert.WarpBertException;
+import org.warpbert.format.AtomicFile;
+import org.warpbert.train.RunFolder;
+
+/** A picture of a run: the loss of its steps on the left, what the dev set said on the right. */
+final class TrainingPlot {
+    private static final int WIDTH = 640; // of each half, pixels
+    private static final int HEIGHT = 420;
+    private static final Color FAINT = new Color(0xb9, 0xcd, 0xe6);
+    private static final Color STRONG = new Color(0x1f, 0x4e, 0x9c);
+    private static final Color GREEN = new Color(0x2a, 0x8c, 0x4a);
+    private static final Color GREY = new Color(0x80, 0x80, 0x80);
+
+    private TrainingPlot() {}
+
+    /** Draws {@code metrics.jsonl} and {@code summary.json} of a run folder to its {@code training.png}. @return the picture */
+    static Path draw(Path run) {
+        System.setProperty("java.awt.headless", "true");
+        Path picture = run.resolve("training.png");
+        try {
+            List<XYChart> charts = new ArrayList<>();
+            JsonNode summary = RunFolder.JSON.readTree(existing(run.resolve("summary.json")).toFile());
+            charts.add(loss(existing(run.resolve("metrics.jsonl")), summary));
+            if (summary.path("dev_examples").asInt() > 0) {
+                charts.add(dev(summary));
+            }
+            BufferedImage image = new BufferedImage(WIDTH * charts.size(), HEIGHT, BufferedImage.TYPE_INT_RGB);
+            for (int i = 0; i < charts.size(); i++) {
+                Graphics2D part = (Graphics2D) image.getGraphics().create(i * WIDTH, 0, WIDTH, HEIGHT);
+                charts.get(i).paint(part, WIDTH, HEIGHT);
+                part.dispose();
+            }
+            ByteArrayOutputStream png = new ByteArrayOutputStream();
+            ImageIO.write(image, "png", png);
+            AtomicFile.write(picture, png.toByteArray());
+            return picture;
+        } catch (IOException e) {
+            throw new WarpBertException(run + " cannot be drawn: " + AtomicFile.reason(e), e);
+        }
+    }
+
+    private static Path existing(Path file) {
+        if (!Files.exists(file)) {
+            throw new WarpBertException(file + " does not exist; is " + file.getParent() + " a run folder?");
+        }
+        return file;
+    }
+
+    private static XYChart loss(Path metrics, JsonNode summary) throws IOException {
+        List<Double> steps = new ArrayList<>();
+        List<Double> losses = new ArrayList<>();
+        for (String line : Files.readAllLines(metrics)) {
+            JsonNode step = RunFolder.JSON.readTree(line);
+            steps.add(step.path("step").asDouble());
+            losses.add(step.path("loss").asDouble());
+        }
+        if (steps.isEmpty()) {
+            throw new WarpBertException(metrics + " holds no step");
+        }
+        XYChart chart = chart(Path.of(summary.path("model").asText()).getFileName() + ", " + summary.path("task").asText(), "step", "training loss");
+        line(chart, "each step", steps, losses, FAINT, false);
+        line(chart, "smoothed", steps, smoothed(losses), STRONG, false);
+        chart.getStyler().setYAxisMin(0.0);
+        return chart;
+    }
+
+    /** Exponential mean over about a fiftieth of the run, started unbiased. */
+    private static List<Double> smoothed(List<Double> values) {
+        double forget = 1.0 / Math.max(1, values.size() / 50);
+        List<Double> means = new ArrayList<>(values.size());
+        double sum = 0;
+        double weight = 0;
+        for (double value : values) {
+            sum += forget * (value - sum);
+            weight += forget * (1 - weight);
+            means.add(sum / weight);
+        }
+        return means;
+    }
+
+    private static XYChart dev(JsonNode summary) {
+        List<Double> epochs = new ArrayList<>();
+        List<Double> accuracy = new ArrayList<>();
+        List<Double> matthews = new ArrayList<>();
+        List<Double> majority = new ArrayList<>();
+        for (JsonNode epoch : summary.path("epochs")) {
+            epochs.add(epoch.path("epoch").asDouble());
+            accuracy.add(epoch.path("accuracy").asDouble());
+            matthews.add(epoch.path("matthews").asDouble());
+            majority.add(summary.path("majority").asDouble());
+        }
+        XYChart chart = chart("dev set", "epoch", "");
+        line(chart, "accuracy", epochs, accuracy, STRONG, true);
+        line(chart, "Matthews correlation", epochs, matthews, GREEN, true);
+        line(chart, "most frequent class", epochs, majority, GREY, true);
+        chart.getStyler().setYAxisMin(Math.min(0, matthews.stream().min(Double::compare).orElse(0.0))).setYAxisMax(1.0);
+        chart.getStyler().setXAxisDecimalPattern("0").setXAxisTickMarkSpacingHint(WIDTH / Math.max(2, epochs.size() + 1));
+        return chart;
+    }
+
+    private static XYChart chart(String title, String x, String y) {
+        XYChart chart = new XYChartBuilder().width(WIDTH).height(HEIGHT).title(title).xAxisTitle(x).yAxisTitle(y).build();
+        chart.getStyler().setTheme(new MatlabTheme());
+        chart.getStyler().setLegendPosition(Styler.LegendPosition.OutsideS).setLegendLayout(Styler.LegendLayout.Horizontal);
+        chart.getStyler().setChartBackgroundColor(Color.WHITE).setLegendBorderColor(Color.WHITE);
+        return chart;
+    }
+
+    private static void line(XYChart chart, String name, List<Double> x, List<Double> y, Color color, boolean points) {
+        XYSeries series = chart.addSeries(name, x, y);
+        series.setMarker(points ? SeriesMarkers.CIRCLE : SeriesMarkers.NONE).setMarkerColor(color);
+        series.setLineColor(color).setLineStyle(new BasicStroke(points ? 2f : 1.4f));
+    }
+}
