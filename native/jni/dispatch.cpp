@@ -4,6 +4,7 @@
 
 #include <cstdarg>
 #include <cstdio>
+#include <initializer_list>
 #include <map>
 #include <mutex>
 #include <string>
@@ -33,6 +34,23 @@ wb_status pass(const wb_ops* ops, wb_status status) {
 
 // ---- what a call's arguments must satisfy; `op` and `argument` are the words of the header
 
+struct Argument { const char* name; const void* address; };
+#define ARG(pointer) Argument{#pointer, pointer}
+
+// No output may be the buffer of another output, nor of one of these inputs.
+wb_status distinct(const char* op, std::initializer_list<Argument> outputs, std::initializer_list<Argument> inputs) {
+  for (const Argument& output : outputs) {
+    if (!output.address) continue;
+    for (auto list : {outputs, inputs}) {
+      for (const Argument& other : list) {
+        if (&other == &output || other.address != output.address) continue;
+        return fail(WB_INVALID_ARGUMENT, "%s: %s must not be %s", op, output.name, other.name);
+      }
+    }
+  }
+  return WB_OK;
+}
+
 bool fits(int64_t a, int64_t b) { return b == 0 || a <= INT64_MAX / 8 / b; }  // bytes of a*b elements fit int64
 
 #define CHECK_CONTEXT(op) \
@@ -49,8 +67,8 @@ bool fits(int64_t a, int64_t b) { return b == 0 || a <= INT64_MAX / 8 / b; }  //
   if (!(pointer)) return fail(WB_INVALID_ARGUMENT, "%s: %s is NULL", op, #pointer)
 #define CHECK_TYPE(op, type) \
   if ((int)(type) < WB_F32 || (int)(type) > WB_BF16) return fail(WB_INVALID_ARGUMENT, "%s: no dtype has number %d", op, (int)(type))
-#define CHECK_ALIAS(op, a, b) \
-  if ((a) && (const void*)(a) == (const void*)(b)) return fail(WB_INVALID_ARGUMENT, "%s: %s must not be %s", op, #a, #b)
+#define CHECK_DISTINCT(op, ...) \
+  if (wb_status status = distinct(op, __VA_ARGS__)) return status
 #define CHECK_DROPOUT(op) \
   if (!(dropout >= 0 && dropout < 1)) return fail(WB_INVALID_ARGUMENT, "%s: dropout is %g, it must be in [0, 1)", op, dropout); \
   if (dropout > 0) CHECK_POINTER(op, rng)
@@ -202,6 +220,7 @@ wb_status wb_embeddings_forward(wb_context* ctx, wb_dtype dtype, void* y, float*
   CHECK_POINTER(op, tokens);
   CHECK_POINTER(op, positions);
   CHECK_POINTER(op, segments);
+  CHECK_DISTINCT(op, {ARG(y), ARG(mean), ARG(rstd)}, {ARG(word), ARG(position), ARG(segment), ARG(gamma), ARG(beta)});
   return pass(ctx->ops, ctx->ops->embeddings_forward(ctx, dtype, y, mean, rstd, word, position, segment, gamma, beta,
       tokens, positions, segments, eps, dropout, site, rng, dropout_rows, T, H, V, P, S));
 }
@@ -239,6 +258,8 @@ wb_status wb_embeddings_backward(wb_context* ctx, wb_dtype dtype, float* dword, 
   CHECK_POINTER(op, segments);
   CHECK_POINTER(op, word_order);
   CHECK_POINTER(op, position_order);
+  CHECK_DISTINCT(op, {ARG(dword), ARG(dposition), ARG(dsegment), ARG(dgamma), ARG(dbeta), ARG(workspace)},
+      {ARG(dy), ARG(mean), ARG(rstd), ARG(word), ARG(position), ARG(segment), ARG(gamma)});
   return pass(ctx->ops, ctx->ops->embeddings_backward(ctx, dtype, dword, dposition, dsegment, dgamma, dbeta, workspace,
       dy, mean, rstd, word, position, segment, gamma, tokens, positions, segments, word_order, position_order, dropout,
       site, rng, dropout_rows, T, H, V, P, S));
@@ -254,6 +275,7 @@ wb_status wb_bias_activation_forward(wb_context* ctx, wb_dtype dtype, void* y, c
   if (N == 0) return WB_OK;
   CHECK_POINTER(op, y);
   CHECK_POINTER(op, x);
+  CHECK_DISTINCT(op, {ARG(y)}, {ARG(bias)});
   return pass(ctx->ops, ctx->ops->bias_activation_forward(ctx, dtype, y, x, bias, activation, N, C));
 }
 
@@ -269,7 +291,8 @@ wb_status wb_bias_activation_backward(wb_context* ctx, wb_dtype dtype, void* dx,
   CHECK_POINTER(op, dy);
   if (activation != WB_IDENTITY) CHECK_POINTER(op, x);
   if (dbias) CHECK_POINTER(op, workspace);
-  CHECK_ALIAS(op, dx, x);
+  CHECK_DISTINCT(op, {ARG(dx), ARG(dbias), ARG(workspace)}, {ARG(x), ARG(bias)});
+  CHECK_DISTINCT(op, {ARG(dbias), ARG(workspace)}, {ARG(dy)});
   return pass(ctx->ops, ctx->ops->bias_activation_backward(ctx, dtype, dx, dbias, workspace, dy, x, bias, activation, N, C));
 }
 
@@ -289,11 +312,10 @@ wb_status wb_residual_layernorm_forward(wb_context* ctx, wb_dtype dtype, void* y
   if (z) {
     CHECK_POINTER(op, mean);
     CHECK_POINTER(op, rstd);
-    CHECK_ALIAS(op, y, x);
   }
-  CHECK_ALIAS(op, y, z);
-  CHECK_ALIAS(op, y, residual);
-  CHECK_ALIAS(op, z, residual);
+  CHECK_DISTINCT(op, {ARG(y), ARG(z), ARG(mean), ARG(rstd)}, {ARG(bias), ARG(residual), ARG(gamma), ARG(beta)});
+  CHECK_DISTINCT(op, {ARG(mean), ARG(rstd)}, {ARG(x)});
+  if (z) CHECK_DISTINCT(op, {ARG(y)}, {ARG(x)});
   return pass(ctx->ops, ctx->ops->residual_layernorm_forward(ctx, dtype, y, z, mean, rstd, x, bias, residual, gamma,
       beta, eps, dropout, site, rng, dropout_rows, T, H));
 }
@@ -317,9 +339,12 @@ wb_status wb_residual_layernorm_backward(wb_context* ctx, wb_dtype dtype, void* 
   CHECK_POINTER(op, mean);
   CHECK_POINTER(op, rstd);
   CHECK_POINTER(op, gamma);
-  if (dropout > 0) CHECK_ALIAS(op, dx, dresidual);
-  CHECK_ALIAS(op, dx, z);
-  CHECK_ALIAS(op, dresidual, z);
+  CHECK_DISTINCT(op, {ARG(dx), ARG(dbias), ARG(dgamma), ARG(dbeta), ARG(workspace)},
+      {ARG(z), ARG(mean), ARG(rstd), ARG(gamma)});
+  CHECK_DISTINCT(op, {ARG(dresidual), ARG(dbias), ARG(dgamma), ARG(dbeta), ARG(workspace)},
+      {ARG(z), ARG(mean), ARG(rstd), ARG(gamma)});
+  CHECK_DISTINCT(op, {ARG(dbias), ARG(dgamma), ARG(dbeta), ARG(workspace)}, {ARG(dy)});
+  if (dropout > 0) CHECK_DISTINCT(op, {ARG(dx)}, {ARG(dresidual)});
   return pass(ctx->ops, ctx->ops->residual_layernorm_backward(ctx, dtype, dx, dresidual, dbias, dgamma, dbeta, workspace,
       dy, z, mean, rstd, gamma, dropout, site, rng, dropout_rows, T, H));
 }
@@ -345,7 +370,7 @@ wb_status wb_attention_forward(wb_context* ctx, wb_dtype dtype, void* out, float
     const int32_t* dropout_rows, int64_t T, int64_t B, int64_t A, int64_t D, int64_t max_seqlen) {
   const char* op = "attention_forward";
   CHECK_ATTENTION(op);
-  CHECK_ALIAS(op, out, qkv);
+  CHECK_DISTINCT(op, {ARG(out), ARG(lse)}, {ARG(qkv)});
   return pass(ctx->ops, ctx->ops->attention_forward(ctx, dtype, out, lse, qkv, cu_seqlens, key_mask, scale, dropout,
       site, rng, dropout_rows, T, B, A, D, max_seqlen));
 }
@@ -360,7 +385,7 @@ wb_status wb_attention_backward(wb_context* ctx, wb_dtype dtype, void* dqkv, flo
   CHECK_POINTER(op, workspace);
   CHECK_POINTER(op, dout);
   CHECK_POINTER(op, lse);
-  CHECK_ALIAS(op, dqkv, qkv);
+  CHECK_DISTINCT(op, {ARG(dqkv), ARG(workspace)}, {ARG(dout), ARG(out), ARG(lse), ARG(qkv)});
   return pass(ctx->ops, ctx->ops->attention_backward(ctx, dtype, dqkv, workspace, dout, out, lse, qkv, cu_seqlens,
       key_mask, scale, dropout, site, rng, dropout_rows, T, B, A, D, max_seqlen));
 }
@@ -376,7 +401,7 @@ wb_status wb_gather_rows_forward(wb_context* ctx, wb_dtype dtype, void* y, const
   CHECK_POINTER(op, y);
   CHECK_POINTER(op, x);
   CHECK_POINTER(op, rows);
-  CHECK_ALIAS(op, y, x);
+  CHECK_DISTINCT(op, {ARG(y)}, {ARG(x)});
   return pass(ctx->ops, ctx->ops->gather_rows_forward(ctx, dtype, y, x, rows, N, T, H));
 }
 
@@ -393,7 +418,7 @@ wb_status wb_gather_rows_backward(wb_context* ctx, wb_dtype dtype, void* dx, con
     CHECK_POINTER(op, dy);
     CHECK_POINTER(op, rows);
   }
-  CHECK_ALIAS(op, dx, dy);
+  CHECK_DISTINCT(op, {ARG(dx)}, {ARG(dy)});
   return pass(ctx->ops, ctx->ops->gather_rows_backward(ctx, dtype, dx, dy, rows, N, T, H));
 }
 
@@ -435,6 +460,8 @@ wb_status wb_cross_entropy(wb_context* ctx, wb_dtype dtype, float* loss, void* d
   CHECK_POINTER(op, loss);
   CHECK_POINTER(op, logits);
   CHECK_POINTER(op, labels);
+  CHECK_DISTINCT(op, {ARG(loss), ARG(dlogits)}, {ARG(class_weights)});
+  CHECK_DISTINCT(op, {ARG(loss)}, {ARG(logits)});
   return pass(ctx->ops, ctx->ops->cross_entropy(ctx, dtype, loss, dlogits, logits, labels, class_weights, smoothing,
       ignore_label, gradient_scale, N, C));
 }
@@ -447,6 +474,7 @@ wb_status wb_gradient_norm(wb_context* ctx, float* stats, float* workspace, cons
   CHECK_POINTER(op, stats);
   CHECK_POINTER(op, workspace);
   if (n > 0) CHECK_POINTER(op, gradient);
+  CHECK_DISTINCT(op, {ARG(stats), ARG(workspace)}, {ARG(gradient), ARG(loss_scale)});
   return pass(ctx->ops, ctx->ops->gradient_norm(ctx, stats, workspace, gradient, loss_scale, max_norm, n));
 }
 
@@ -471,6 +499,8 @@ wb_status wb_adamw(wb_context* ctx, wb_dtype copy_dtype, float* parameter, float
   CHECK_POINTER(op, ends);
   CHECK_POINTER(op, decay);
   CHECK_POINTER(op, lr_scale);
+  CHECK_DISTINCT(op, {ARG(parameter), ARG(m), ARG(v), ARG(parameter_copy)},
+      {ARG(gradient), ARG(stats), ARG(hyper), ARG(decay), ARG(lr_scale)});
   return pass(ctx->ops, ctx->ops->adamw(ctx, copy_dtype, parameter, m, v, parameter_copy, gradient, stats, hyper, ends,
       decay, lr_scale, beta1, beta2, eps, n, K));
 }
@@ -484,6 +514,6 @@ wb_status wb_cast(wb_context* ctx, void* y, wb_dtype y_dtype, const void* x, wb_
   if (n == 0) return WB_OK;
   CHECK_POINTER(op, y);
   CHECK_POINTER(op, x);
-  if (y_dtype != x_dtype) CHECK_ALIAS(op, y, x);
+  if (y_dtype != x_dtype) CHECK_DISTINCT(op, {ARG(y)}, {ARG(x)});
   return pass(ctx->ops, ctx->ops->cast(ctx, y, y_dtype, x, x_dtype, n));
 }

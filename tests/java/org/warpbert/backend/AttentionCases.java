@@ -1,0 +1,227 @@
+package org.warpbert.backend;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.IntStream;
+import org.warpbert.backend.Philox.Draw;
+import org.warpbert.reference.TorchOps;
+
+/** Attention over packed sequences and its gradient: lengths round the tiles, masks with holes, sequences all masked. */
+final class AttentionCases {
+    private static final Draw NONE = new Draw(0, 1, 0, 0, null);
+
+    private AttentionCases() {}
+
+    /** @param sharpness factor of the queries: how far scores spread; {@code scale} 0 means 1 / sqrt(D) */
+    private record Shape(int[] lengths, int a, int d, float scale, double sharpness, boolean masked, Draw draw) {
+        int t() {
+            return Arrays.stream(lengths).sum();
+        }
+
+        float usedScale() {
+            return scale == 0 ? (float) (1 / Math.sqrt(d)) : scale;
+        }
+
+        String label() {
+            return "lengths=" + Arrays.toString(lengths) + " A=" + a + " D=" + d + (masked ? " masked" : "")
+                    + " dropout=" + draw.probability() + (draw.rows() == null ? "" : " rows")
+                    + (sharpness == 1 ? "" : " sharp") + (scale == 0 ? "" : " scale=" + scale);
+        }
+    }
+
+    static void add(OpTable table) {
+        Draw drop = new Draw(0.2f, 4, 99, 12, null);
+        add(table, new Shape(new int[] {1}, 1, 1, 0, 1, false, NONE));
+        add(table, new Shape(new int[] {1, 31, 32, 33}, 2, 32, 0, 1, false, NONE));
+        add(table, new Shape(new int[] {97, 1, 64, 65}, 3, 64, 0, 1, false, NONE));
+        add(table, new Shape(new int[] {17, 0, 5}, 2, 31, 0, 1, true, NONE)); // one sequence is empty
+        add(table, new Shape(new int[] {33, 9, 70, 4}, 3, 33, 0, 1, true, NONE));
+        add(table, new Shape(new int[] {130, 3}, 2, 97, 0, 1, false, NONE));
+        add(table, new Shape(new int[] {40, 97}, 2, 32, 0.37f, 1, false, drop));
+        add(table, new Shape(new int[] {7, 66, 13}, 3, 32, 0, 1, true,
+                new Draw(0.1f, 7, -5, 1L << 31, IntStream.range(0, 86).map(i -> 50_000 - i).toArray())));
+        add(table, new Shape(new int[] {80, 20}, 2, 64, 0, 12, false, NONE));
+        add(table, new Shape(new int[] {1025}, 1, 32, 0, 1, false, NONE));
+        add(table, new Shape(new int[] {5}, 1, 256, 0, 1, false, NONE));
+    }
+
+    private static void add(OpTable table, Shape s) {
+        int t = s.t();
+        int width = s.a * s.d;
+        int[] cu = new int[s.lengths.length + 1];
+        for (int b = 0; b < s.lengths.length; b++) {
+            cu[b + 1] = cu[b] + s.lengths[b];
+        }
+        float[] qkv = Floats.normal(t + 3L * width, 3 * t * width);
+        for (int i = 0; i < qkv.length; i++) {
+            qkv[i] *= i % (3 * width) < width ? (float) s.sharpness : 1;
+        }
+        float[] dout = Floats.normal(t + 5L * width, t * width);
+        byte[] mask = s.masked ? mask(cu) : null;
+        Attention reference = new Attention(s, cu, mask, qkv);
+        Map<String, double[]> torch = reference.torch(dout);
+        double[] lse = reference.lse();
+        OpCase forward = inputs(OpCase.of("attention_forward", s.label()), s, qkv, cu, mask).output("out", t * width)
+                .output("lse", s.a * t).tolerance("out", tolerance(s), reason(s)).tolerance("lse", tolerance(s), reason(s))
+                .reference(() -> Map.of("out", torch.get("out"), "lse", lse));
+        OpCase backward = inputs(OpCase.of("attention_backward", s.label()), s, qkv, cu, mask).output("dqkv", 3 * t * width)
+                .scratch("workspace", s.a * t + t * width).input("dout", dout)
+                .input("out", RowNorm.floats(torch.get("out"))).input("lse", RowNorm.floats(lse))
+                .tolerance("dqkv", 2 * tolerance(s), reason(s) + ", on the way there and back")
+                .reference(() -> Map.of("dqkv", torch.get("dqkv")));
+        if (s.draw.probability() == 0 && t > 10 && t < 1000) {
+            spreads(s, cu, mask, forward, backward);
+        }
+        table.add(forward).add(backward);
+        OpCase inference = inputs(OpCase.of("attention_forward", s.label() + " lse NULL"), s, qkv, cu, mask).output("out", t * width)
+                .tolerance("out", tolerance(s), reason(s)).reference(() -> Map.of("out", torch.get("out")));
+        table.add(inference);
+        if (s.sharpness == 1 && t < 1000) {
+            table.add(new Difference(forward, "out", dout, backward, Map.of("out", "out", "lse", "lse"), Map.of("dqkv", "qkv")));
+        }
+    }
+
+    /** One element of q, k, v (each in one sequence and head), and of dout. */
+    private static void spreads(Shape s, int[] cu, byte[] mask, OpCase forward, OpCase backward) {
+        int width = s.a * s.d;
+        int token = cu[0] + 2; // in sequence 0, where mask() keeps it
+        int head = s.a - 1;
+        int column = head * s.d + s.d / 2;
+        int end = cu[1];
+        int sequence = token < end ? 0 : 1;
+        int first = cu[sequence];
+        int last = cu[sequence + 1];
+        for (float value : new float[] {Float.NaN, Float.POSITIVE_INFINITY}) {
+            forward.spread("qkv", token * 3 * width + column, Float.NaN, Map.of(
+                    "out", i -> i / width == token && i % width / s.d == head, "lse", i -> i == head * s.t() + token));
+            forward.spread("qkv", token * 3 * width + 2 * width + column, value, Map.of(
+                    "out", i -> i / width >= first && i / width < last && i % width == column));
+            if (mask == null) { // a hidden key's gradient is 0 * dout: what that is for NaN is nobody's promise
+                backward.spread("dout", token * width + column, value, Map.of("dqkv", i -> {
+                    int row = i / (3 * width);
+                    int part = i % (3 * width) / width; // q, k, v
+                    boolean sameSequence = row >= first && row < last;
+                    boolean sameHead = i % width / s.d == head;
+                    return part == 0 ? row == token && sameHead : sameSequence && (part == 1 ? sameHead : i % width == column);
+                }));
+            }
+        }
+        forward.spread("qkv", token * 3 * width + width + column, Float.NaN, Map.of(
+                "out", i -> i / width >= first && i / width < last && i % width / s.d == head,
+                "lse", i -> i / s.t() == head && i % s.t() >= first && i % s.t() < last));
+        if (mask != null) { // what no query may look at must not show
+            int hidden = IntStream.range(0, mask.length).filter(i -> mask[i] == 0).findFirst().orElseThrow();
+            forward.spread("qkv", hidden * 3 * width + width + column, Float.NaN, Map.of());
+            forward.spread("qkv", hidden * 3 * width + 2 * width + column, Float.POSITIVE_INFINITY, Map.of());
+        }
+    }
+
+    private static double tolerance(Shape s) {
+        int longest = Arrays.stream(s.lengths).max().orElse(1);
+        // a score of size r is known to r * 6e-8, and so is the logarithm of its weight
+        return 6e-8 * (8 + Math.sqrt(longest) + Math.sqrt(s.d) + 4 * s.sharpness);
+    }
+
+    private static String reason(Shape s) {
+        return "unit roundoff 6e-8, about sqrt(L) + sqrt(D) of it for the sums, and the size of the scores for exp";
+    }
+
+    private static OpCase inputs(OpCase c, Shape s, float[] qkv, int[] cu, byte[] mask) {
+        s.draw.on(c).input("qkv", qkv).input("cu_seqlens", cu).scalar("scale", s.usedScale()).scalar("T", s.t())
+                .scalar("B", s.lengths.length).scalar("A", s.a).scalar("D", s.d).scalar("max_seqlen", Arrays.stream(s.lengths).max().orElse(0));
+        return mask == null ? c : c.input("key_mask", mask);
+    }
+
+    /** Every third key is hidden, and the whole of the last sequence but one that is there. */
+    private static byte[] mask(int[] cu) {
+        byte[] mask = new byte[cu[cu.length - 1]];
+        for (int b = 0; b + 1 < cu.length; b++) {
+            for (int i = cu[b]; i < cu[b + 1]; i++) {
+                mask[i] = (byte) ((i - cu[b]) % 3 == 1 || b == cu.length - 2 && b > 0 ? 0 : 1);
+            }
+        }
+        return mask;
+    }
+
+    /** The reference: libtorch for sequences with something to look at, 0 (and lse -inf) for the others. */
+    private record Attention(Shape s, int[] cu, byte[] mask, float[] qkv) {
+        double[] lse() {
+            double[] lse = new double[s.a * s.t()];
+            for (int b = 0; b < s.lengths.length; b++) {
+                for (int q = cu[b]; q < cu[b + 1]; q++) {
+                    for (int head = 0; head < s.a; head++) {
+                        lse[head * s.t() + q] = logSumExp(q, head, cu[b], cu[b + 1]);
+                    }
+                }
+            }
+            return lse;
+        }
+
+        private double logSumExp(int q, int head, int begin, int end) {
+            double[] scores = IntStream.range(begin, end).filter(k -> mask == null || mask[k] != 0)
+                    .mapToDouble(k -> IntStream.range(0, s.d).mapToDouble(i -> (double) at(q, 0, head, i) * at(k, 1, head, i)).sum() * s.usedScale())
+                    .toArray();
+            double top = Arrays.stream(scores).max().orElse(0);
+            return top + Math.log(Arrays.stream(scores).map(x -> Math.exp(x - top)).sum());
+        }
+
+        private float at(int t, int part, int head, int i) {
+            return qkv[((t * 3 + part) * s.a + head) * s.d + i];
+        }
+
+        /** "out" [T,A*D] and "dqkv" [T,3,A,D]. */
+        Map<String, double[]> torch(float[] dout) {
+            int width = s.a * s.d;
+            double stretch = s.usedScale() * Math.sqrt(s.d); // torch's scale is 1 / sqrt(D)
+            List<Integer> rows = new ArrayList<>();
+            List<Integer> ends = new ArrayList<>(List.of(0));
+            List<double[]> factors = new ArrayList<>();
+            for (int b = 0; b < s.lengths.length; b++) {
+                if (IntStream.range(cu[b], cu[b + 1]).anyMatch(k -> mask == null || mask[k] != 0)) {
+                    IntStream.range(cu[b], cu[b + 1]).forEach(rows::add);
+                    ends.add(rows.size());
+                    factors.add(factors(b));
+                }
+            }
+            double[][] parts = new double[4][rows.size() * width]; // q, k, v, dout
+            boolean[] visible = new boolean[rows.size()];
+            for (int r = 0; r < rows.size(); r++) {
+                visible[r] = mask == null || mask[rows.get(r)] != 0;
+                for (int i = 0; i < width; i++) {
+                    for (int part = 0; part < 3; part++) {
+                        parts[part][r * width + i] = qkv[(rows.get(r) * 3 + part) * width + i] * (part == 0 ? stretch : 1);
+                    }
+                    parts[3][r * width + i] = dout[rows.get(r) * width + i];
+                }
+            }
+            TorchOps.Result result = TorchOps.attention(parts[0], parts[1], parts[2], ends.stream().mapToInt(i -> i).toArray(),
+                    mask == null ? null : visible, s.a, s.draw.probability() == 0 ? null : factors.toArray(double[][]::new), parts[3]);
+            double[] out = new double[s.t() * width];
+            double[] dqkv = new double[3 * s.t() * width];
+            for (int r = 0; r < rows.size(); r++) {
+                System.arraycopy(result.output(), r * width, out, rows.get(r) * width, width);
+                for (int part = 0; part < 3; part++) {
+                    for (int i = 0; i < width; i++) {
+                        dqkv[(rows.get(r) * 3 + part) * width + i] = result.gradient("qkv".substring(part, part + 1))[r * width + i] * (part == 0 ? stretch : 1);
+                    }
+                }
+            }
+            return new HashMap<>(Map.of("out", out, "dqkv", dqkv));
+        }
+
+        /** Dropout's multipliers [A, L, L] of a sequence's probabilities. */
+        private double[] factors(int b) {
+            int length = s.lengths[b];
+            double[] factors = new double[s.a * length * length];
+            for (int i = 0; i < factors.length; i++) {
+                int head = i / (length * length);
+                int query = cu[b] + i / length % length;
+                factors[i] = s.draw.factor((s.draw.row(query) * s.a + head) * 65536 + i % length);
+            }
+            return factors;
+        }
+    }
+}

@@ -1,0 +1,112 @@
+package org.warpbert.backend;
+
+import java.util.HashMap;
+import java.util.Map;
+import org.warpbert.reference.TorchLoss;
+import org.warpbert.reference.TorchOps;
+
+/** Loss by rows from the header's formula in float64; gradient from libtorch's mean loss. */
+final class CrossEntropyCases {
+    private static final int IGNORE = -100;
+
+    private CrossEntropyCases() {}
+
+    static void add(OpTable table) {
+        add(table, 1, 2, false, 0, 1);
+        add(table, 31, 33, false, 0, 1);
+        add(table, 33, 32, true, 0.1f, 1);
+        add(table, 32, 31, true, 0, 1);
+        add(table, 97, 97, false, 0.2f, 40);
+        add(table, 5, 1025, true, 0.1f, 1);
+        add(table, 97, 768, false, 0, 10);
+        add(table, 3, 30522, false, 0.1f, 1);
+        add(table, 7, 1, false, 0, 1);
+    }
+
+    private static void add(OpTable table, int n, int c, boolean weighted, float smoothing, double spread) {
+        String label = "N=" + n + " C=" + c + (weighted ? " weights" : "") + " smoothing=" + smoothing + (spread == 1 ? "" : " wide");
+        float[] logits = Floats.normal(n + c, n * c, spread);
+        int[] labels = Floats.integers(n + c + 1L, n, c);
+        for (int i = 3; i < n; i += 5) {
+            labels[i] = IGNORE;
+        }
+        float[] weights = weighted ? positive(n + c + 2L, c) : null;
+        double normaliser = 0; // that the mean of torch divides by
+        for (int label1 : labels) {
+            normaliser += label1 == IGNORE ? 0 : weighted ? weights[label1] : 1;
+        }
+        float scale = (float) (1 / normaliser);
+        double exactly = scale * normaliser;
+        OpCase op = common(label, n, c, logits, labels, weights, smoothing, scale).output("dlogits", n * c).alias("dlogits", "logits")
+                .reference(() -> {
+                    TorchOps.Result torch = TorchOps.crossEntropy(Floats.widen(logits), labels,
+                            new TorchLoss(weighted ? Floats.widen(weights) : null, smoothing, IGNORE));
+                    double[] gradient = torch.gradient("logits");
+                    for (int i = 0; i < gradient.length; i++) {
+                        gradient[i] *= exactly;
+                    }
+                    return new HashMap<>(Map.of("loss", losses(n, c, logits, labels, weights, smoothing), "dlogits", gradient));
+                });
+        table.add(op);
+        table.add(common(label + " dlogits NULL", n, c, logits, labels, weights, smoothing, scale)
+                .reference(() -> Map.of("loss", losses(n, c, logits, labels, weights, smoothing))));
+        int row = n / 2;
+        if (labels[row] != IGNORE && c > 1) {
+            for (float value : new float[] {Float.NaN, Float.POSITIVE_INFINITY}) {
+                op.spread("logits", row * c + c / 2, value, Map.of("loss", i -> i == row, "dlogits", i -> i / c == row));
+            }
+        }
+        if (spread == 1 && c > 1) {
+            table.add(new Difference(op, "loss", Floats.filled(n, scale), op, Map.of(), Map.of("dlogits", "logits")));
+        }
+        if (n > 3) { // neither a class nor ignored: it cannot pass unseen
+            int[] wrong = labels.clone();
+            wrong[1] = c;
+            wrong[2] = -1;
+            OpCase bad = common(label + " wrong labels", n, c, logits, wrong, weights, smoothing, scale).output("dlogits", n * c).alias("dlogits", "logits");
+            bad.reference(() -> {
+                Map<String, double[]> expected = new HashMap<>(op.expected());
+                expected.replaceAll((name, values) -> {
+                    double[] copy = values.clone();
+                    int each = copy.length / n;
+                    java.util.Arrays.fill(copy, each, 3 * each, Double.NaN);
+                    return copy;
+                });
+                return expected;
+            });
+            table.add(bad);
+        }
+    }
+
+    private static OpCase common(String label, int n, int c, float[] logits, int[] labels, float[] weights, float smoothing, float scale) {
+        OpCase op = OpCase.of("cross_entropy", label).output("loss", n).input("logits", logits).input("labels", labels)
+                .scalar("smoothing", smoothing).scalar("ignore_label", IGNORE).scalar("gradient_scale", scale)
+                .scalar("N", n).scalar("C", c).rounding(c, "loss")
+                .tolerance("dlogits", 1e-6, "softmax: exp of a difference that is rounded to 6e-8 of the largest logit");
+        return weights == null ? op : op.input("class_weights", weights);
+    }
+
+    private static double[] losses(int n, int c, float[] logits, int[] labels, float[] weights, double smoothing) {
+        double[] loss = new double[n];
+        for (int i = 0; i < n; i++) {
+            double total = 0;
+            double first = logits[i * c];
+            for (int j = 0; j < c; j++) {
+                total += Math.exp(logits[i * c + j] - first);
+            }
+            for (int j = 0; j < c && labels[i] != IGNORE; j++) {
+                double q = (labels[i] == j ? 1 - smoothing : 0) + smoothing / c;
+                loss[i] -= (weights == null ? 1 : weights[j]) * q * (logits[i * c + j] - first - Math.log(total));
+            }
+        }
+        return loss;
+    }
+
+    private static float[] positive(long seed, int count) {
+        float[] values = Floats.normal(seed, count);
+        for (int i = 0; i < count; i++) {
+            values[i] = 0.1f + Math.abs(values[i]);
+        }
+        return values;
+    }
+}

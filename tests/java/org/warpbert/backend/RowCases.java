@@ -1,0 +1,79 @@
+package org.warpbert.backend;
+
+import java.util.Map;
+import java.util.stream.IntStream;
+import org.warpbert.backend.Philox.Draw;
+
+/** Gathering rows, and dropout by itself. References are in plain Java: there is nothing to compute. */
+final class RowCases {
+    private RowCases() {}
+
+    static void add(OpTable table) {
+        for (int[] s : new int[][] {{1, 1, 1}, {3, 31, 33}, {31, 31, 32}, {32, 97, 31}, {5, 97, 768}, {33, 300, 1025}}) {
+            gather(table, s[0], s[1], s[2]);
+        }
+        dropout(table, 1, 1, new Draw(0.5f, 0, 1, 1, null));
+        dropout(table, 33, 97, new Draw(0, 0, 0, 0, null));
+        dropout(table, 31, 33, new Draw(0.1f, 3, 7, 1, null));
+        dropout(table, 32, 31, new Draw(0.9f, 3, 7, 1, IntStream.range(0, 32).map(i -> Integer.MAX_VALUE - i).toArray()));
+        dropout(table, 97, 768, new Draw(0.1f, -1, -7, -1, null));
+        dropout(table, 3, 1025, new Draw(0.3f, 1 << 30, Long.MAX_VALUE, 0xffffffffL, new int[] {9, 0, 1 << 30}));
+    }
+
+    private static void gather(OpTable table, int n, int t, int h) {
+        String label = "N=" + n + " T=" + t + " H=" + h;
+        float[] x = Floats.normal(n + h, t * h);
+        float[] dy = Floats.normal(n + h + 1, n * h);
+        int[] rows = IntStream.range(0, n).map(i -> (i * 7 + 3) % t).toArray(); // distinct: 7 divides no t
+        OpCase forward = OpCase.of("gather_rows_forward", label).output("y", n * h).input("x", x).input("rows", rows)
+                .scalar("N", n).scalar("T", t).scalar("H", h).exact("y").reference(() -> {
+                    double[] y = new double[n * h];
+                    for (int i = 0; i < y.length; i++) {
+                        y[i] = x[rows[i / h] * h + i % h];
+                    }
+                    return Map.of("y", y);
+                });
+        OpCase backward = OpCase.of("gather_rows_backward", label).output("dx", t * h).input("dy", dy).input("rows", rows)
+                .scalar("N", n).scalar("T", t).scalar("H", h).exact("dx").reference(() -> {
+                    double[] dx = new double[t * h];
+                    for (int i = 0; i < dy.length; i++) {
+                        dx[rows[i / h] * h + i % h] = dy[i];
+                    }
+                    return Map.of("dx", dx);
+                });
+        int last = n - 1;
+        forward.spread("x", rows[last] * h, Float.NaN, Map.of("y", i -> i == last * h));
+        backward.spread("dy", last * h, Float.NEGATIVE_INFINITY, Map.of("dx", i -> i == rows[last] * h));
+        table.add(forward).add(backward).add(new Difference(forward, "y", dy, backward, Map.of(), Map.of("dx", "x")));
+    }
+
+    private static void dropout(OpTable table, int n, int c, Draw draw) {
+        String label = "N=" + n + " C=" + c + " dropout=" + draw.probability() + (draw.rows() == null ? "" : " rows");
+        float[] x = Floats.normal(n + c, n * c);
+        float[] dy = Floats.normal(n + c + 1, n * c);
+        double[] factors = draw.factors(n, c);
+        OpCase forward = dropout("dropout_forward", label, "y", "x", x, n, c, draw, factors);
+        OpCase backward = dropout("dropout_backward", label, "dx", "dy", dy, n, c, draw, factors);
+        int kept = IntStream.range(0, n * c).filter(i -> factors == null || factors[i] != 0).findFirst().orElse(-1);
+        int gone = IntStream.range(0, n * c).filter(i -> factors != null && factors[i] == 0).findFirst().orElse(-1);
+        if (kept >= 0) {
+            forward.spread("x", kept, Float.NaN, Map.of("y", i -> i == kept));
+            backward.spread("dy", kept, Float.POSITIVE_INFINITY, Map.of("dx", i -> i == kept));
+        }
+        if (gone >= 0) { // what is dropped is gone
+            forward.spread("x", gone, Float.NaN, Map.of());
+        }
+        table.add(forward).add(backward).add(new Difference(forward, "y", dy, backward, Map.of(), Map.of("dx", "x")));
+    }
+
+    private static OpCase dropout(String op, String label, String out, String in, float[] values, int n, int c, Draw draw, double[] factors) {
+        return draw.on(OpCase.of(op, label)).output(out, n * c).input(in, values).scalar("N", n).scalar("C", c)
+                .alias(out, in).tolerance(out, 2e-7, "a rounded factor and a rounded product").reference(() -> {
+                    double[] kept = Floats.widen(values);
+                    for (int i = 0; i < kept.length && factors != null; i++) {
+                        kept[i] *= factors[i];
+                    }
+                    return Map.of(out, kept);
+                });
+    }
+}

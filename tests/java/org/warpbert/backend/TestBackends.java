@@ -1,0 +1,39 @@
+package org.warpbert.backend;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+import java.util.TreeSet;
+import org.warpbert.WarpBertException;
+
+/**
+ * The backends that tests of ops run on: every one that opens here. The CPU must; {@code -Dwarpbert.require=cuda}
+ * (names separated by commas) makes another one's absence a failure rather than silence.
+ */
+final class TestBackends {
+    private static final List<String> NAMES = List.of("cpu", "simt", "cuda");
+
+    private TestBackends() {}
+
+    static List<String> available() {
+        Set<String> required = new TreeSet<>(List.of("cpu"));
+        for (String name : System.getProperty("warpbert.require", "").split(",")) {
+            if (!name.isBlank()) {
+                required.add(name.strip());
+            }
+        }
+        List<String> names = new ArrayList<>(NAMES);
+        required.stream().filter(name -> !names.contains(name)).forEach(names::add);
+        List<String> available = new ArrayList<>();
+        for (String name : names) {
+            try (Backend backend = Backends.open(name, 1)) {
+                available.add(backend.name());
+            } catch (WarpBertException e) {
+                if (required.contains(name)) {
+                    throw new AssertionError("tests of " + name + " are required, but it does not open: " + e.getMessage(), e);
+                }
+            }
+        }
+        return available;
+    }
+}
