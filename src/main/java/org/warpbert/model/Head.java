@@ -18,17 +18,28 @@ public interface Head {
     void forward(Pass pass);
 
     /**
-     * From the outputs to losses, the head's parameters' gradients and {@link Pass#lastHiddenStateGradient}.
+     * From the outputs to losses, the head's parameters' gradients and {@link Pass#lastHiddenStateGradient}. A head for
+     * inference alone has none of this.
      *
      * @param gradientScale factor of the gradient of the summed losses: 1 / the effective batch's normaliser
      */
-    void backward(Pass pass, float gradientScale);
+    default void backward(Pass pass, float gradientScale) {
+        throw noLoss();
+    }
 
     /** Losses of the batch last forwarded, without gradients. */
-    void evaluate(Pass pass);
+    default void evaluate(Pass pass) {
+        throw noLoss();
+    }
 
     /** Losses of the items (sequences or tokens) of the batch last run backward or evaluated; 0 where an item has no label. */
-    float[] losses();
+    default float[] losses() {
+        throw noLoss();
+    }
+
+    private WarpBertException noLoss() {
+        return new WarpBertException(getClass().getSimpleName() + " is for inference: it has no loss");
+    }
 
     /** No head: the encoder's output is what is wanted. */
     Head NONE = new Head() {
@@ -40,20 +51,5 @@ public interface Head {
 
         @Override
         public void forward(Pass pass) {}
-
-        @Override
-        public void backward(Pass pass, float gradientScale) {
-            throw new WarpBertException("an encoder without a head has no loss");
-        }
-
-        @Override
-        public void evaluate(Pass pass) {
-            throw new WarpBertException("an encoder without a head has no loss");
-        }
-
-        @Override
-        public float[] losses() {
-            throw new WarpBertException("an encoder without a head has no loss");
-        }
     };
 }

@@ -2,11 +2,8 @@ package org.warpbert.task;
 
 import java.util.ArrayList;
 import java.util.List;
-import org.warpbert.backend.Backend;
-import org.warpbert.backend.Backends;
 import org.warpbert.model.Head;
 import org.warpbert.model.ParameterTable;
-import org.warpbert.model.Parameters;
 import org.warpbert.text.PackedBatch;
 
 /** Texts as vectors, read off the encoder. One thread at a time. */
@@ -21,41 +18,25 @@ public final class Embedder implements AutoCloseable {
         POOLER
     }
 
-    private final Checkpoint checkpoint;
-    private final Backend backend;
-    private final Parameters parameters;
+    private final OpenModel model;
     private final Pooling pooling;
 
-    private Embedder(Checkpoint checkpoint, Backend backend, Parameters parameters, Pooling pooling) {
-        this.checkpoint = checkpoint;
-        this.backend = backend;
-        this.parameters = parameters;
+    private Embedder(OpenModel model, Pooling pooling) {
+        this.model = model;
         this.pooling = pooling;
     }
 
     /** Opens a model's encoder, and its pooler where {@code pooling} is that. */
     public static Embedder load(String model, Pooling pooling, String device, int threads) {
-        Checkpoint checkpoint = Checkpoint.open(model);
-        Backend backend = null;
-        try {
+        return new Embedder(OpenModel.load(model, device, threads, checkpoint -> {
             ParameterTable.Builder table = ParameterTable.bert(checkpoint.config());
-            if (pooling == Pooling.POOLER) {
-                table.pooler();
-            }
-            backend = Backends.open(device, threads);
-            return new Embedder(checkpoint, backend, checkpoint.loadAll(backend, table.build(), "pooler"), pooling);
-        } catch (RuntimeException e) {
-            if (backend != null) {
-                backend.close();
-            }
-            checkpoint.close();
-            throw e;
-        }
+            return (pooling == Pooling.POOLER ? table.pooler() : table).build();
+        }, "pooler"), pooling);
     }
 
     /** Length of a vector, H. */
     public int size() {
-        return checkpoint.config().hiddenSize();
+        return model.config().hiddenSize();
     }
 
     /**
@@ -66,12 +47,12 @@ public final class Embedder implements AutoCloseable {
      * @param maxLength most tokens of a sequence; what is longer is cut
      */
     public float[][] embed(List<String> texts, List<String> pairs, boolean normalize, int maxLength, int batchSize) {
-        checkpoint.checkLength(maxLength);
+        model.checkpoint().checkLength(maxLength);
         List<float[]> vectors = new ArrayList<>(texts.size());
         PooledHead pooled = pooling == Pooling.POOLER ? new PooledHead() : null;
-        Inference.run(checkpoint, backend, parameters, pooled == null ? Head.NONE : pooled, texts, pairs, maxLength, batchSize,
-                (model, batch) -> {
-                    float[] states = pooled == null ? model.lastHiddenState() : pooled.pooled();
+        Inference.run(model, pooled == null ? Head.NONE : pooled, texts, pairs, maxLength, batchSize,
+                (pass, batch) -> {
+                    float[] states = pooled == null ? pass.lastHiddenState() : pooled.pooled();
                     for (int b = 0; b < batch.sequences(); b++) {
                         float[] vector = vector(states, batch, b);
                         vectors.add(normalize ? normalized(vector) : vector);
@@ -111,8 +92,6 @@ public final class Embedder implements AutoCloseable {
 
     @Override
     public void close() {
-        parameters.close();
-        backend.close();
-        checkpoint.close();
+        model.close();
     }
 }

@@ -5,10 +5,8 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.function.BiConsumer;
 import org.warpbert.WarpBertException;
-import org.warpbert.backend.Backend;
 import org.warpbert.model.BertModel;
 import org.warpbert.model.Head;
-import org.warpbert.model.Parameters;
 import org.warpbert.text.BatchLoader;
 import org.warpbert.text.Example;
 import org.warpbert.text.PackedBatch;
@@ -18,8 +16,8 @@ final class Inference {
     private Inference() {}
 
     /** Runs {@code each} after every batch's forward. */
-    static void run(Checkpoint checkpoint, Backend backend, Parameters parameters, Head head, List<String> texts,
-            List<String> pairs, int maxLength, int batchSize, BiConsumer<BertModel, PackedBatch> each) {
+    static void run(OpenModel opened, Head head, List<String> texts, List<String> pairs, int maxLength, int batchSize,
+            BiConsumer<BertModel, PackedBatch> each) {
         if (pairs != null && pairs.size() != texts.size()) {
             throw new WarpBertException(texts.size() + " texts were given " + pairs.size() + " second texts");
         }
@@ -30,8 +28,8 @@ final class Inference {
         for (int i = 0; i < texts.size(); i++) {
             examples.add(new Example(i + 1L, texts.get(i), pairs == null ? null : pairs.get(i), null));
         }
-        try (BatchLoader loader = new BatchLoader(checkpoint.tokenizer(), examples, null, maxLength, batchSize, 0, false);
-                BertModel model = new BertModel(backend, checkpoint.config(), parameters, null, head,
+        try (BatchLoader loader = new BatchLoader(opened.tokenizer(), examples, null, maxLength, batchSize, 0, false);
+                BertModel model = new BertModel(opened.backend(), opened.config(), opened.parameters(), null, head,
                         loader.maxBatchTokens(0, 1), Math.min(batchSize, texts.size()))) {
             for (Iterator<PackedBatch> batches = loader.epoch(0, 0); batches.hasNext(); ) {
                 PackedBatch batch = batches.next();

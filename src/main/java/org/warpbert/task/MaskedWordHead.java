@@ -1,6 +1,5 @@
 package org.warpbert.task;
 
-import org.warpbert.WarpBertException;
 import org.warpbert.backend.Activation;
 import org.warpbert.backend.DeviceMemory;
 import org.warpbert.backend.Dropout;
@@ -67,20 +66,5 @@ final class MaskedWordHead implements Head {
     /** Row-major [N, V]. */
     float[] logits() {
         return logits.downloadFloats(Math.multiplyExact(count, vocabulary));
-    }
-
-    @Override
-    public void evaluate(Pass pass) {
-        throw new WarpBertException("filling masks has no loss");
-    }
-
-    @Override
-    public void backward(Pass pass, float gradientScale) {
-        throw new WarpBertException("filling masks has no loss");
-    }
-
-    @Override
-    public float[] losses() {
-        throw new WarpBertException("filling masks has no loss");
     }
 }

@@ -1,6 +1,5 @@
 package org.warpbert.task;
 
-import org.warpbert.WarpBertException;
 import org.warpbert.memory.Arena;
 import org.warpbert.model.BertConfig;
 import org.warpbert.model.Head;
@@ -32,20 +31,5 @@ final class PooledHead implements Head {
     /** Row-major [B, H] of the batch last forwarded. */
     float[] pooled() {
         return pooler.output().downloadFloats(elements);
-    }
-
-    @Override
-    public void evaluate(Pass pass) {
-        throw new WarpBertException("the pooler has no loss");
-    }
-
-    @Override
-    public void backward(Pass pass, float gradientScale) {
-        throw new WarpBertException("the pooler has no loss");
-    }
-
-    @Override
-    public float[] losses() {
-        throw new WarpBertException("the pooler has no loss");
     }
 }

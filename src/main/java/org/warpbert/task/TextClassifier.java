@@ -5,9 +5,6 @@ import java.util.List;
 import java.util.function.IntConsumer;
 import java.util.stream.IntStream;
 import org.warpbert.WarpBertException;
-import org.warpbert.backend.Backend;
-import org.warpbert.backend.Backends;
-import org.warpbert.model.Parameters;
 import org.warpbert.text.BatchLoader;
 import org.warpbert.text.Examples;
 import org.warpbert.text.LabelMap;
@@ -18,9 +15,7 @@ public final class TextClassifier implements AutoCloseable {
     public static final int MAX_LENGTH = 512;
     public static final int BATCH_SIZE = 32;
 
-    private final Checkpoint checkpoint;
-    private final Backend backend;
-    private final Parameters parameters;
+    private final OpenModel model;
     private final LabelMap labels;
 
     /**
@@ -32,44 +27,35 @@ public final class TextClassifier implements AutoCloseable {
      */
     public record Prediction(String label, int id, double score, double[] scores) {}
 
-    private TextClassifier(Checkpoint checkpoint, Backend backend, Parameters parameters, LabelMap labels) {
-        this.checkpoint = checkpoint;
-        this.backend = backend;
-        this.parameters = parameters;
+    private TextClassifier(OpenModel model, LabelMap labels) {
+        this.model = model;
         this.labels = labels;
     }
 
     /**
      * Opens a run folder, or any model folder with a classification head.
      *
-     * @param device  see {@link Backends#open}
+     * @param device  see {@link org.warpbert.backend.Backends#open}
      * @param threads 0 for all cores
      */
     public static TextClassifier load(String model, String device, int threads) {
-        Checkpoint checkpoint = Checkpoint.open(model);
-        Backend backend = null;
-        try {
-            int classes = checkpoint.classes();
-            if (classes == 0) {
+        OpenModel opened = OpenModel.load(model, device, threads, checkpoint -> {
+            if (checkpoint.classes() == 0) {
                 throw new WarpBertException(model + " has no classification head (classifier.weight): fine-tune it first");
             }
-            List<String> names = checkpoint.config().id2label();
-            if (names == null) {
-                names = IntStream.range(0, classes).mapToObj(Integer::toString).toList();
-            } else if (names.size() != classes) {
-                throw new WarpBertException(model + ": config.json names " + names.size() + " labels, the head has " + classes + " classes");
-            }
-            backend = Backends.open(device, threads);
-            Parameters parameters = checkpoint.loadAll(backend,
-                    ClassificationHead.parameters(checkpoint.config(), classes), "complete classification head");
-            return new TextClassifier(checkpoint, backend, parameters, LabelMap.of(names));
-        } catch (RuntimeException e) {
-            if (backend != null) {
-                backend.close();
-            }
-            checkpoint.close();
-            throw e;
+            labels(model, checkpoint); // that they fit the head is known before the weights are read
+            return ClassificationHead.parameters(checkpoint.config(), checkpoint.classes());
+        }, "complete classification head");
+        return new TextClassifier(opened, labels(model, opened.checkpoint()));
+    }
+
+    private static LabelMap labels(String model, Checkpoint checkpoint) {
+        List<String> names = checkpoint.config().id2label();
+        int classes = checkpoint.classes();
+        if (names != null && names.size() != classes) {
+            throw new WarpBertException(model + ": config.json names " + names.size() + " labels, the head has " + classes + " classes");
         }
+        return LabelMap.of(names != null ? names : IntStream.range(0, classes).mapToObj(Integer::toString).toList());
     }
 
     /** Labels by class number. */
@@ -79,7 +65,7 @@ public final class TextClassifier implements AutoCloseable {
 
     /** Classifies texts. */
     public List<Prediction> predict(List<String> texts) {
-        return predict(texts, null, Math.min(MAX_LENGTH, checkpoint.config().maxPositionEmbeddings()), BATCH_SIZE);
+        return predict(texts, null, Math.min(MAX_LENGTH, model.config().maxPositionEmbeddings()), BATCH_SIZE);
     }
 
     /**
@@ -89,10 +75,10 @@ public final class TextClassifier implements AutoCloseable {
      * @param maxLength most tokens of a sequence; what is longer is cut
      */
     public List<Prediction> predict(List<String> texts, List<String> pairs, int maxLength, int batchSize) {
-        checkpoint.checkLength(maxLength);
+        model.checkpoint().checkLength(maxLength);
         List<Prediction> predictions = new ArrayList<>(texts.size());
         ClassificationHead head = new ClassificationHead(labels.size());
-        Inference.run(checkpoint, backend, parameters, head, texts, pairs, maxLength, batchSize, (model, batch) -> {
+        Inference.run(model, head, texts, pairs, maxLength, batchSize, (pass, batch) -> {
             float[] logits = head.logits();
             for (int b = 0; b < batch.sequences(); b++) {
                 double[] scores = softmax(logits, b * labels.size(), labels.size());
@@ -105,10 +91,10 @@ public final class TextClassifier implements AutoCloseable {
 
     /** Judges the classifier by labelled examples; {@code progress} receives the number of batches done. */
     public Evaluation evaluate(Examples examples, int maxLength, int batchSize, IntConsumer progress) {
-        checkpoint.checkLength(maxLength);
-        try (BatchLoader loader = new BatchLoader(checkpoint.tokenizer(), examples.rows(), labels.ids(examples), maxLength,
+        model.checkpoint().checkLength(maxLength);
+        try (BatchLoader loader = new BatchLoader(model.tokenizer(), examples.rows(), labels.ids(examples), maxLength,
                 batchSize, 0, false)) {
-            return Evaluation.run(backend, checkpoint.config(), parameters, labels.size(), loader, batchSize, progress);
+            return Evaluation.run(model.backend(), model.config(), model.parameters(), labels.size(), loader, batchSize, progress);
         }
     }
 
@@ -132,8 +118,6 @@ public final class TextClassifier implements AutoCloseable {
 
     @Override
     public void close() {
-        parameters.close();
-        backend.close();
-        checkpoint.close();
+        model.close();
     }
 }
