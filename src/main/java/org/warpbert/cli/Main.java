@@ -50,7 +50,7 @@ public final class Main implements Callable<Integer> {
         CommandLine line = new CommandLine(new Main());
         Map<String, Supplier<Object>> commands = commands(terminal);
         String first = args.length == 0 ? "" : args[0];
-        if (commands.containsKey(first)) { // the others need not be looked at, which halves the start
+        if (commands.containsKey(first) && !first.equals("help")) { // the others need not be looked at, which halves the start
             commands.keySet().retainAll(Set.of(first));
         }
         if (!first.equals("--version")) {
