@@ -74,10 +74,11 @@ final class AdamW implements AutoCloseable {
     /** One update from the gradients as they stand. */
     void step(double lr) {
         step++;
+        // of the betas that the kernel has: 1 - 0.999f is 1.3e-5 off 1 - 0.999, and v / c2 would be
+        double c1 = 1 - Math.pow((float) Hyperparameters.BETA1, step);
+        double c2 = 1 - Math.pow((float) Hyperparameters.BETA2, step);
         hyperStaging.clear();
-        hyperStaging.putFloat((float) lr)
-                .putFloat((float) (1 - Math.pow(Hyperparameters.BETA1, step)))
-                .putFloat((float) (1 - Math.pow(Hyperparameters.BETA2, step))).flip();
+        hyperStaging.putFloat((float) lr).putFloat((float) c1).putFloat((float) c2).flip();
         arena.upload(hyper, hyperStaging);
         long n = parameters.table().size();
         backend.gradientNorm(stats.address(), workspace.address(), gradients.address(), 0, clip, n);
