@@ -105,7 +105,7 @@ final class TrainingPlot {
         for (JsonNode epoch : summary.path("epochs")) {
             epochs.add(epoch.path("epoch").asDouble());
             accuracy.add(epoch.path("accuracy").asDouble());
-            matthews.add(epoch.path("matthews").asDouble());
+            matthews.add(epoch.path("matthews_correlation").asDouble());
             majority.add(summary.path("majority").asDouble());
         }
         XYChart chart = chart("dev set", "epoch", "");
