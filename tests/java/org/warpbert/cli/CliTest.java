@@ -76,6 +76,7 @@ class CliTest {
     @Test
     void recipesAreReadAndOverridden() {
         CommandRun.of("finetune", "@recipes/cola.args").misusedWith("Missing required options: '--train=FILE', '--out=DIR'");
+        CommandRun.of("finetune", "@recipes/none.args").misusedWith("there is no argument file recipes/none.args");
         CommandRun.of("finetune", "@recipes/nsmc.args", "--epochs", "0", "--train", "x.tsv", "--out", "y").misusedWith("--epochs is 0");
     }
 

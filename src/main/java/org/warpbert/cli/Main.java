@@ -95,7 +95,9 @@ public final class Main implements Callable<Integer> {
     }
 
     private static int misused(CommandLine.ParameterException e, Terminal terminal) {
-        terminal.note("warpbert: " + oneLine(e.getMessage()));
+        String missing = e instanceof CommandLine.UnmatchedArgumentException unmatched ? unmatched.getUnmatched().stream()
+                .filter(argument -> argument.startsWith("@")).findFirst().orElse(null) : null;
+        terminal.note("warpbert: " + (missing == null ? oneLine(e.getMessage()) : "there is no argument file " + missing.substring(1)));
         terminal.note("Try: " + e.getCommandLine().getCommandSpec().qualifiedName() + " --help");
         return CommandLine.ExitCode.USAGE;
     }

@@ -79,7 +79,8 @@ final class TrainingPlot {
         XYChart chart = chart(Path.of(summary.path("model").asText()).getFileName() + ", " + summary.path("task").asText(), "step", "training loss");
         line(chart, "each step", steps, losses, FAINT, false);
         line(chart, "smoothed", steps, smoothed(losses), STRONG, false);
-        chart.getStyler().setYAxisMin(0.0);
+        chart.getStyler().setYAxisMin(0.0).setXAxisMin(0.0).setXAxisMax(steps.get(steps.size() - 1));
+        chart.getStyler().setXAxisTickMarkSpacingHint(100).setXAxisDecimalPattern("0");
         return chart;
     }
 
