@@ -1,6 +1,6 @@
-// The threads of a context. Not OpenMP: libgomp's threads spin at the end of each op, on the cores that BLAS has its own
-// threads for, and each op waits for all of them, also for one that the system has not scheduled. Here whoever is awake
-// takes the next piece, the caller included, so a thread that does not come is not missed; and threads sleep soon.
+// The threads of a context. Not OpenMP: libgomp's threads spin at the end of each op, on the cores that BLAS has its
+// own threads for, and each op waits for all of them, also for one that the system has not scheduled. Here whoever is
+// awake takes the next piece, the caller included: a thread that does not come is not missed. And threads sleep soon.
 // Nothing here has code, so that it may be included by files compiled for different instruction sets.
 #ifndef WARPBERT_CPU_POOL_H
 #define WARPBERT_CPU_POOL_H

@@ -50,10 +50,9 @@ static inline void product(float* c, int64_t c_row, const float* a, int64_t a_ro
     for (int64_t m = 0; m < M; m += kTileRows) {
       float* to = c + m * c_row + n;
       const float* from = a + m * a_row;
-      if (left >= kTileVectors) product_kernel<kTileVectors>(to, c_row, from, a_row, a_column, b + n, b_row, K, accumulate);
-      else if (left == 3) product_kernel<3>(to, c_row, from, a_row, a_column, b + n, b_row, K, accumulate);
-      else if (left == 2) product_kernel<2>(to, c_row, from, a_row, a_column, b + n, b_row, K, accumulate);
-      else product_kernel<1>(to, c_row, from, a_row, a_column, b + n, b_row, K, accumulate);
+      const auto kernel = left >= kTileVectors ? product_kernel<kTileVectors>
+          : left == 3 ? product_kernel<3> : left == 2 ? product_kernel<2> : product_kernel<1>;
+      kernel(to, c_row, from, a_row, a_column, b + n, b_row, K, accumulate);
     }
   }
 }
@@ -74,7 +73,7 @@ static inline void pack(float* to, const float* from, int64_t from_row, int64_t 
   }
 }
 
-// to[d, r] = from[r, d] for tiles of whole vectors: from is [rows, columns], to is [columns, rows], both multiples of W.
+// to[d, r] = from[r, d] for tiles of whole vectors: from is [rows, columns], to [columns, rows], both multiples of W.
 static inline void transpose(float* to, const float* from, int64_t rows, int64_t columns) {
   for (int64_t r = 0; r < rows; r += W) {
     for (int64_t c = 0; c < columns; c += W) {

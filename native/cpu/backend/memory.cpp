@@ -15,7 +15,7 @@ namespace {
 constexpr int64_t kHugePage = 2 << 20;
 constexpr int64_t kUnlimited = INT64_MAX;
 
-// The number after `key` in a file of "key value" lines (key "": the file's first number); `otherwise` if there is none.
+// The number after `key` in a file of "key value" lines (key "": the first number); `otherwise` if there is none.
 int64_t read_number(const char* path, const char* key, int64_t otherwise) {
   FILE* file = fopen(path, "r");
   if (!file) return otherwise;

@@ -1,6 +1,7 @@
 package org.warpbert.reference;
 
 import java.util.Arrays;
+import java.util.stream.IntStream;
 import org.bytedeco.pytorch.Tensor;
 
 /**
@@ -8,8 +9,9 @@ import org.bytedeco.pytorch.Tensor;
  * t-th real token, sequence after sequence.
  *
  * @param paddedLength S; at least the longest sequence
+ * @param visible which tokens are real and may be attended to, the shape of {@code tokens}; null: all of them
  */
-public record TorchBatch(int[][] tokens, int[][] segments, int[][] positions, int paddedLength) {
+public record TorchBatch(int[][] tokens, int[][] segments, int[][] positions, int paddedLength, boolean[][] visible) {
 
     public TorchBatch {
         for (int b = 0; b < tokens.length; b++) {
@@ -19,6 +21,11 @@ public record TorchBatch(int[][] tokens, int[][] segments, int[][] positions, in
                         + " segments, " + positions[b].length + " positions, padded to " + paddedLength);
             }
         }
+    }
+
+    /** Without holes: every token given is real. */
+    public TorchBatch(int[][] tokens, int[][] segments, int[][] positions, int paddedLength) {
+        this(tokens, segments, positions, paddedLength, null);
     }
 
     /** Segment 0 everywhere, positions 0, 1, 2, ..., padded to the longest. */
@@ -34,7 +41,7 @@ public record TorchBatch(int[][] tokens, int[][] segments, int[][] positions, in
 
     /** The same sequences padded to {@code length}. */
     public TorchBatch paddedTo(int length) {
-        return new TorchBatch(tokens, segments, positions, length);
+        return new TorchBatch(tokens, segments, positions, length, visible);
     }
 
     public int size() {
@@ -43,7 +50,7 @@ public record TorchBatch(int[][] tokens, int[][] segments, int[][] positions, in
 
     /** T, the number of real tokens. */
     public int realTokens() {
-        return Arrays.stream(tokens).mapToInt(t -> t.length).sum();
+        return packedRows().length;
     }
 
     /** {@code [B, S]} int64, zeros where padded. */
@@ -58,22 +65,16 @@ public record TorchBatch(int[][] tokens, int[][] segments, int[][] positions, in
     /** {@code [B, 1, 1, S]} bool, true where a key is real. */
     Tensor keyMask() {
         boolean[] real = new boolean[tokens.length * paddedLength];
-        for (int b = 0; b < tokens.length; b++) {
-            Arrays.fill(real, b * paddedLength, b * paddedLength + tokens[b].length, true);
+        for (int row : packedRows()) {
+            real[row] = true;
         }
         return TorchTensors.of(real, tokens.length, 1, 1, paddedLength);
     }
 
     /** For each packed row its row in the padded {@code [B * S, H]}. */
     int[] packedRows() {
-        int[] rows = new int[realTokens()];
-        int t = 0;
-        for (int b = 0; b < tokens.length; b++) {
-            for (int s = 0; s < tokens[b].length; s++) {
-                rows[t++] = b * paddedLength + s;
-            }
-        }
-        return rows;
+        return IntStream.range(0, tokens.length).flatMap(b -> IntStream.range(0, tokens[b].length)
+                .filter(i -> visible == null || visible[b][i]).map(i -> b * paddedLength + i)).toArray();
     }
 
     private static int[] range(int length) {

@@ -14,7 +14,7 @@ import picocli.CommandLine.Option;
 final class EvaluateCommand extends WarpBertCommand {
     @Mixin private InferenceOptions inference;
 
-    @Option(names = "--data", required = true, paramLabel = "FILE", description = "Labelled texts: .tsv, .csv or .jsonl, or these with .gz.")
+    @Option(names = {"--data", "--dev"}, required = true, paramLabel = "FILE", description = "Labelled texts: .tsv, .csv or .jsonl, or these with .gz.")
     private Path data;
 
     @Mixin private ColumnOptions columns;
@@ -47,7 +47,7 @@ final class EvaluateCommand extends WarpBertCommand {
             terminal.json(evaluation);
         } else {
             terminal.print(String.format(Locale.ROOT, "examples %,d   loss %.4f   accuracy %.4f   MCC %.3f   (always the most frequent class: accuracy %.4f)",
-                    evaluation.examples(), evaluation.loss(), evaluation.accuracy(), evaluation.matthews(), evaluation.majority()));
+                    evaluation.examples(), evaluation.loss(), evaluation.accuracy(), evaluation.matthewsCorrelation(), evaluation.majority()));
             terminal.print(String.format(Locale.ROOT, "%,d tokens in %s, %,.0f tokens/s", evaluation.tokens(),
                     TrainingReport.time(evaluation.seconds()), evaluation.tokens() / evaluation.seconds()));
         }

@@ -1,7 +1,6 @@
 package org.warpbert.cli;
 
 import java.nio.file.Path;
-import org.warpbert.WarpBertException;
 import org.warpbert.task.Finetune;
 import org.warpbert.train.Hyperparameters;
 import org.warpbert.train.Summary;
@@ -82,7 +81,7 @@ final class FinetuneCommand extends WarpBertCommand {
         }
         try {
             TrainingPlot.draw(options.out());
-        } catch (WarpBertException | LinkageError | InternalError e) { // the run stands; a machine may lack fonts
+        } catch (RuntimeException | LinkageError | InternalError e) { // the run stands; a machine may lack fonts
             command.terminal.note("training.png could not be drawn: " + e.getMessage());
         }
         return summary;

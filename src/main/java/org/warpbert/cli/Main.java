@@ -50,7 +50,7 @@ public final class Main implements Callable<Integer> {
         CommandLine line = new CommandLine(new Main());
         Map<String, Supplier<Object>> commands = commands(terminal);
         String first = args.length == 0 ? "" : args[0];
-        if (commands.containsKey(first)) { // the others need not be looked at, which halves the start
+        if (commands.containsKey(first) && !first.equals("help")) { // the others need not be looked at, which halves the start
             commands.keySet().retainAll(Set.of(first));
         }
         if (!first.equals("--version")) {
@@ -95,7 +95,9 @@ public final class Main implements Callable<Integer> {
     }
 
     private static int misused(CommandLine.ParameterException e, Terminal terminal) {
-        terminal.note("warpbert: " + oneLine(e.getMessage()));
+        String missing = e instanceof CommandLine.UnmatchedArgumentException unmatched ? unmatched.getUnmatched().stream()
+                .filter(argument -> argument.startsWith("@")).findFirst().orElse(null) : null;
+        terminal.note("warpbert: " + (missing == null ? oneLine(e.getMessage()) : "there is no argument file " + missing.substring(1)));
         terminal.note("Try: " + e.getCommandLine().getCommandSpec().qualifiedName() + " --help");
         return CommandLine.ExitCode.USAGE;
     }

@@ -67,9 +67,9 @@ final class TextInput {
                 skipped++;
                 continue;
             }
-            first.add(pairTab ? line.substring(0, tab(line, lines)) : line);
+            first.add(pairTab ? line.substring(0, tab(line, file, lines)) : line);
             if (pairTab) {
-                second.add(line.substring(tab(line, lines) + 1));
+                second.add(line.substring(tab(line, file, lines) + 1));
             }
             if (first.size() == CHUNK) {
                 work.accept(new Chunk(first, second));
@@ -83,7 +83,8 @@ final class TextInput {
         return skipped;
     }
 
-    private int tab(String line, Utf8Lines lines) {
+    /** Where the tab between two texts is in the line last read; {@code file} is null for standard input. */
+    static int tab(String line, Path file, Utf8Lines lines) {
         int tab = line.indexOf('\t');
         if (tab < 0) {
             throw new WarpBertException((file == null ? STDIN : file) + ", line " + lines.line() + ": there is no tab between two texts.");

@@ -5,7 +5,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import org.warpbert.WarpBertException;
 import org.warpbert.format.ModelFolder;
 import org.warpbert.hub.Hub;
 import org.warpbert.text.Encoded;
@@ -58,9 +57,8 @@ final class TokenizeCommand extends WarpBertCommand {
                 Utf8Lines lines = TextInput.open(file, terminal)) {
             List<String> chunk = new ArrayList<>();
             for (String line = lines.next(); line != null; line = lines.next()) {
-                if (pairTab && line.indexOf('\t') < 0) {
-                    throw new WarpBertException((file == null ? "standard input" : file) + ", line " + lines.line()
-                            + ": there is no tab between two texts.");
+                if (pairTab) {
+                    TextInput.tab(line, file, lines); // fails where there is none
                 }
                 chunk.add(line);
                 if (chunk.size() == CHUNK) {

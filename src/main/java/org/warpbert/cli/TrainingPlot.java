@@ -17,7 +17,6 @@ import org.knowm.xchart.XYChartBuilder;
 import org.knowm.xchart.XYSeries;
 import org.knowm.xchart.style.Styler;
 import org.knowm.xchart.style.markers.SeriesMarkers;
-import org.knowm.xchart.style.theme.MatlabTheme;
 import org.warpbert.WarpBertException;
 import org.warpbert.format.AtomicFile;
 import org.warpbert.train.RunFolder;
@@ -80,7 +79,8 @@ final class TrainingPlot {
         XYChart chart = chart(Path.of(summary.path("model").asText()).getFileName() + ", " + summary.path("task").asText(), "step", "training loss");
         line(chart, "each step", steps, losses, FAINT, false);
         line(chart, "smoothed", steps, smoothed(losses), STRONG, false);
-        chart.getStyler().setYAxisMin(0.0);
+        chart.getStyler().setYAxisMin(0.0).setXAxisMin(0.0).setXAxisMax(steps.get(steps.size() - 1));
+        chart.getStyler().setXAxisTickMarkSpacingHint(100).setXAxisDecimalPattern("0");
         return chart;
     }
 
@@ -106,7 +106,7 @@ final class TrainingPlot {
         for (JsonNode epoch : summary.path("epochs")) {
             epochs.add(epoch.path("epoch").asDouble());
             accuracy.add(epoch.path("accuracy").asDouble());
-            matthews.add(epoch.path("matthews").asDouble());
+            matthews.add(epoch.path("matthews_correlation").asDouble());
             majority.add(summary.path("majority").asDouble());
         }
         XYChart chart = chart("dev set", "epoch", "");
@@ -120,7 +120,6 @@ final class TrainingPlot {
 
     private static XYChart chart(String title, String x, String y) {
         XYChart chart = new XYChartBuilder().width(WIDTH).height(HEIGHT).title(title).xAxisTitle(x).yAxisTitle(y).build();
-        chart.getStyler().setTheme(new MatlabTheme());
         chart.getStyler().setLegendPosition(Styler.LegendPosition.OutsideS).setLegendLayout(Styler.LegendLayout.Horizontal);
         chart.getStyler().setChartBackgroundColor(Color.WHITE).setLegendBorderColor(Color.WHITE);
         return chart;

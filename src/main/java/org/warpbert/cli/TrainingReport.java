@@ -93,7 +93,7 @@ final class TrainingReport implements TrainingListener, AutoCloseable {
         for (TrainingListener.Epoch epoch : summary.epochs()) {
             terminal.print(dev
                     ? String.format(Locale.ROOT, "%5d   %10.4f   %8.4f   %8.4f   %6.3f   %8s", epoch.epoch(), epoch.trainLoss(), epoch.devLoss(),
-                            epoch.accuracy(), epoch.matthews(), time(epoch.seconds()))
+                            epoch.accuracy(), epoch.matthewsCorrelation(), time(epoch.seconds()))
                     : String.format(Locale.ROOT, "%5d   %10.4f   %8s", epoch.epoch(), epoch.trainLoss(), time(epoch.seconds())));
         }
         if (dev) {

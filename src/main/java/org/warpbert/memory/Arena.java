@@ -72,6 +72,7 @@ public final class Arena implements AutoCloseable {
             if ((long) count * Float.BYTES > size) {
                 throw new WarpBertException(tensorName + " holds " + size / Float.BYTES + " floats, not " + count);
             }
+            address(); // or it says that there is no memory
             return memory.downloadFloats(offset / Float.BYTES, count);
         }
 
@@ -114,6 +115,7 @@ public final class Arena implements AutoCloseable {
     }
 
     private void check(Tensor tensor, ByteBuffer direct) {
+        tensor.address(); // or it says that there is no memory
         if (direct.remaining() > tensor.size) {
             throw new WarpBertException(name + ": " + direct.remaining() + " bytes do not fit " + tensor + " of " + tensor.size);
         }

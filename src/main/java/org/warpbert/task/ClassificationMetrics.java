@@ -52,7 +52,7 @@ public final class ClassificationMetrics {
      * Matthews correlation for any number of classes (Gorodkin 2004, equation 8), from -1 to 1; 0 where all examples
      * or all predictions are of one class, as scikit-learn has it.
      */
-    public double matthews() {
+    public double matthewsCorrelation() {
         int classes = counts.length;
         double[] predicted = new double[classes];
         double[] actual = new double[classes];

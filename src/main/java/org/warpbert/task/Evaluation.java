@@ -13,12 +13,12 @@ import org.warpbert.text.PackedBatch;
  * How a classifier does on labelled examples.
  *
  * @param loss      mean cross-entropy
- * @param matthews  correlation coefficient, see {@link ClassificationMetrics#matthews}
+ * @param matthewsCorrelation coefficient, see {@link ClassificationMetrics#matthewsCorrelation}
  * @param majority  accuracy of always answering the most frequent class
  * @param truncated texts cut to the maximum length
  * @param tokens    real tokens read
  */
-public record Evaluation(long examples, double loss, double accuracy, double matthews, double majority, int truncated,
+public record Evaluation(long examples, double loss, double accuracy, double matthewsCorrelation, double majority, int truncated,
                          long tokens, double seconds) {
 
     /** Runs one epoch of a loader in file order. {@code progress} receives the number of batches done. */
@@ -43,7 +43,7 @@ public record Evaluation(long examples, double loss, double accuracy, double mat
                 progress.accept(++done);
             }
         }
-        return new Evaluation(metrics.examples(), metrics.loss(), metrics.accuracy(), metrics.matthews(), metrics.majority(),
+        return new Evaluation(metrics.examples(), metrics.loss(), metrics.accuracy(), metrics.matthewsCorrelation(), metrics.majority(),
                 loader.truncated(), tokens, (System.nanoTime() - start) / 1e9);
     }
 

@@ -205,12 +205,13 @@ public final class Finetune {
                 majority = judged == null ? majority : judged.majority();
                 TrainingListener.Epoch report = new TrainingListener.Epoch(epoch, lossSum / epochSteps,
                         judged == null ? Double.NaN : judged.loss(), judged == null ? Double.NaN : judged.accuracy(),
-                        judged == null ? Double.NaN : judged.matthews(), seconds);
+                        judged == null ? Double.NaN : judged.matthewsCorrelation(), seconds);
                 epochs.add(report);
                 listener.finishedEpoch(report);
             }
         }
-        return new Summary("classify", options.model, parameters.table().parameters(), backend.describe(), hyper, hyper.seed(),
+        return new Summary("classify", options.model, parameters.table().parameters(), backend.name(),
+                backend.describe(), hyper, hyper.seed(),
                 labels.labels(), train.rows().size(), dev == null ? 0 : dev.rows().size(), train.skippedEmpty(), truncated,
                 steps, epochs, majority, realTokens, avoided, backend.peakBytes(), ProcessMemory.peakResidentBytes(),
                 gemmNanos == 0 ? Double.NaN : gemmNanos / 1e9 / trainSeconds, (System.nanoTime() - start) / 1e9);

@@ -22,18 +22,28 @@ final class AdamW implements AutoCloseable {
     private final Parameters parameters;
     private final Gradients gradients;
     private final float clip;
-    private final Arena arena;
-    private final Arena.Tensor m; // [n]
-    private final Arena.Tensor v; // [n]
-    private final Arena.Tensor stats; // [3], see wb_gradient_norm
-    private final Arena.Tensor workspace;
-    private final Arena.Tensor hyper; // [3], see wb_adamw
-    private final Arena.Tensor ends; // int64 [regions], as pairs of floats
-    private final Arena.Tensor decay; // [regions]
-    private final Arena.Tensor lrScale; // [regions]
+    private final State state;
     private final ByteBuffer hyperStaging = direct(3 * Float.BYTES);
     private final ByteBuffer statsStaging = direct(3 * Float.BYTES);
     private long step;
+
+    /** The table of all that is kept on the device. */
+    private static final class State {
+        final Arena arena = new Arena("the optimizer's state");
+        final Arena.Tensor m; // [n]
+        final Arena.Tensor v; // [n]
+        final Arena.Tensor stats = arena.add("stats", Dtype.F32, 3); // see wb_gradient_norm
+        final Arena.Tensor workspace = arena.add("workspace", Dtype.F32, 2 * REDUCE_BLOCKS);
+        final Arena.Tensor hyper = arena.add("hyper", Dtype.F32, 3); // see wb_adamw
+        final Arena.Tensor ends = arena.add("ends", Dtype.F32, 2L * REGIONS.length); // int64 [regions], as pairs of floats
+        final Arena.Tensor decay = arena.add("decay", Dtype.F32, REGIONS.length);
+        final Arena.Tensor lrScale = arena.add("lr_scale", Dtype.F32, REGIONS.length);
+
+        State(ParameterTable table) {
+            m = arena.add("m", Dtype.F32, table.size());
+            v = arena.add("v", Dtype.F32, table.size());
+        }
+    }
 
     AdamW(Backend backend, Parameters parameters, Gradients gradients, double weightDecay, double clip) {
         this.backend = backend;
@@ -41,18 +51,10 @@ final class AdamW implements AutoCloseable {
         this.gradients = gradients;
         this.clip = (float) clip;
         ParameterTable table = parameters.table();
-        arena = new Arena("the optimizer's state");
-        m = arena.add("m", Dtype.F32, table.size());
-        v = arena.add("v", Dtype.F32, table.size());
-        stats = arena.add("stats", Dtype.F32, 3);
-        workspace = arena.add("workspace", Dtype.F32, 2 * REDUCE_BLOCKS);
-        hyper = arena.add("hyper", Dtype.F32, 3);
-        ends = arena.add("ends", Dtype.F32, 2L * REGIONS.length);
-        decay = arena.add("decay", Dtype.F32, REGIONS.length);
-        lrScale = arena.add("lr_scale", Dtype.F32, REGIONS.length);
-        arena.allocate(backend);
-        backend.zero(m.address(), m.bytes());
-        backend.zero(v.address(), v.bytes());
+        state = new State(table);
+        state.arena.allocate(backend);
+        backend.zero(state.m.address(), state.m.bytes());
+        backend.zero(state.v.address(), state.v.bytes());
         ByteBuffer endValues = direct(REGIONS.length * Long.BYTES);
         ByteBuffer decayValues = direct(REGIONS.length * Float.BYTES);
         ByteBuffer scaleValues = direct(REGIONS.length * Float.BYTES);
@@ -61,28 +63,29 @@ final class AdamW implements AutoCloseable {
             decayValues.putFloat(region.decays() ? (float) weightDecay : 0);
             scaleValues.putFloat(1);
         }
-        arena.upload(ends, endValues.flip());
-        arena.upload(decay, decayValues.flip());
-        arena.upload(lrScale, scaleValues.flip());
+        state.arena.upload(state.ends, endValues.flip());
+        state.arena.upload(state.decay, decayValues.flip());
+        state.arena.upload(state.lrScale, scaleValues.flip());
     }
 
     /** Bytes that the optimizer of this table takes. */
     static long plannedBytes(ParameterTable table) {
-        return 2 * table.size() * Float.BYTES;
+        return new State(table).arena.bytes();
     }
 
     /** One update from the gradients as they stand. */
     void step(double lr) {
         step++;
+        // of the betas that the kernel has: 1 - 0.999f is 1.3e-5 off 1 - 0.999, and v / c2 would be
+        double c1 = 1 - Math.pow((float) Hyperparameters.BETA1, step);
+        double c2 = 1 - Math.pow((float) Hyperparameters.BETA2, step);
         hyperStaging.clear();
-        hyperStaging.putFloat((float) lr)
-                .putFloat((float) (1 - Math.pow(Hyperparameters.BETA1, step)))
-                .putFloat((float) (1 - Math.pow(Hyperparameters.BETA2, step))).flip();
-        arena.upload(hyper, hyperStaging);
+        hyperStaging.putFloat((float) lr).putFloat((float) c1).putFloat((float) c2).flip();
+        state.arena.upload(state.hyper, hyperStaging);
         long n = parameters.table().size();
-        backend.gradientNorm(stats.address(), workspace.address(), gradients.address(), 0, clip, n);
-        backend.adamw(Dtype.F32, parameters.address(), m.address(), v.address(), 0, gradients.address(),
-                stats.address(), hyper.address(), ends.address(), decay.address(), lrScale.address(),
+        backend.gradientNorm(state.stats.address(), state.workspace.address(), gradients.address(), 0, clip, n);
+        backend.adamw(Dtype.F32, parameters.address(), state.m.address(), state.v.address(), 0, gradients.address(),
+                state.stats.address(), state.hyper.address(), state.ends.address(), state.decay.address(), state.lrScale.address(),
                 (float) Hyperparameters.BETA1, (float) Hyperparameters.BETA2, (float) Hyperparameters.EPSILON, n,
                 REGIONS.length);
     }
@@ -90,7 +93,7 @@ final class AdamW implements AutoCloseable {
     /** The gradient's l2 norm of the last step, before clipping; NaN where it was not finite and the step was skipped. */
     double gradientNorm() {
         statsStaging.clear();
-        arena.download(stats, statsStaging);
+        state.arena.download(state.stats, statsStaging);
         return statsStaging.getFloat(2 * Float.BYTES) == 1 ? statsStaging.getFloat(0) : Double.NaN;
     }
 
@@ -100,6 +103,6 @@ final class AdamW implements AutoCloseable {
 
     @Override
     public void close() {
-        arena.close();
+        state.arena.close();
     }
 }

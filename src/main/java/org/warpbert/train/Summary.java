@@ -5,7 +5,8 @@ import java.util.List;
 /**
  * What a run was and what came of it: the run folder's {@code summary.json}, in snake case.
  *
- * @param device              what computed, one line
+ * @param device              "cpu", "cuda"
+ * @param deviceDescription   what computed, one line
  * @param majority            accuracy of always answering the dev set's most frequent class; NaN without a dev set
  * @param realTokens          tokens trained on, all steps
  * @param paddedTokensAvoided tokens that padding every sequence to the maximum length would have added
@@ -17,7 +18,8 @@ import java.util.List;
  * @param truncated           training texts cut to the maximum length
  * @param skippedEmpty        training rows left out for an empty text
  */
-public record Summary(String task, String model, long parameters, String device, Hyperparameters hyperparameters,
+public record Summary(String task, String model, long parameters, String device, String deviceDescription,
+                      Hyperparameters hyperparameters,
                       long seed, List<String> labels, int trainExamples, int devExamples, int skippedEmpty, int truncated,
                       long steps, List<TrainingListener.Epoch> epochs, double majority, long realTokens,
                       long paddedTokensAvoided, long plannedBytes, long peakBytes, double gemmShare,

@@ -20,12 +20,12 @@ public interface TrainingListener {
     record Step(long step, int epoch, double loss, double gradNorm, double lr, int tokens, double tokensPerSecond) {}
 
     /**
-     * One epoch. Without a dev set, {@code devLoss}, {@code accuracy} and {@code matthews} are NaN.
+     * One epoch. Without a dev set, {@code devLoss}, {@code accuracy} and {@code matthewsCorrelation} are NaN.
      *
      * @param trainLoss mean of the steps' losses
      * @param seconds   training alone, evaluation not counted
      */
-    record Epoch(int epoch, double trainLoss, double devLoss, double accuracy, double matthews, double seconds) {}
+    record Epoch(int epoch, double trainLoss, double devLoss, double accuracy, double matthewsCorrelation, double seconds) {}
 
     /** A line that the user should read: rows skipped, texts cut, a head made anew. */
     default void note(String line) {}

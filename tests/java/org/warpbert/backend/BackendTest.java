@@ -1,0 +1,130 @@
+package org.warpbert.backend;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.nio.ByteBuffer;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.warpbert.WarpBertException;
+
+/** A backend's life: opening, memory, running out of it, closing, and what comes after. */
+class BackendTest {
+    static List<String> backends() {
+        return TestBackends.available();
+    }
+
+    private static String failure(Executable use) {
+        return assertThrows(WarpBertException.class, use).getMessage();
+    }
+
+    @Test
+    void anUnknownDeviceIsNamedWithTheKnown() {
+        String message = failure(() -> Backends.open("abacus", 1));
+        assertTrue(message.contains("\"abacus\"") && message.contains("cpu"), message);
+        assertTrue(failure(() -> Backends.open("cpu", -1)).contains("-1"));
+    }
+
+    @Test
+    void aLibraryThatIsNotThereOrNoBackendSaysSo() {
+        assertTrue(failure(() -> new Backend("cpu", "/nowhere/libwarpbert_cpu.so", 0, 1)).contains("/nowhere/libwarpbert_cpu.so"));
+        assertTrue(failure(() -> new Backend("cpu", "libm.so.6", 0, 1)).contains("not a WarpBERT backend"));
+        assertTrue(failure(() -> new Backend("cpu", Backends.library("cpu"), 3, 1)).contains("3"));
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void describesItself(String name) {
+        try (Backend backend = Backends.open(name, 2)) {
+            assertEquals(name, backend.name());
+            assertTrue(backend.describe().length() > 10 && backend.describe().indexOf('\0') < 0 && backend.describe().indexOf('\n') < 0, backend.describe());
+            assertTrue(backend.freeBytes() > 0 && backend.freeBytes() <= backend.totalBytes(), backend.freeBytes() + " of " + backend.totalBytes());
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void memoryKeepsWhatIsPutThere(String name) {
+        try (Backend backend = Backends.open(name, 2); DeviceMemory a = backend.allocate("a", 8_000_000); DeviceMemory b = backend.allocate("b", 8_000_000)) {
+            assertEquals(0, a.address() % 256);
+            float[] values = Floats.normal(1, 2_000_000);
+            a.upload(values);
+            backend.copy(b.address(), a.address(), 8_000_000);
+            assertArrayEquals(values, b.downloadFloats(0, values.length));
+            b.upload(1_999_998, new float[] {5, 6, 7}, 2);
+            assertArrayEquals(new float[] {values[1_999_997], 5, 6}, b.downloadFloats(1_999_997, 3));
+            b.zero();
+            assertArrayEquals(new float[2_000_000], b.downloadFloats(0, 2_000_000));
+            assertArrayEquals(values, a.downloadFloats(0, values.length), "what is beside it stays");
+            backend.synchronize();
+            assertTrue(failure(() -> a.upload(1_999_999, values, 2)).contains("leaves the 8000000 bytes of a"));
+            assertTrue(failure(() -> a.downloadFloats(-1, 2)).contains("of a"));
+            assertTrue(failure(() -> a.upload(0, ByteBuffer.allocate(4))).contains("direct"));
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void countsWhatIsHeld(String name) {
+        try (Backend backend = Backends.open(name, 1)) {
+            DeviceMemory a = backend.allocate("a", 1000);
+            DeviceMemory b = backend.allocate("b", 50);
+            assertEquals(1050, backend.allocatedBytes());
+            a.close();
+            a.close();
+            assertEquals(50, backend.allocatedBytes());
+            b.close();
+            assertEquals(0, backend.allocatedBytes());
+            assertEquals(1050, backend.peakBytes());
+            assertTrue(failure(a::address).contains("memory of a is used after it was closed"));
+            assertTrue(failure(() -> a.downloadFloats(0, 1)).contains("memory of a is used after it was closed"));
+            assertTrue(a.toString().contains("closed"), a.toString());
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void refusesAnAbsurdSizeAndGoesOn(String name) {
+        try (Backend backend = Backends.open(name, 1)) {
+            for (long bytes : new long[] {1L << 50, Long.MAX_VALUE}) {
+                String message = failure(() -> backend.allocate("the moon", bytes));
+                assertTrue(message.contains("the moon") && message.contains(Long.toString(bytes)), message);
+                assertEquals(0, backend.allocatedBytes());
+            }
+            try (DeviceMemory memory = backend.allocate("a little", 12)) {
+                memory.upload(new float[] {1, 2, 3});
+                assertArrayEquals(new float[] {1, 2, 3}, memory.downloadFloats(0, 3));
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void closesOnceAndThenRefuses(String name) {
+        Backend backend = Backends.open(name, 1);
+        DeviceMemory memory = backend.allocate("left over", 64);
+        long address = memory.address();
+        backend.close();
+        backend.close();
+        List<Executable> uses = List.of(backend::describe, backend::freeBytes, backend::synchronize, () -> backend.allocate("x", 1),
+                () -> backend.zero(address, 4), () -> backend.copy(address, address, 4), () -> memory.downloadFloats(0, 1),
+                () -> backend.cast(address, Dtype.F32, address, Dtype.F32, 1));
+        uses.forEach(use -> assertTrue(failure(use).contains(name + " backend is used after it was closed")));
+        memory.close(); // late, and harmless
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void severalMayBeOpen(String name) {
+        try (Backend one = Backends.open(name, 1); Backend two = Backends.open(name, 2); DeviceMemory memory = one.allocate("a", 4)) {
+            two.close();
+            memory.upload(new float[] {3});
+            assertArrayEquals(new float[] {3}, memory.downloadFloats(0, 1));
+        }
+    }
+}

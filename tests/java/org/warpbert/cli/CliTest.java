@@ -1,0 +1,147 @@
+package org.warpbert.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The commands that train nothing, and what holds for all: exit codes, streams, argument files, interrupts. */
+class CliTest {
+    private static final String MODEL = "all-MiniLM-L6-v2";
+
+    @TempDir Path folder;
+
+    @Test
+    void helpAndVersion() {
+        assertTrue(CommandRun.of("--version").done().out().startsWith("WarpBERT "));
+        assertTrue(CommandRun.of("help").done().out().contains("finetune"));
+        assertEquals(CommandRun.of("finetune", "--help").done().out(), CommandRun.of("help", "finetune").done().out());
+    }
+
+    @Test
+    void tokenizes() throws IOException {
+        Path file = Files.writeString(folder.resolve("texts.txt"), "Unbelievable caf\u00e9s!\r\n\nhello world");
+        List<JsonNode> lines = CommandRun.of("tokenize", "--model", MODEL, file.toString()).done().jsonLines();
+        assertEquals("{\"text\":\"Unbelievable caf\u00e9s!\",\"tokens\":[\"[CLS]\",\"unbelievable\",\"cafes\",\"!\",\"[SEP]\"],\"ids\":[101,23653,23812,999,102]}",
+                lines.get(0).toString());
+        assertEquals("[101,102]", lines.get(1).path("ids").toString()); // an empty line is a text too: a line out for a line in
+        assertEquals("[\"hello\",\"world\"]", CommandRun.withInput("hello world", "tokenize", "--model", MODEL, "--no-special").done().jsonLines().get(0).path("tokens").toString());
+        JsonNode pair = CommandRun.withInput("hello\tworld\n", "tokenize", "--model", MODEL, "--pair-tab").done().jsonLines().get(0);
+        assertEquals("[0,0,0,1,1]", pair.path("segments").toString());
+        JsonNode cut = CommandRun.withInput("hello big world", "tokenize", "--model", MODEL, "--max-length", "4").done().jsonLines().get(0);
+        assertEquals("[\"[CLS]\",\"hello\",\"big\",\"[SEP]\"]", cut.path("tokens").toString());
+        assertTrue(cut.path("truncated").asBoolean());
+        assertEquals("", CommandRun.of("tokenize", "--model", MODEL).done().out());
+    }
+
+    @Test
+    void listsAndGetsModels() throws IOException {
+        JsonNode models = CommandRun.of("models", "list", "--json").done().json();
+        assertEquals(MODEL, models.path(0).path("name").asText());
+        JsonNode got = CommandRun.of("models", "get", MODEL, "--json").done().json();
+        assertTrue(Files.exists(Path.of(got.path("folder").asText(), "model.safetensors")));
+        assertEquals(got.path("folder").asText() + "\n", CommandRun.of("models", "get", MODEL).done().out());
+        assertTrue(CommandRun.of("models").done().out().contains(got.path("folder").asText()));
+    }
+
+    @Test
+    void examinesTheMachine() throws IOException {
+        JsonNode findings = CommandRun.of("doctor", "--json").done().json();
+        for (String name : List.of("java", "cpu", "memory", "backend cpu", "maven repository", "models", "mvn", "g++", "make", "cuda")) {
+            JsonNode found = null;
+            for (JsonNode finding : findings) {
+                found = finding.path("name").asText().equals(name) ? finding : found;
+            }
+            assertTrue(found != null && !found.path("detail").asText().isEmpty(), name);
+            assertEquals(found.path("state").asText().equals("OK"), found.path("remedy").isNull(), "what is not well has a remedy: " + found);
+        }
+        assertTrue(CommandRun.of("doctor").done().out().contains("backend cpu"));
+    }
+
+    @Test
+    void recipesAreReadAndOverridden() {
+        CommandRun.of("finetune", "@recipes/cola.args").misusedWith("Missing required options: '--train=FILE', '--out=DIR'");
+        CommandRun.of("finetune", "@recipes/none.args").misusedWith("there is no argument file recipes/none.args");
+        CommandRun.of("finetune", "@recipes/nsmc.args", "--epochs", "0", "--train", "x.tsv", "--out", "y").misusedWith("--epochs is 0");
+    }
+
+    @Test
+    void aClosedPipeEndsQuietlyAFullDiskDoesNot() {
+        CommandRun closed = writingTo("Broken pipe");
+        assertEquals(0, closed.code());
+        assertEquals("", closed.err());
+        CommandRun full = writingTo("No space left on device");
+        full.failedWith("standard output", "No space left on device");
+    }
+
+    private static CommandRun writingTo(String failure) {
+        OutputStream out = new OutputStream() {
+            @Override
+            public void write(int b) throws IOException {
+                throw new IOException(failure);
+            }
+        };
+        ByteArrayOutputStream err = new ByteArrayOutputStream();
+        int code = Main.run(new String[] {"models", "list"}, new Terminal(InputStream.nullInputStream(), out, new PrintStream(err, true, StandardCharsets.UTF_8), false));
+        return new CommandRun(code, "", err.toString(StandardCharsets.UTF_8));
+    }
+
+    @Test
+    void anInterruptLeavesNothing() throws IOException, InterruptedException {
+        CommandRun.of("models", "get", MODEL).done();
+        Path data = Files.write(folder.resolve("data.tsv"), Stream.concat(Stream.of("label\ttext"), Stream.of("good\ta fine film", "bad\ta dull film")).toList());
+        String classes = System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"));
+        Process process = new ProcessBuilder(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-Xmx1g",
+                "-Dorg.bytedeco.javacpp.maxphysicalbytes=0", "-cp", classes, "org.warpbert.cli.Main", "finetune", "--model", MODEL,
+                "--train", data.toString(), "--text", "text", "--label", "label", "--epochs", "1000000", "--out", folder.resolve("run").toString())
+                .redirectOutput(folder.resolve("out").toFile()).redirectError(folder.resolve("err").toFile()).start();
+        try {
+            Path metrics = folder.resolve("run.partial").resolve("metrics.jsonl");
+            for (int i = 0; i < 600 && process.isAlive() && !(Files.exists(metrics) && Files.size(metrics) > 0); i++) {
+                Thread.sleep(100);
+            }
+            assertTrue(process.isAlive(), () -> read("err"));
+            new ProcessBuilder("kill", "-INT", Long.toString(process.pid())).start().waitFor();
+            assertTrue(process.waitFor(30, TimeUnit.SECONDS));
+        } finally {
+            process.destroyForcibly();
+        }
+        assertEquals(1, process.exitValue());
+        assertEquals("", read("out"));
+        List<String> lines = read("err").lines().filter(line -> line.startsWith("warpbert: ")).toList();
+        assertEquals(List.of("warpbert: interrupted; " + folder.resolve("run") + " was not written"), lines);
+        assertFalse(Files.exists(folder.resolve("run")));
+        assertFalse(Files.exists(folder.resolve("run.partial")));
+    }
+
+    private String read(String name) {
+        try {
+            return Files.readString(folder.resolve(name));
+        } catch (IOException e) {
+            throw new java.io.UncheckedIOException(e);
+        }
+    }
+
+    @Test
+    @Tag("heavy")
+    void fillsMasks() throws IOException {
+        JsonNode line = CommandRun.of("fill-mask", "--model", "bert-base-uncased", "The capital of France is [MASK].").done().jsonLines().get(0);
+        assertEquals("paris", line.path("masks").path(0).path(0).path("token").asText());
+        assertEquals(0.41679, line.path("masks").path(0).path(0).path("probability").asDouble(), 1e-3);
+    }
+}

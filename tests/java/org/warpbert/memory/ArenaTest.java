@@ -1,0 +1,130 @@
+package org.warpbert.memory;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.warpbert.WarpBertException;
+import org.warpbert.backend.Backend;
+import org.warpbert.backend.Backends;
+import org.warpbert.backend.Dtype;
+import org.warpbert.model.BertConfig;
+import org.warpbert.model.BertModel;
+import org.warpbert.model.Gradients;
+import org.warpbert.model.Head;
+import org.warpbert.model.Parameters;
+import org.warpbert.task.ClassificationHead;
+import org.warpbert.train.Hyperparameters;
+import org.warpbert.train.Trainer;
+
+/** That the plan is the allocation, to the byte, and that an arena without memory says so. */
+class ArenaTest {
+    private Backend backend;
+
+    @BeforeEach
+    void open() {
+        backend = Backends.open("cpu", 1);
+    }
+
+    @AfterEach
+    void close() {
+        assertEquals(0, backend.allocatedBytes(), "everything was given back");
+        backend.close();
+    }
+
+    @Test
+    void tableIsTheAllocation() {
+        try (Arena arena = new Arena("test")) {
+            Arena.Tensor a = arena.add("a", Dtype.F32, 3, 5);
+            Arena.Tensor b = arena.add("b", Dtype.BF16, 1);
+            Arena.Tensor c = arena.add("c", Dtype.F32, 0, 7);
+            Arena.Tensor d = arena.add("d", Dtype.F32, 65);
+            assertEquals(256 + 256 + 0 + 512, arena.bytes());
+            assertEquals(List.of(60L, 2L, 0L, 260L), arena.tensors().stream().map(Arena.Tensor::bytes).toList());
+            arena.allocate(backend);
+            assertEquals(arena.bytes(), backend.allocatedBytes());
+            assertEquals(List.of(256L, 256L, 0L), List.of(b.address() - a.address(), c.address() - b.address(), d.address() - c.address()));
+            assertEquals(0, a.address() % 256);
+            float[] values = {1, 2, 3};
+            ByteBuffer direct = ByteBuffer.allocateDirect(12).order(ByteOrder.nativeOrder());
+            direct.asFloatBuffer().put(values);
+            arena.upload(d, direct);
+            assertArrayEquals(values, d.downloadFloats(3));
+            assertTrue(failure(() -> d.downloadFloats(66)).contains("d holds 65 floats, not 66"));
+            assertTrue(failure(() -> b.downloadFloats(0)).contains("b holds BF16"));
+            assertTrue(failure(() -> arena.upload(b, direct)).contains("12 bytes do not fit b"));
+        }
+    }
+
+    @Test
+    void aTensorWithoutMemorySaysSo() {
+        Arena arena = new Arena("a plan");
+        Arena.Tensor x = arena.add("x", Dtype.F32, 8);
+        ByteBuffer direct = ByteBuffer.allocateDirect(4);
+        List<Executable> uses = List.of(x::address, () -> x.downloadFloats(1), () -> arena.upload(x, direct), () -> arena.download(x, direct));
+        uses.forEach(use -> assertNamed(failure(use)));
+        arena.allocate(backend);
+        assertTrue(failure(() -> arena.allocate(backend)).contains("a plan is allocated already"));
+        assertTrue(failure(() -> arena.add("late", Dtype.F32, 1)).contains("late comes too late"));
+        arena.close();
+        arena.close();
+        uses.forEach(use -> assertNamed(failure(use)));
+    }
+
+    private static void assertNamed(String message) {
+        assertTrue(message.contains("a plan") && message.contains("x"), message);
+    }
+
+    @Test
+    void extentsThatOverflowAreAnError() {
+        Arena arena = new Arena("huge");
+        assertThrows(ArithmeticException.class, () -> arena.add("x", Dtype.F32, Long.MAX_VALUE / 2, 3));
+    }
+
+    @ParameterizedTest
+    @CsvSource({"24, 3, 40, 2, 61, 7, true", "24, 3, 40, 2, 61, 7, false", "768, 12, 3072, 1, 333, 5, true", "64, 2, 97, 3, 1, 1, false"})
+    void modelsAllocateWhatTheyPlan(int hidden, int heads, int intermediate, int layers, int tokens, int sequences, boolean training) {
+        BertConfig config = BertConfig.ofSizes(53, hidden, layers, heads, intermediate, 40, 2);
+        try (Parameters parameters = Parameters.random(backend, ClassificationHead.parameters(config, 3), 1)) {
+            assertEquals(parameters.table().size() * Float.BYTES, backend.allocatedBytes());
+            try (Gradients gradients = new Gradients(backend, parameters.table())) {
+                assertEquals(2 * parameters.table().size() * Float.BYTES, backend.allocatedBytes());
+                for (boolean withHead : new boolean[] {true, false}) {
+                    long before = backend.allocatedBytes();
+                    Head planned = withHead ? new ClassificationHead(3) : Head.NONE;
+                    long plan = BertModel.plannedBytes(config, planned, tokens, sequences, training);
+                    Head head = withHead ? new ClassificationHead(3) : Head.NONE;
+                    try (BertModel model = new BertModel(backend, config, parameters, training ? gradients : null, head, tokens, sequences)) {
+                        assertEquals(plan, backend.allocatedBytes() - before);
+                    }
+                }
+            }
+        }
+    }
+
+    @Test
+    void trainersAllocateWhatTheyPlan() {
+        BertConfig config = BertConfig.ofSizes(53, 24, 2, 3, 40, 40, 2);
+        try (Parameters parameters = Parameters.random(backend, ClassificationHead.parameters(config, 3), 1)) {
+            long before = backend.allocatedBytes();
+            long plan = Trainer.plannedBytes(config, parameters, new ClassificationHead(3), 61, 7);
+            try (Trainer trainer = new Trainer(backend, config, parameters, new ClassificationHead(3), Hyperparameters.DEFAULT, 10, 61, 7)) {
+                assertEquals(plan, backend.allocatedBytes() - before);
+            }
+        }
+    }
+
+    private static String failure(Executable use) {
+        return assertThrows(WarpBertException.class, use).getMessage();
+    }
+}

@@ -1,0 +1,90 @@
+package org.warpbert.model;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.SplittableRandom;
+import java.util.stream.IntStream;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.warpbert.backend.Activation;
+import org.warpbert.backend.Backend;
+import org.warpbert.reference.TorchBatch;
+import org.warpbert.reference.TorchBert;
+import org.warpbert.reference.TorchBertConfig;
+import org.warpbert.task.ClassificationHead;
+import org.warpbert.text.Encoded;
+
+/**
+ * A BERT classifier of odd sizes with random weights, here and in libtorch. Weights are large enough for LayerNorm,
+ * softmax and activation to be far from linear: N(0, 1.5 / sqrt(H)), gains 1 + that.
+ */
+public final class TinyBert {
+    public static final int VOCABULARY = 53;
+    public static final int POSITIONS = 24;
+    public final BertConfig config;
+    public final int classes;
+    private final TorchBertConfig torchConfig;
+    private final Map<String, float[]> values;
+
+    public TinyBert(int hidden, int heads, int intermediate, int layers, Activation activation, double dropout, int classes, long seed) {
+        config = new BertConfig(VOCABULARY, hidden, layers, heads, intermediate, activation, dropout, dropout, null, POSITIONS, 2,
+                1e-12, 0, null);
+        this.classes = classes;
+        torchConfig = new TorchBertConfig(VOCABULARY, hidden, layers, heads, intermediate, POSITIONS, 2, 1e-12, activation.configName());
+        values = TorchBertConfig.random(torchConfig.shapes(classes, false), 1.5 / Math.sqrt(hidden), seed);
+    }
+
+    /** Our copy of the weights; the caller closes it. */
+    public Parameters parameters(Backend backend) {
+        Parameters parameters = Parameters.random(backend, ClassificationHead.parameters(config, classes), 0);
+        if (!parameters.shapes().keySet().equals(values.keySet())) {
+            throw new AssertionError("names differ: " + parameters.shapes().keySet() + " and " + values.keySet());
+        }
+        values.forEach(parameters::set);
+        return parameters;
+    }
+
+    /** The reference in float64, with the same weights. */
+    public TorchBert torch() {
+        return new TorchBert(torchConfig, values, torchConfig.shapes(classes, false), ScalarType.Double);
+    }
+
+    /** Random tokens in two segments. */
+    public static List<Encoded> sequences(long seed, int... lengths) {
+        SplittableRandom random = new SplittableRandom(seed);
+        List<Encoded> sequences = new ArrayList<>();
+        for (int length : lengths) {
+            byte[] segments = new byte[length];
+            Arrays.fill(segments, length / 2, length, (byte) 1);
+            sequences.add(new Encoded(random.ints(length, 0, VOCABULARY).toArray(), segments, false));
+        }
+        return sequences;
+    }
+
+    /** The same sequences for the reference. */
+    public static TorchBatch batch(List<Encoded> sequences) {
+        return TorchBatch.of(sequences.stream().map(Encoded::tokens).toArray(int[][]::new),
+                sequences.stream().map(s -> IntStream.range(0, s.length()).map(i -> s.segments()[i]).toArray()).toArray(int[][]::new));
+    }
+
+    public int[] labels(long seed, int count) {
+        return new SplittableRandom(seed).ints(count, 0, classes).toArray();
+    }
+
+    /** ‖actual - expected‖ / ‖expected‖. */
+    public static double error(double[] expected, float[] actual) {
+        return error(expected, actual, norm(expected));
+    }
+
+    /** ‖actual - expected‖ / size. */
+    public static double error(double[] expected, float[] actual, double size) {
+        double[] difference = new double[expected.length];
+        Arrays.setAll(difference, i -> actual[i] - expected[i]);
+        return norm(difference) / size;
+    }
+
+    public static double norm(double[] values) {
+        return Math.sqrt(Arrays.stream(values).map(x -> x * x).sum());
+    }
+}

@@ -1,0 +1,85 @@
+package org.warpbert.train;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.warpbert.WarpBertException;
+
+class RunFolderTest {
+    private static final TrainingListener.Step STEP = new TrainingListener.Step(1, 1, 0.5, Double.NaN, 2e-5, 7, 3.5);
+
+    @TempDir
+    Path dir;
+
+    private List<String> names() throws IOException {
+        try (Stream<Path> files = Files.list(dir)) {
+            return files.map(file -> file.getFileName().toString()).sorted().toList();
+        }
+    }
+
+    @Test
+    void takesItsNameOnlyWhenWhole() throws IOException {
+        try (RunFolder folder = RunFolder.open(dir.resolve("run"), false)) {
+            folder.metric(STEP);
+            assertEquals(List.of("run.partial"), names());
+            folder.commit();
+        }
+        assertEquals(List.of("run"), names());
+        assertEquals(List.of("{\"step\":1,\"epoch\":1,\"loss\":0.5,\"grad_norm\":null,\"lr\":2.0E-5,\"tokens\":7,\"tokens_per_second\":3.5}"),
+                Files.readAllLines(dir.resolve("run/metrics.jsonl")));
+    }
+
+    @Test
+    void anUnfinishedRunLeavesNothing() throws IOException {
+        try (RunFolder folder = RunFolder.open(dir.resolve("a/run"), false)) {
+            folder.metric(STEP);
+        }
+        assertFalse(Files.exists(dir.resolve("a/run")));
+        assertFalse(Files.exists(dir.resolve("a/run.partial")));
+        assertNull(RunFolder.abandonOpen());
+    }
+
+    @Test
+    void anInterruptAbandonsTheRunUnderWay() throws IOException {
+        RunFolder.open(dir.resolve("run"), false);
+        assertEquals(dir.resolve("run").toAbsolutePath(), RunFolder.abandonOpen());
+        assertEquals(List.of(), names());
+    }
+
+    @Test
+    void anEarlierRunStaysUntilTheNewOneIsWhole() throws IOException {
+        Path run = Files.createDirectories(dir.resolve("run"));
+        Files.writeString(run.resolve("summary.json"), "{}");
+        WarpBertException refused = assertThrows(WarpBertException.class, () -> RunFolder.open(run, false));
+        assertTrue(refused.getMessage().contains("--overwrite"), refused.getMessage());
+        try (RunFolder folder = RunFolder.open(run, true)) {
+            folder.metric(STEP);
+            assertTrue(Files.exists(run.resolve("summary.json")));
+        }
+        assertTrue(Files.exists(run.resolve("summary.json")));
+        try (RunFolder folder = RunFolder.open(run, true)) {
+            folder.commit();
+        }
+        assertFalse(Files.exists(run.resolve("summary.json")));
+        assertEquals(List.of("run"), names());
+    }
+
+    @Test
+    void whatIsNoRunIsNeverReplaced() throws IOException {
+        Files.writeString(dir.resolve("thesis.txt"), "years of work");
+        assertThrows(WarpBertException.class, () -> RunFolder.open(dir, true));
+        assertThrows(WarpBertException.class, () -> RunFolder.open(dir.resolve("thesis.txt"), true));
+        assertThrows(WarpBertException.class, () -> RunFolder.open(dir.resolve("thesis.txt/run"), false));
+        assertEquals(List.of("thesis.txt"), names());
+    }
+}
