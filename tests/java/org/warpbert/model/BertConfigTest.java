@@ -90,7 +90,7 @@ class BertConfigTest {
         "\"hidden_dropout_prob\": 0.1| \"hidden_dropout_prob\": 1  | hidden_dropout_prob must lie in [0, 1), but is 1.0",
         "\"hidden_dropout_prob\": 0.1| \"layer_norm_eps\": 0       | layer_norm_eps must lie between 0 and 1",
         "\"hidden_dropout_prob\": 0.1| \"pad_token_id\": 119547    | pad_token_id 119547 is outside the vocabulary of 119547",
-        "\"hidden_act\": \"gelu\"    | \"hidden_act\": \"swish\"   | hidden_act 'swish' is not supported; use one of [gelu, gelu_new, gelu_pytorch_tanh, relu]",
+        "\"hidden_act\": \"gelu\"    | \"hidden_act\": \"swish\"   | hidden_act 'swish' is not supported; use gelu, gelu_new, gelu_pytorch_tanh, relu or tanh",
         "\"hidden_act\": \"gelu\"    | \"model_type\": \"roberta\" | model_type is 'roberta'; only 'bert' is supported",
         "\"hidden_act\": \"gelu\"    | \"id2label\": {\"0\": \"a\", \"2\": \"c\"} | id2label has 2 labels but none for id 1",
     })

@@ -6,6 +6,9 @@ import java.io.FileOutputStream;
 import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Set;
@@ -61,7 +64,7 @@ public final class Main implements Callable<Integer> {
                 .setAbbreviatedOptionsAllowed(false)
                 .setOut(new PrintWriter(new TerminalWriter(terminal)))
                 .setErr(new PrintWriter(terminal.err(), true))
-                .setParameterExceptionHandler((e, rest) -> misused(e, terminal))
+                .setParameterExceptionHandler((e, given) -> misused(e, given, terminal))
                 .setExecutionExceptionHandler((e, failed, result) -> failed(e, terminal, result));
         try {
             int code = line.execute(args);
@@ -94,10 +97,10 @@ public final class Main implements Callable<Integer> {
                 + String.join(", ", spec.subcommands().keySet()) + ".");
     }
 
-    private static int misused(CommandLine.ParameterException e, Terminal terminal) {
-        String missing = e instanceof CommandLine.UnmatchedArgumentException unmatched ? unmatched.getUnmatched().stream()
-                .filter(argument -> argument.startsWith("@")).findFirst().orElse(null) : null;
-        terminal.note("warpbert: " + (missing == null ? oneLine(e.getMessage()) : "there is no argument file " + missing.substring(1)));
+    private static int misused(CommandLine.ParameterException e, String[] args, Terminal terminal) {
+        String missing = Arrays.stream(args).filter(arg -> arg.startsWith("@") && !arg.startsWith("@@"))
+                .map(arg -> arg.substring(1)).filter(file -> !Files.exists(Path.of(file))).findFirst().orElse(null);
+        terminal.note("warpbert: " + (missing == null ? oneLine(e.getMessage()) : "there is no argument file " + missing));
         terminal.note("Try: " + e.getCommandLine().getCommandSpec().qualifiedName() + " --help");
         return CommandLine.ExitCode.USAGE;
     }

@@ -78,10 +78,18 @@ final class TrainingPlot {
         }
         XYChart chart = chart(Path.of(summary.path("model").asText()).getFileName() + ", " + summary.path("task").asText(), "step", "training loss");
         line(chart, "each step", steps, losses, FAINT, false);
-        line(chart, "smoothed", steps, smoothed(losses), STRONG, false);
+        List<Double> means = smoothed(losses);
+        line(chart, "smoothed", withStart(steps, 0.5), withStart(means, means.get(0)), STRONG, false);
         chart.getStyler().setYAxisMin(0.0).setXAxisMin(0.0).setXAxisMax(steps.get(steps.size() - 1));
         chart.getStyler().setXAxisTickMarkSpacingHint(100).setXAxisDecimalPattern("0");
         return chart;
+    }
+
+    /** A point before the first: XChart labels equally spaced values without asking whether the labels have room. */
+    private static List<Double> withStart(List<Double> values, double start) {
+        List<Double> longer = new ArrayList<>(List.of(start));
+        longer.addAll(values);
+        return longer;
     }
 
     /** Exponential mean over about a fiftieth of the run, started unbiased. */
