@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import java.io.BufferedOutputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -90,12 +91,12 @@ class CliTest {
     }
 
     private static CommandRun writingTo(String failure) {
-        OutputStream out = new OutputStream() {
+        OutputStream out = new BufferedOutputStream(new OutputStream() {
             @Override
             public void write(int b) throws IOException {
                 throw new IOException(failure);
             }
-        };
+        });
         ByteArrayOutputStream err = new ByteArrayOutputStream();
         int code = Main.run(new String[] {"models", "list"}, new Terminal(InputStream.nullInputStream(), out, new PrintStream(err, true, StandardCharsets.UTF_8), false));
         return new CommandRun(code, "", err.toString(StandardCharsets.UTF_8));

@@ -23,6 +23,8 @@ final class Terminal {
     private final OutputStream out;
     private final PrintStream err;
     private final boolean interactive;
+    /** Set by the first failure of {@code out}: what is still buffered would only fail again. */
+    private boolean dead;
 
     /**
      * @param out         unbuffered or not; it is flushed at the end of a command
@@ -67,22 +69,27 @@ final class Terminal {
     }
 
     private void write(byte[] bytes) {
-        try {
-            out.write(bytes);
-        } catch (IOException e) {
-            throw failure(e);
+        if (!dead) {
+            try {
+                out.write(bytes);
+            } catch (IOException e) {
+                throw failure(e);
+            }
         }
     }
 
     void flush() {
-        try {
-            out.flush();
-        } catch (IOException e) {
-            throw failure(e);
+        if (!dead) {
+            try {
+                out.flush();
+            } catch (IOException e) {
+                throw failure(e);
+            }
         }
     }
 
-    private static RuntimeException failure(IOException e) {
+    private RuntimeException failure(IOException e) {
+        dead = true;
         // the JDK tells a closed pipe from a full disk by the text alone
         return e.getMessage() != null && e.getMessage().contains("Broken pipe") ? new Closed(e)
                 : new WarpBertException("standard output cannot be written: " + e.getMessage(), e);
