@@ -1,0 +1,45 @@
+/*
+ * Philox4x32-10, the counter-based generator of Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as
+ * 1, 2, 3" (SC 2011). Plain C++ without tables or state, for every backend: the same counter and key give the same
+ * four words on a CPU and on a GPU. How dropout fills counter and key stands at the head of warpbert.h.
+ */
+#ifndef WARPBERT_PHILOX_H
+#define WARPBERT_PHILOX_H
+
+#include <stdint.h>
+
+#ifdef __CUDACC__
+#define WB_PHILOX static __host__ __device__ __forceinline__
+#else
+#define WB_PHILOX static inline __attribute__((always_inline, unused))
+#endif
+
+struct wb_philox_words { uint32_t w[4]; };
+
+WB_PHILOX uint32_t wb_multiply_high(uint32_t a, uint32_t b) { return (uint32_t)(((uint64_t)a * b) >> 32); }
+
+WB_PHILOX wb_philox_words wb_philox(uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3, uint32_t k0, uint32_t k1) {
+  for (int round = 0; round < 10; ++round) {
+    const uint32_t high0 = wb_multiply_high(0xD2511F53u, c0), low0 = 0xD2511F53u * c0;
+    const uint32_t high1 = wb_multiply_high(0xCD9E8D57u, c2), low1 = 0xCD9E8D57u * c2;
+    c0 = high1 ^ c1 ^ k0;
+    c1 = low1;
+    c2 = high0 ^ c3 ^ k1;
+    c3 = low0;
+    k0 += 0x9E3779B9u; /* the golden ratio */
+    k1 += 0xBB67AE85u; /* sqrt(3) - 1 */
+  }
+  wb_philox_words out = {{c0, c1, c2, c3}};
+  return out;
+}
+
+/* The words of element numbers 4 * group .. 4 * group + 3 of a dropout. */
+WB_PHILOX wb_philox_words wb_dropout_words(uint32_t group_low, uint32_t group_high, uint64_t seed, uint32_t step,
+                                           uint32_t site) {
+  return wb_philox(group_low, group_high, step, site, (uint32_t)seed, (uint32_t)(seed >> 32));
+}
+
+/* Words below this are zeroed. */
+WB_PHILOX uint32_t wb_dropout_threshold(float p) { return (uint32_t)((double)p * 4294967296.0); }
+
+#endif
