@@ -9,8 +9,6 @@
 #include "backend.h"
 #include "scheduler.h"
 
-const char* const backend_name = "simt";
-
 namespace {
 
 // Guards round every allocation, checked when it is freed.

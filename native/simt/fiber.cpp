@@ -60,6 +60,10 @@ bool on_fiber_stack(const void* address) {
 void prepare(Fiber& fiber, int number, void (*entry)()) {
   fiber.stack = first + number * STACK + PAGE;
   fiber.stack_bytes = STACK - PAGE;
+#if defined(__SANITIZE_ADDRESS__)
+  // The stack's last user never returned from its outer frames, whose surroundings are still poisoned.
+  ASAN_UNPOISON_MEMORY_REGION(fiber.stack, fiber.stack_bytes);
+#endif
   void** top = reinterpret_cast<void**>(fiber.stack + fiber.stack_bytes);
   *--top = nullptr;  // as if called from nowhere: keeps the stack aligned as the ABI wants at entry
   *--top = reinterpret_cast<void*>(entry);
@@ -85,14 +89,9 @@ __attribute__((no_sanitize_address)) void switch_to(Fiber& from, Fiber& to, bool
   wb_simt_switch(&from.stack_pointer, to.stack_pointer);
   __sanitizer_finish_switch_fiber(from.fake_stack, nullptr, nullptr);
 }
-
-void forget_frames(Fiber& fiber) {
-  ASAN_UNPOISON_MEMORY_REGION(fiber.stack, fiber.stack_bytes);
-}
 #else
 void arrived() {}
 void switch_to(Fiber& from, Fiber& to, bool) { wb_simt_switch(&from.stack_pointer, to.stack_pointer); }
-void forget_frames(Fiber&) {}
 #endif
 
 }  // namespace simt

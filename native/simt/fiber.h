@@ -20,7 +20,5 @@ void prepare(Fiber& fiber, int number, void (*entry)());
 // To be called first thing in entry().
 void arrived();
 void switch_to(Fiber& from, Fiber& to, bool from_ends = false);
-// Of a fiber that was abandoned half-way: its stack frames are no longer poisoned.
-void forget_frames(Fiber& fiber);
 
 }  // namespace simt

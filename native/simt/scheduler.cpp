@@ -311,6 +311,7 @@ wb_status run(const char* kernel, dim3 grid, dim3 threads, size_t shared_bytes, 
   if (grid.x > 0x7fffffffu || grid.y > 65535 || grid.z > 65535) fault("a grid of %u x %u x %u", grid.x, grid.y, grid.z);
   if (shared_bytes > MAX_SHARED_BYTES) fault("%zu bytes of shared memory a block", shared_bytes);
 
+  race_launch();
   Shared memory(shared_bytes);
   const size_t blocks = size_t(grid.x) * grid.y * grid.z;
   // The order of blocks is nobody's promise either: it follows the schedule.
@@ -321,10 +322,7 @@ wb_status run(const char* kernel, dim3 grid, dim3 threads, size_t shared_bytes, 
     fault_text.clear();
     run_block();
     current = nullptr;
-    if (!fault_text.empty()) {
-      for (Thread& t : block.threads) forget_frames(t);
-      fault("%s", std::string(fault_text).c_str());
-    }
+    if (!fault_text.empty()) throw fault_text;
     memory.check();
   }
   return WB_OK;

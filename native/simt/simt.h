@@ -35,7 +35,7 @@ void barrier(Site site);
 using Combine = void (*)(void* const operands[32], uint32_t mask, Site site);
 void collective(const char* op, uint32_t mask, void* operand, Combine combine, Site site);
 
-// Fails if `address` isn't a multiple of `bytes`: a vector access that traps on a GPU.
+// A fault if `address` isn't a multiple of `bytes`: a vector access that traps on a GPU.
 void check_aligned(const void* address, size_t bytes);
 
 void copy_async(void* destination, const void* source, bool valid);
@@ -50,10 +50,21 @@ void load_matrices(uint32_t (&fragments)[4], const void* row, bool transposed, S
 #ifdef WB_SIMT_RACE
 void race_read(const void* address, size_t bytes);
 void race_write(const void* address, size_t bytes);
+void race_launch();
 #else
 inline void race_read(const void*, size_t) {}
 inline void race_write(const void*, size_t) {}
+inline void race_launch() {}
 #endif
+
+inline void vector_read(const void* address, size_t bytes) {
+  check_aligned(address, bytes);
+  race_read(address, bytes);
+}
+inline void vector_write(const void* address, size_t bytes) {
+  check_aligned(address, bytes);
+  race_write(address, bytes);
+}
 
 using Body = void (*)(void* closure);
 wb_status run(const char* kernel, dim3 grid, dim3 block, size_t shared_bytes, wb_context* ctx, Body body, void* closure);

@@ -47,7 +47,10 @@ struct KeepBits {
     const wb_philox_words words = wb_dropout_words(uint32_t(quad), uint32_t(quad >> 32), seed, step, site);
     uint32_t bits = 0;
 #pragma unroll
-    for (int i = 0; i < 4; ++i) bits |= (words.w[i] >= threshold ? 1u : 0u) << i;
+    for (int i = 0; i < 4; ++i) {
+      const bool stays = words.w[i] >= threshold;  // apart: g++ 12's UBSan breaks the two in one expression
+      bits |= uint32_t(stays) << i;
+    }
     return bits;
   }
 };

@@ -2,8 +2,6 @@
 #pragma once
 #include "warpbert.h"
 
-extern const char* const backend_name;
-
 // Stores the text for wb_last_error, and returns `status`.
 wb_status fail(wb_status status, const char* format, ...) __attribute__((format(printf, 2, 3)));
 

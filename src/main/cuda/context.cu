@@ -6,8 +6,6 @@
 
 #include "device.cuh"
 
-const char* const backend_name = "cuda";
-
 namespace {
 
 // The stream stands right behind the table, so that Java can hand it to cuBLASLt.

@@ -70,7 +70,8 @@ __global__ void __launch_bounds__(G == 32 ? SMALL_BLOCK : G)
     }
   });
   const float label_weight = (how.class_weights ? how.class_weights[label] : 1.0f) * (1.0f - how.smoothing);
-  const float label_logit = to_float(row[label]);  // before anyone overwrites it: the reductions below are barriers
+  const float label_logit = to_float(row[label]);
+  __syncwarp();  // dlogits may be logits: nobody overwrites it before all have read it (larger groups meet in reductions)
   const float row_maximum = group_reduce<Max, G>(maximum, scratch);
   const float row_sum = group_reduce<Sum, G>(maximum == row_maximum ? sum : sum * expf(maximum - row_maximum), scratch);
   // sum of w[c] q[c]: what the log-sum-exp is weighted by

@@ -74,11 +74,11 @@ struct alignas(sizeof(T) * N) Packed {
 template <int N, class T>
 __device__ __forceinline__ void load(float (&values)[N], const T* p) {
   constexpr int M = N < WIDTH<T> ? N : WIDTH<T>;
-#ifdef WB_SIMT
-  simt::check_aligned(p, M * sizeof(T));
-#endif
 #pragma unroll
   for (int i = 0; i < N; i += M) {
+#ifdef WB_SIMT
+    simt::vector_read(p + i, M * sizeof(T));
+#endif
     const Packed<T, M> packed = *reinterpret_cast<const Packed<T, M>*>(p + i);
 #pragma unroll
     for (int j = 0; j < M; ++j) values[i + j] = to_float(packed.element[j]);
@@ -88,11 +88,11 @@ __device__ __forceinline__ void load(float (&values)[N], const T* p) {
 template <int N, class T>
 __device__ __forceinline__ void store(T* p, const float (&values)[N]) {
   constexpr int M = N < WIDTH<T> ? N : WIDTH<T>;
-#ifdef WB_SIMT
-  simt::check_aligned(p, M * sizeof(T));
-#endif
 #pragma unroll
   for (int i = 0; i < N; i += M) {
+#ifdef WB_SIMT
+    simt::vector_write(p + i, M * sizeof(T));
+#endif
     Packed<T, M> packed;
 #pragma unroll
     for (int j = 0; j < M; ++j) packed.element[j] = from_float<T>(values[i + j]);
@@ -104,8 +104,8 @@ __device__ __forceinline__ void store(T* p, const float (&values)[N]) {
 template <class T>
 __device__ __forceinline__ void copy16(T* to, const T* from) {
 #ifdef WB_SIMT
-  simt::check_aligned(to, 16);
-  simt::check_aligned(from, 16);
+  simt::vector_write(to, 16);
+  simt::vector_read(from, 16);
 #endif
   *reinterpret_cast<Packed<T, WIDTH<T>>*>(to) = *reinterpret_cast<const Packed<T, WIDTH<T>>*>(from);
 }

@@ -5,6 +5,11 @@
 #include "backend.h"
 
 namespace {
+#ifdef WB_SIMT
+constexpr const char* BACKEND = "simt";
+#else
+constexpr const char* BACKEND = "cuda";
+#endif
 thread_local char error_text[512];
 const char* last_error() { return error_text; }
 }  // namespace
@@ -19,6 +24,6 @@ wb_status fail(wb_status status, const char* format, ...) {
 
 #define WB_ENTRY(name) wb_##name,
 extern "C" const wb_ops* wb_backend(void) {
-  static const wb_ops table = {WB_ABI, backend_name, last_error, WB_FUNCTIONS(WB_ENTRY)};
+  static const wb_ops table = {WB_ABI, BACKEND, last_error, WB_FUNCTIONS(WB_ENTRY)};
   return &table;
 }
