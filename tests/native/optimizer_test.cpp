@@ -1,0 +1,205 @@
+// Losses, gradient norm, AdamW, cast.
+#include <numeric>
+
+#include "reference.h"
+
+namespace {
+
+void cross_entropy_case(int64_t N, int64_t C, bool weighted, float smoothing, bool in_place) {
+  const std::string name = "cross_entropy " + std::to_string(N) + "x" + std::to_string(C)
+      + (weighted ? " weighted" : "") + (smoothing > 0 ? " smoothed" : "") + (in_place ? " in place" : "");
+  const Floats logits = random_floats(N * C, 91, 4.0f);
+  Floats weights(C);
+  for (int64_t c = 0; c < C; ++c) weights[c] = 0.25f + (float)(c % 5);
+  std::vector<int32_t> labels = random_ints(N, 92, (int32_t)C);
+  for (int64_t n = 3; n < N; n += 4) labels[n] = -100;
+  if (N > 6) labels[5] = (int32_t)C, labels[6] = -1; // outside: NaN, not a crash
+  const float scale = 0.125f;
+  const reference::CrossEntropy expected = reference::cross_entropy(
+      widen(logits), labels, weighted ? widen(weights) : Doubles(), smoothing, -100, scale, N, C);
+  Input<int32_t> l(labels);
+  check_case(name, [&](wb_context* ctx) -> Outputs {
+    Buffer<float> loss(N), alone(N), gradient(N * C), x(logits);
+    Input<float> w(weights);
+    float* given = weighted ? w.data() : nullptr;
+    OK(ctx->ops->cross_entropy(ctx, WB_F32, alone, nullptr, x, l, given, smoothing, -100, scale, N, C));
+    OK(ctx->ops->cross_entropy(ctx, WB_F32, loss, in_place ? x : gradient, x, l, given, smoothing, -100, scale, N, C));
+    CHECK(N == 0 || memcmp(loss.data(), alone.data(), N * sizeof(float)) == 0, "without dlogits another loss");
+    return {loss.values(), (in_place ? x : gradient).values()};
+  }, {expected.loss, expected.dlogits});
+}
+
+void losses() {
+  for (int64_t C : {1, 2, 31, 32, 33, 97, 768, 1025, 30522}) {
+    cross_entropy_case(C == 30522 ? 4 : 9, C, false, 0.0f, false);
+    cross_entropy_case(C == 30522 ? 4 : 9, C, true, 0.1f, true);
+    if (C < 1000) cross_entropy_case(33, C, false, 0.2f, false);
+  }
+  cross_entropy_case(0, 5, false, 0.0f, false);
+  const Doubles logits = widen(random_floats(3 * 5, 93)), weights = {1, 2, 0.5, 3, 1};
+  const std::vector<int32_t> labels = {4, -100, 1};
+  check_derivative("derivative of cross_entropy", [&](const Doubles& at) {
+    const Doubles loss = reference::cross_entropy(at, labels, weights, 0.1, -100, 1, 3, 5).loss;
+    return 0.5 * (loss[0] + loss[1] + loss[2]);
+  }, logits, reference::cross_entropy(logits, labels, weights, 0.1, -100, 0.5, 3, 5).dlogits);
+
+  wb_context* ctx = contexts().back().ctx;
+  current = "cross_entropy of strange logits";
+  Input<int32_t> zero(std::vector<int32_t>{0, 0, 0});
+  Input<float> x(Floats{1000, -1000, -INFINITY, /**/ NAN, 0, 1, /**/ 0, INFINITY, 1});
+  Buffer<float> loss(3), d(9);
+  OK(ctx->ops->cross_entropy(ctx, WB_F32, loss, d, x, zero, nullptr, 0, -100, 1, 3, 3));
+  CHECK(loss[0] == 0 && d[0] == 0 && d[1] == 0 && d[2] == 0, "a certain row: %g", loss[0]);
+  CHECK(std::isnan(loss[1]) && std::isnan(loss[2]), "NaN and Inf: %g %g", loss[1], loss[2]);
+  for (int i = 3; i < 9; ++i) CHECK(std::isnan(d[i]), "d[%d] = %g", i, d[i]);
+}
+
+void norms() {
+  for (int64_t n : {0, 1, 31, 32, 33, 97, 768, 1025, 1000003}) {
+    const Floats gradient = random_floats(n, 101, 100.0f);
+    double squares = 0;
+    for (float g : gradient) squares += (double)g * g;
+    for (float max_norm : {0.0f, 1.0f, 1e9f}) {
+      const double scale = 1024, norm = std::sqrt(squares) / scale;
+      const double clip = max_norm > 0 ? std::fmin(1.0, max_norm / (norm + 1e-6)) : 1;
+      check_case("gradient_norm " + std::to_string(n), [&](wb_context* ctx) -> Outputs {
+        Buffer<float> stats(3), workspace_holder(2 * WB_REDUCE_BLOCKS + 1);
+        float* workspace = workspace_holder + 1; // 8-byte aligned, as the op asks
+        Input<float> g(gradient), s(Floats{1024});
+        OK(ctx->ops->gradient_norm(ctx, stats, workspace, g, s, max_norm, n));
+        return {stats.values()};
+      }, {{norm, clip / scale, 1}}, 1e-7);
+    }
+  }
+  for (float strange : {NAN, INFINITY, -INFINITY}) {
+    for (int64_t at : {0, 96, 40000}) {
+      Floats x = random_floats(40001, 102);
+      x[at] = strange;
+      for (const NamedContext& c : contexts()) {
+        current = "gradient_norm of " + std::to_string(strange) + " on " + c.isa;
+        Buffer<float> stats(3), workspace(2 * WB_REDUCE_BLOCKS + 1);
+        Input<float> g(x);
+        OK(c.ctx->ops->gradient_norm(c.ctx, stats, workspace + 1, g, nullptr, 1, 40001));
+        CHECK(stats[2] == 0, "finite");
+      }
+    }
+  }
+  // The largest finite gradient is finite, though its square is not a float.
+  current = "gradient_norm of large values";
+  wb_context* ctx = contexts().back().ctx;
+  Buffer<float> stats(3), workspace(2 * WB_REDUCE_BLOCKS + 1);
+  Input<float> g(Floats(100, 3e37f));
+  OK(ctx->ops->gradient_norm(ctx, stats, workspace + 1, g, nullptr, 1, 100));
+  CHECK(stats[2] == 1 && std::fabs(stats[0] / 3e38f - 1) < 1e-6, "norm %g, %g", stats[0], stats[2]);
+}
+
+void adamw_case(int64_t n, bool copy) {
+  const std::vector<int64_t> ends = {n / 3, n / 3, n / 2, n};
+  const Floats decay = {0.01f, 0.0f, 0.0f, 0.5f}, lr_scale = {1.0f, 1.0f, 0.0f, 0.5f}; // the third is frozen
+  const Floats p = random_floats(n, 111), m = random_floats(n, 112, 0.1f), g = random_floats(n, 113);
+  Floats v = random_floats(n, 114, 0.1f);
+  for (float& x : v) x *= x;
+  const double lr = 1e-2f, c1 = 0.19f, c2 = 0.002f, b1 = 0.9f, b2 = 0.999f, eps = 1e-8f, factor = 0.5;
+  Doubles p1 = widen(p), m1 = widen(m), v1 = widen(v), kept = widen(p);
+  for (int64_t i = 0; i < n; ++i) {
+    int k = 0;
+    while (ends[k] <= i) ++k;
+    if (lr_scale[k] == 0) {
+      kept[i] = -7;
+      continue;
+    }
+    const double rate = lr * lr_scale[k], gradient = g[i] * factor;
+    p1[i] -= rate * decay[k] * p1[i];
+    m1[i] = b1 * m1[i] + (1 - b1) * gradient;
+    v1[i] = b2 * v1[i] + (1 - b2) * gradient * gradient;
+    p1[i] -= rate * (m1[i] / c1) / (std::sqrt(v1[i] / c2) + eps);
+    kept[i] = p1[i];
+  }
+  for (bool finite : {true, false}) {
+    check_case("adamw " + std::to_string(n) + (finite ? "" : " skipped"), [&](wb_context* ctx) -> Outputs {
+      Buffer<float> pa(p), ma(m), va(v), parameter_copy(Floats(n, -7.0f));
+      Floats poisoned = g; // of a frozen segment nothing is read
+      for (int64_t i = ends[1]; i < ends[2]; ++i) poisoned[i] = NAN;
+      Input<float> gradient(poisoned), stats(Floats{1, 0.5f, finite ? 1.0f : 0.0f}), hyper(Floats{1e-2f, 0.19f, 0.002f});
+      Input<float> d(decay), scale(lr_scale);
+      Input<int64_t> e(ends);
+      OK(ctx->ops->adamw(ctx, WB_F32, pa, ma, va, copy ? parameter_copy.data() : nullptr, gradient, stats, hyper, e, d,
+                         scale, 0.9f, 0.999f, 1e-8f, n, 4));
+      return {pa.values(), ma.values(), va.values(), parameter_copy.values()};
+    }, finite ? Reference{p1, m1, v1, copy ? kept : Doubles(n, -7.0)}
+              : Reference{widen(p), widen(m), widen(v), Doubles(n, -7.0)}, 1e-6);
+  }
+}
+
+// Every float16 and bfloat16 there is, and the floats halfway between them.
+void casts() {
+  for (const NamedContext& c : contexts()) {
+    if (c.threads == 1) continue;
+    for (wb_dtype type : {WB_F16, WB_BF16}) {
+      current = std::string("cast ") + (type == WB_F16 ? "float16" : "bfloat16") + " on " + c.isa;
+      std::vector<uint16_t> all(65536);
+      std::iota(all.begin(), all.end(), 0);
+      Input<uint16_t> half(all);
+      Buffer<float> wide(65536);
+      Buffer<uint16_t> back(65536);
+      OK(c.ctx->ops->cast(c.ctx, wide, WB_F32, half, type, 65536));
+      OK(c.ctx->ops->cast(c.ctx, back, type, wide, WB_F32, 65536));
+      const int mantissa = type == WB_F16 ? 10 : 7, bias = type == WB_F16 ? 15 : 127;
+      const int top = type == WB_F16 ? 31 : 255;
+      for (int h = 0; h < 65536; ++h) {
+        const int exponent = (h & 0x7fff) >> mantissa, fraction = h & ((1 << mantissa) - 1);
+        const double sign = h & 0x8000 ? -1 : 1;
+        const double value = exponent == top ? (fraction ? NAN : sign * INFINITY)
+            : exponent == 0 ? sign * std::ldexp(fraction, 1 - bias - mantissa)
+                            : sign * std::ldexp(fraction + (1 << mantissa), exponent - bias - mantissa);
+        if (std::isnan(value)) {
+          CHECK(std::isnan(wide[h]) && (back[h] & 0x7fff) > (top << mantissa), "NaN %04x: %g, %04x", h, wide[h], back[h]);
+          continue;
+        }
+        CHECK(wide[h] == (float)value && std::signbit(wide[h]) == (h >> 15), "%04x: %g for %g", h, wide[h], value);
+        CHECK(back[h] == h, "%04x came back as %04x", h, back[h]);
+      }
+      // Halfway goes to the even one, a bit above and below to the neighbours; beyond the largest is infinity.
+      std::vector<float> between;
+      for (int h = 0; h < (top << mantissa); ++h) {
+        const double next = h + 1 < (top << mantissa) ? wide[h + 1] : std::ldexp(1.0, bias + 1);
+        const float middle = (float)(0.5 * wide[h] + 0.5 * next);
+        between.insert(between.end(), {middle, std::nextafter(middle, 0.0f), std::nextafter(middle, INFINITY)});
+      }
+      const int64_t n = (int64_t)between.size();
+      Input<float> x(between);
+      Buffer<uint16_t> y(n);
+      OK(c.ctx->ops->cast(c.ctx, y, type, x, WB_F32, n));
+      for (int64_t i = 0; i < n; ++i) {
+        const int h = (int)(i / 3), expected = i % 3 == 0 ? h + (h & 1) : i % 3 == 1 ? h : h + 1;
+        CHECK(y[i] == expected, "%.9g became %04x for %04x", between[i], y[i], expected);
+      }
+    }
+    current = "cast on " + c.isa;
+    const uint32_t patterns[] = {0x7f800001, 0xff800001, 0x7fffffff, 0x7fc00000};
+    Floats nans(4);
+    memcpy(nans.data(), patterns, sizeof patterns);
+    Input<float> x(nans);
+    Buffer<uint16_t> y(4);
+    for (wb_dtype type : {WB_F16, WB_BF16}) {
+      OK(c.ctx->ops->cast(c.ctx, y, type, x, WB_F32, 4));
+      for (int i = 0; i < 4; ++i) CHECK((y[i] & 0x7fff) > (type == WB_F16 ? 0x7c00 : 0x7f80), "NaN became %04x", y[i]);
+    }
+    Floats from = random_floats(1025, 121);
+    Input<float> same(from);
+    Buffer<float> to(1025);
+    OK(c.ctx->ops->cast(c.ctx, to, WB_F32, same, WB_F32, 1025));
+    CHECK(to.values() == from, "float32 to float32 changed something");
+    OK(c.ctx->ops->cast(c.ctx, to, WB_F32, same, WB_F32, 0));
+  }
+}
+
+}  // namespace
+
+void test_losses_and_optimizer() {
+  losses();
+  norms();
+  for (int64_t n : {0, 1, 31, 32, 33, 97, 768, 1025, 100003}) adamw_case(n, n % 2 == 0);
+  adamw_case(97, true);
+  casts();
+}

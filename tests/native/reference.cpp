@@ -1,0 +1,173 @@
+#include "reference.h"
+
+#include "philox.h"
+
+namespace reference {
+
+double Dropout::factor(uint64_t element) const {
+  if (p == 0) return 1;
+  const uint64_t group = element / 4;
+  const wb_philox_words words =
+      wb_dropout_words((uint32_t)group, (uint32_t)(group >> 32), (uint64_t)rng[0], (uint32_t)rng[1], (uint32_t)site);
+  return words.w[element % 4] < wb_dropout_threshold(p) ? 0.0 : 1.0 / (1.0 - (double)p);
+}
+
+static const double kRootTwo = 1.4142135623730951, kPi = 3.141592653589793;
+
+double activation(wb_activation kind, double x) {
+  switch (kind) {
+    case WB_IDENTITY: return x;
+    case WB_GELU: return x * 0.5 * std::erfc(-x / kRootTwo);
+    case WB_GELU_TANH: return x / (1 + std::exp(-2 * std::sqrt(2 / kPi) * (x + 0.044715 * x * x * x)));
+    case WB_RELU: return x < 0 ? 0 : x;
+    case WB_TANH: return std::tanh(x);
+  }
+  return 0;
+}
+
+double slope(wb_activation kind, double x) {
+  switch (kind) {
+    case WB_IDENTITY: return 1;
+    case WB_GELU:
+      if (std::isinf(x)) return x > 0;
+      return 0.5 * std::erfc(-x / kRootTwo) + x * std::exp(-x * x / 2) / std::sqrt(2 * kPi);
+    case WB_GELU_TANH: {
+      if (std::fabs(x) > 20) return x > 0;
+      const double root = std::sqrt(2 / kPi), t = std::tanh(root * (x + 0.044715 * x * x * x));
+      return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * root * (1 + 3 * 0.044715 * x * x);
+    }
+    case WB_RELU: return std::isnan(x) ? x : x > 0;
+    case WB_TANH: return 1 - std::tanh(x) * std::tanh(x);
+  }
+  return 0;
+}
+
+Norm layernorm(const Doubles& z, const Doubles& gamma, const Doubles& beta, double eps, int64_t T, int64_t H) {
+  Norm out{Doubles(T * H), Doubles(T), Doubles(T)};
+  for (int64_t t = 0; t < T; ++t) {
+    double mean = 0, variance = 0;
+    for (int64_t i = 0; i < H; ++i) mean += z[t * H + i] / H;
+    for (int64_t i = 0; i < H; ++i) variance += (z[t * H + i] - mean) * (z[t * H + i] - mean) / H;
+    out.mean[t] = mean;
+    out.rstd[t] = 1 / std::sqrt(variance + eps);
+    for (int64_t i = 0; i < H; ++i) out.y[t * H + i] = (z[t * H + i] - mean) * out.rstd[t] * gamma[i] + beta[i];
+  }
+  return out;
+}
+
+NormGradient layernorm_backward(const Doubles& dy, const Doubles& z, const Doubles& gamma, double eps, int64_t T,
+                                int64_t H) {
+  NormGradient out{Doubles(T * H), Doubles(H), Doubles(H)};
+  const Norm norm = layernorm(z, Doubles(H, 1.0), Doubles(H, 0.0), eps, T, H); // norm.y is the normalised row
+  for (int64_t t = 0; t < T; ++t) {
+    double mean_g = 0, mean_gn = 0;
+    for (int64_t i = 0; i < H; ++i) {
+      const double d = dy[t * H + i], n = norm.y[t * H + i];
+      mean_g += d * gamma[i] / H;
+      mean_gn += d * gamma[i] * n / H;
+      out.dgamma[i] += d * n;
+      out.dbeta[i] += d;
+    }
+    for (int64_t i = 0; i < H; ++i) {
+      out.dz[t * H + i] = norm.rstd[t] * (dy[t * H + i] * gamma[i] - mean_g - norm.y[t * H + i] * mean_gn);
+    }
+  }
+  return out;
+}
+
+namespace {
+
+// Calls f(query, key, head, weight, dropout factor) for every pair that may look; lse too where it is wanted.
+template <class F>
+void weights(const Doubles& qkv, const std::vector<int32_t>& cu, const std::vector<uint8_t>& mask, double scale,
+             const Dropout& dropout, int64_t A, int64_t D, Doubles* lse, F f) {
+  const int64_t T = cu.back();
+  for (size_t b = 0; b + 1 < cu.size(); ++b) {
+    for (int64_t h = 0; h < A; ++h) {
+      for (int64_t q = cu[b]; q < cu[b + 1]; ++q) {
+        Doubles s(cu[b + 1] - cu[b], -INFINITY);
+        double top = -INFINITY, total = 0;
+        for (int64_t k = cu[b]; k < cu[b + 1]; ++k) {
+          if (!mask.empty() && !mask[k]) continue;
+          double dot = 0;
+          for (int64_t d = 0; d < D; ++d) dot += qkv[(q * 3 * A + h) * D + d] * qkv[(k * 3 * A + A + h) * D + d];
+          s[k - cu[b]] = scale * dot;
+          top = std::isnan(dot) || std::isnan(top) ? NAN : std::fmax(top, scale * dot);
+        }
+        for (double v : s) total += v == -INFINITY ? 0 : std::exp(v - top);
+        if (lse) (*lse)[h * T + q] = total == 0 ? -INFINITY : top + std::log(total);
+        for (int64_t k = cu[b]; k < cu[b + 1]; ++k) {
+          if (!mask.empty() && !mask[k]) continue;
+          const uint64_t row = (uint64_t)(dropout.rows ? dropout.rows[q] : q);
+          const uint64_t element = (row * (uint64_t)A + (uint64_t)h) * 65536 + (uint64_t)(k - cu[b]);
+          f(q, k, h, std::exp(s[k - cu[b]] - top) / total, dropout.factor(element));
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+
+Attention attention(const Doubles& qkv, const std::vector<int32_t>& cu, const std::vector<uint8_t>& mask, double scale,
+                    const Dropout& dropout, int64_t A, int64_t D) {
+  const int64_t T = cu.back();
+  Attention out{Doubles(T * A * D), Doubles(A * T)};
+  weights(qkv, cu, mask, scale, dropout, A, D, &out.lse, [&](int64_t q, int64_t k, int64_t h, double p, double f) {
+    for (int64_t d = 0; d < D && f != 0; ++d) out.out[(q * A + h) * D + d] += p * f * qkv[(k * 3 * A + 2 * A + h) * D + d];
+  });
+  return out;
+}
+
+Doubles attention_backward(const Doubles& dout, const Doubles& qkv, const std::vector<int32_t>& cu,
+                           const std::vector<uint8_t>& mask, double scale, const Dropout& dropout, int64_t A,
+                           int64_t D) {
+  const int64_t T = cu.back();
+  Doubles dqkv(T * 3 * A * D), mean(T * A); // mean[q,h]: the weighted mean of the weights' gradients
+  const auto gradient = [&](int64_t q, int64_t k, int64_t h, double f) {
+    double dot = 0;
+    for (int64_t d = 0; d < D && f != 0; ++d) dot += dout[(q * A + h) * D + d] * qkv[(k * 3 * A + 2 * A + h) * D + d];
+    return dot * f;
+  };
+  weights(qkv, cu, mask, scale, dropout, A, D, nullptr, [&](int64_t q, int64_t k, int64_t h, double p, double f) {
+    mean[q * A + h] += p * gradient(q, k, h, f);
+  });
+  weights(qkv, cu, mask, scale, dropout, A, D, nullptr, [&](int64_t q, int64_t k, int64_t h, double p, double f) {
+    const double ds = scale * p * (gradient(q, k, h, f) - mean[q * A + h]);
+    for (int64_t d = 0; d < D; ++d) {
+      dqkv[(q * 3 * A + h) * D + d] += ds * qkv[(k * 3 * A + A + h) * D + d];
+      dqkv[(k * 3 * A + A + h) * D + d] += ds * qkv[(q * 3 * A + h) * D + d];
+      if (f != 0) dqkv[(k * 3 * A + 2 * A + h) * D + d] += p * f * dout[(q * A + h) * D + d];
+    }
+  });
+  return dqkv;
+}
+
+CrossEntropy cross_entropy(const Doubles& logits, const std::vector<int32_t>& labels, const Doubles& class_weights,
+                           double smoothing, int32_t ignore_label, double gradient_scale, int64_t N, int64_t C) {
+  CrossEntropy out{Doubles(N), Doubles(N * C)};
+  for (int64_t n = 0; n < N; ++n) {
+    const double* x = logits.data() + n * C;
+    double* d = out.dlogits.data() + n * C;
+    if (labels[n] == ignore_label) continue;
+    if (labels[n] < 0 || labels[n] >= C) {
+      out.loss[n] = NAN;
+      for (int64_t c = 0; c < C; ++c) d[c] = NAN;
+      continue;
+    }
+    double top = -INFINITY, total = 0, mass = 0;
+    for (int64_t c = 0; c < C; ++c) top = std::fmax(top, x[c]);
+    for (int64_t c = 0; c < C; ++c) total += std::exp(x[c] - top);
+    Doubles share(C);
+    for (int64_t c = 0; c < C; ++c) {
+      const double w = class_weights.empty() ? 1 : class_weights[c];
+      share[c] = w * ((c == labels[n] ? 1 - smoothing : 0) + smoothing / C);
+      mass += share[c];
+      if (share[c] != 0) out.loss[n] -= share[c] * (x[c] - top - std::log(total));
+    }
+    for (int64_t c = 0; c < C; ++c) d[c] = gradient_scale * (std::exp(x[c] - top) / total * mass - share[c]);
+  }
+  return out;
+}
+
+}  // namespace reference
