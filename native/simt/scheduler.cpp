@@ -205,6 +205,7 @@ void run_block() {
   block.at_barrier = 0;
   block.first_at_barrier = nullptr;
   block.ready_warps = 0;
+  for (Warp& warp : block.warps) warp = {0, 0, ~0u, 0};  // also those that only an earlier, abandoned block had
   for (int w = 0; w * WARP < block.size; ++w) {
     const int lanes = block.size - w * WARP;
     const uint32_t all = lanes >= WARP ? ~0u : (1u << lanes) - 1;
