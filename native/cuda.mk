@@ -72,7 +72,7 @@ CUDA_OBJ   := $(CUDA_OPS:%=$(BUILD)/cuda/%.o) $(BUILD)/cuda/context.o
 # The compiler's report of registers, shared memory and spills stays beside each object.
 $(BUILD)/cuda/%.o: $(CUDA_SRC)/%.cu $(CUDA_DEPS)
 	@mkdir -p $(@D)
-	$(NVCC) $(NVCC_FLAGS) -c $< -o $@ > $(@:.o=.log) 2>&1 || { grep -v 'ptxas info' $(@:.o=.log); exit 1; }
+	$(NVCC) $(NVCC_FLAGS) -c $< -o $@ > $(@:.o=.log) 2>&1 || { grep -E 'error|warning' $(@:.o=.log); exit 1; }
 $(OUT)/libwarpbert_cuda.so: $(CUDA_OBJ)
 	@mkdir -p $(OUT)
 	$(NVCC) -shared -cudart static -o $@ $^ $(foreach f,-static-libstdc++ -static-libgcc,-Xcompiler $(f)) \

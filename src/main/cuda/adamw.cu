@@ -42,7 +42,7 @@ __device__ __forceinline__ void update(const Adam& a, const Step& step, C* copy,
 }
 
 template <class C, int N>
-__global__ void __launch_bounds__(THREADS)
+__global__ void __launch_bounds__(THREADS, 4)
     adamw(Adam a, C* __restrict__ copy, const float* __restrict__ stats, const float* __restrict__ hyper) {
   if (stats[2] == 0) return;
   const Step step = {stats[1], hyper[0], hyper[1], hyper[2]};

@@ -80,9 +80,10 @@ __device__ __forceinline__ int tile_offset(int row, int chunk) {
 template <int D, int ROWS, class T, class V>
 __device__ __forceinline__ void load_tile(T* tile, const T* rows, int64_t stride, V valid) {
   constexpr int CHUNKS = D / 8;
+  static_assert(ROWS * CHUNKS % ATTENTION_THREADS == 0, "as many chunks for every thread");
 #pragma unroll
-  for (int i = threadIdx.x; i < ROWS * CHUNKS; i += ATTENTION_THREADS) {
-    const int row = i / CHUNKS, chunk = i % CHUNKS;
+  for (int n = 0; n < ROWS * CHUNKS / ATTENTION_THREADS; ++n) {
+    const int i = n * ATTENTION_THREADS + threadIdx.x, row = i / CHUNKS, chunk = i % CHUNKS;
     const bool ok = valid(row);
     cp_async_16(tile + tile_offset<D>(row, chunk), ok ? rows + row * stride + chunk * 8 : rows, ok);
   }
@@ -157,8 +158,8 @@ __device__ __forceinline__ void store_rows(T* rows, int64_t stride, int valid, c
   }
   __syncwarp();
 #pragma unroll
-  for (int i = lane; i < 16 * (D / 8); i += 32) {
-    const int row = i / (D / 8), chunk = i % (D / 8);
+  for (int n = 0; n < D / 16; ++n) {
+    const int i = n * 32 + lane, row = i / (D / 8), chunk = i % (D / 8);
     if (row < valid) copy16(rows + row * stride + chunk * 8, tile + tile_offset<D>(row, chunk));
   }
 }

@@ -56,7 +56,7 @@ __device__ __forceinline__ void multiply_slope(float (&gradient)[N], const float
 }
 
 template <class T, int N>
-__global__ void __launch_bounds__(ELEMENTWISE_THREADS)
+__global__ void __launch_bounds__(ELEMENTWISE_THREADS, 4)
     bias_activation_forward(T* y, const T* x, const float* __restrict__ bias, int activation, int64_t rows, int64_t C) {
   const int64_t c = first_column<N>();
   if (c >= C) return;
@@ -72,7 +72,7 @@ __global__ void __launch_bounds__(ELEMENTWISE_THREADS)
 }
 
 template <class T, int N>
-__global__ void __launch_bounds__(ELEMENTWISE_THREADS)
+__global__ void __launch_bounds__(ELEMENTWISE_THREADS, 4)
     bias_activation_backward(T* dx, float* __restrict__ partial, const T* dy, const T* __restrict__ x,
                              const float* __restrict__ bias, int activation, int64_t rows, int64_t C) {
   DYN_SMEM(float, scratch);  // [blockDim.y, blockDim.x * N]

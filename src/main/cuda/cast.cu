@@ -6,7 +6,7 @@ namespace {
 constexpr int THREADS = 256;
 
 template <class Y, class X, int N>
-__global__ void __launch_bounds__(THREADS) cast(Y* __restrict__ y, const X* __restrict__ x, int64_t n) {
+__global__ void __launch_bounds__(THREADS, 4) cast(Y* __restrict__ y, const X* __restrict__ x, int64_t n) {
   const int64_t i = (int64_t(blockIdx.x) * THREADS + threadIdx.x) * N;
   if (i + N <= n) {
     float v[N];

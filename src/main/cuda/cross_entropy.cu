@@ -33,7 +33,7 @@ __device__ __forceinline__ void fill(T* row, float value, int64_t C) {
 }
 
 template <class T, int N, int G>
-__global__ void __launch_bounds__(G == 32 ? SMALL_BLOCK : G)
+__global__ void __launch_bounds__(G == 32 ? SMALL_BLOCK : G, 4)
     cross_entropy(float* __restrict__ loss, T* dlogits, const T* logits, const int32_t* __restrict__ labels, Loss how,
                   int64_t rows, int64_t C) {
   DYN_SMEM(float, scratch);

@@ -20,7 +20,7 @@ __device__ __forceinline__ double block_sum(double x, double* scratch) {
 }
 
 template <int N>
-__global__ void __launch_bounds__(THREADS) sum_squares(double* __restrict__ partial, const float* __restrict__ g, int64_t n) {
+__global__ void __launch_bounds__(THREADS, 4) sum_squares(double* __restrict__ partial, const float* __restrict__ g, int64_t n) {
   DYN_SMEM(double, scratch);
   double sum = 0;
   const int64_t step = int64_t(gridDim.x) * THREADS * N;
@@ -38,7 +38,7 @@ __global__ void __launch_bounds__(THREADS) sum_squares(double* __restrict__ part
   if (threadIdx.x == 0) partial[blockIdx.x] = sum;
 }
 
-__global__ void __launch_bounds__(THREADS)
+__global__ void __launch_bounds__(THREADS, 4)
     finish_norm(float* __restrict__ stats, const double* __restrict__ partial, int blocks, const float* __restrict__ loss_scale,
                 float max_norm) {
   DYN_SMEM(double, scratch);
