@@ -1,5 +1,6 @@
 # The CUDA kernels, twice: libwarpbert_simt.so by g++, which runs them on the CPU thread by thread, and, where nvcc is found,
 # libwarpbert_cuda.so. Included by Makefile.
+#   make simt, make cuda   the libraries
 #   make simt-test    every kernel under simt against float64, in three schedules; planted faults
 #   make simt-asan    the same with AddressSanitizer and UBSan
 #   make simt-race    the same with the race check (needs clang++)
@@ -27,7 +28,8 @@ $(BUILD)/simt/runtime/%.o: simt/%.cpp $(SIMT_DEPS)
 $(OUT)/libwarpbert_simt.so: $(SIMT_OBJ)
 	@mkdir -p $(OUT)
 	$(CXX) $(EXTRA_CXXFLAGS) -o $@ $^ $(LDFLAGS)
-all: $(OUT)/libwarpbert_simt.so
+.PHONY: simt cuda
+simt: $(OUT)/libwarpbert_simt.so
 
 SIMT_TESTS    := ../tests/native/simt
 SIMT_TEST_OBJ := $(patsubst $(SIMT_TESTS)/%.cpp,$(BUILD)/simt-test/%.o,$(filter-out $(SIMT_TESTS)/cubin_check.cpp,$(wildcard $(SIMT_TESTS)/*.cpp))) \
@@ -77,8 +79,11 @@ $(OUT)/libwarpbert_cuda.so: $(CUDA_OBJ)
 	@mkdir -p $(OUT)
 	$(NVCC) -shared -cudart static -o $@ $^ $(foreach f,-static-libstdc++ -static-libgcc,-Xcompiler $(f)) \
 	  $(foreach f,--no-undefined --gc-sections --exclude-libs=ALL,-Xlinker $(f))
+# With nothing to do where there is no nvcc: that build has no CUDA library, and says so when it is asked for.
 ifneq ($(NVCC),)
-all: $(OUT)/libwarpbert_cuda.so
+cuda: $(OUT)/libwarpbert_cuda.so
+else
+cuda: ; @echo "no nvcc: libwarpbert_cuda.so is not built"
 endif
 
 $(BUILD)/cubin_check: $(SIMT_TESTS)/cubin_check.cpp

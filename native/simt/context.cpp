@@ -120,4 +120,8 @@ wb_status wb_zero(wb_context*, void* destination, int64_t bytes) {
 }
 wb_status wb_synchronize(wb_context*) { return WB_OK; }
 
+wb_status wb_parallel(wb_context*, void (*)(const void*, int64_t), const void*, int64_t) {
+  return fail(WB_UNSUPPORTED, "the simt backend has no host threads");
+}
+
 }  // extern "C"

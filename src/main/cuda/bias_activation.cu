@@ -7,10 +7,12 @@
 
 namespace {
 
-__device__ __forceinline__ float gelu(float x) { return 0.5f * x * (1.0f + erff(x * 0.70710678f)); }
+// The normal distribution up to x. By erfc: 1 + erf cancels in the lower tail.
+__device__ __forceinline__ float normal_cdf(float x) { return 0.5f * erfcf(x * -0.70710678f); }
+__device__ __forceinline__ float gelu(float x) { return x * normal_cdf(x); }
 
 __device__ __forceinline__ float gelu_slope(float x) {
-  return 0.5f * (1.0f + erff(x * 0.70710678f)) + x * 0.39894228f * expf(-0.5f * x * x);
+  return normal_cdf(x) + x * 0.39894228f * expf(-0.5f * x * x);
 }
 
 constexpr float TANH_SCALE = 0.79788456f, TANH_CUBE = 0.044715f;  // sqrt(2/pi), and Hendrycks & Gimpel's fit

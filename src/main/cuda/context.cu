@@ -156,4 +156,8 @@ wb_status wb_synchronize(wb_context* ctx) {
   return WB_OK;
 }
 
+wb_status wb_parallel(wb_context*, void (*)(const void*, int64_t), const void*, int64_t) {
+  return fail(WB_UNSUPPORTED, "the CUDA backend has no host threads");
+}
+
 }  // extern "C"

@@ -27,7 +27,8 @@ final class ActivationCases {
         float[] bias = withBias ? nudges(seed + 1, c) : null;
         float[] dy = Floats.normal(seed + 2, n * c);
         OpCase forward = shape(OpCase.of("bias_activation_forward", label), activation, n, c)
-                .output("y", n * c).input("x", x).alias("y", "x").rounding(1, "y")
+                .output("y", n * c).input("x", x).alias("y", "x")
+                .tolerance("y", 1e-6, "a lone element in GELU's tail: erfc(z) has 2 z^2 of the rounding of z, 11 of it at x = -3.3")
                 .reference(() -> Map.of("y", torch(activation, x, bias, c, dy).output()));
         OpCase backward = shape(OpCase.of("bias_activation_backward", label), activation, n, c)
                 .output("dx", n * c).input("dy", dy).alias("dx", "dy")

@@ -105,7 +105,7 @@ class DropoutTest {
     /** The output of an op on the tokens that are {@code rows} of an effective batch of 12, each a sequence of its own. */
     private static float[] rows(Backend backend, String op, int[] rows) {
         int t = rows.length;
-        int h = 36;
+        int h = 64;
         OpCase c = new Draw(0.4f, 3, 5, 9, rows).on(OpCase.of(op, t + " rows"))
                 .scalar("eps", 1e-5f).scalar("T", t).scalar("H", h).scalar("N", t).scalar("C", h);
         String output = "y";
@@ -119,7 +119,7 @@ class DropoutTest {
             case "attention_forward" -> {
                 output = "out";
                 c.input("qkv", select(rows, 3 * h)).input("cu_seqlens", IntStream.rangeClosed(0, t).toArray()).scalar("scale", 0.3f)
-                        .scalar("B", t).scalar("A", 12).scalar("D", 3).scalar("max_seqlen", 1);
+                        .scalar("B", t).scalar("A", 2).scalar("D", 32).scalar("max_seqlen", 1);
             }
             default -> throw new AssertionError(op + " drops out: say here how to call it");
         }

@@ -7,6 +7,7 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.function.IntPredicate;
 import java.util.function.Supplier;
 
@@ -48,6 +49,11 @@ final class OpCase {
 
     /** Two arguments that the header lets be one buffer; {@code other}'s contents are what the buffer holds before. */
     record Alias(String output, String other) {}
+
+    /** Whether a backend has this case's sizes: the CUDA kernels of attention are made for two head sizes. */
+    boolean runsOn(String backend) {
+        return backend.equals("cpu") || !op.startsWith("attention") || Set.of(32, 64).contains(scalars.get("D").intValue());
+    }
 
     final String op;
     final String label;

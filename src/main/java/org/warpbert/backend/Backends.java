@@ -14,7 +14,8 @@ public final class Backends {
     /**
      * Opens a device.
      *
-     * @param device  "cpu", or "auto": the fastest there is. An explicit name never falls back.
+     * @param device  "cpu", or "auto": the fastest there is. An explicit name never falls back. "simt" runs the CUDA
+     *                kernels on the CPU, thread by thread, to test and debug them.
      * @param threads host threads, 0 for as many as there are cores
      */
     public static Backend open(String device, int threads) {
@@ -24,7 +25,8 @@ public final class Backends {
         int count = threads == 0 ? Runtime.getRuntime().availableProcessors() : threads;
         return switch (device) {
             case "auto", "cpu" -> new Backend("cpu", library("cpu"), 0, count);
-            default -> throw new WarpBertException("device \"" + device + "\" is not known to this build; there are auto and cpu");
+            case "simt" -> new Backend("simt", library("simt"), 0, 1);
+            default -> throw new WarpBertException("device \"" + device + "\" is not known to this build; there are auto, cpu and simt");
         };
     }
 
