@@ -1,12 +1,13 @@
 // LayerNorm's row, held in registers: a group of G threads (a warp, or a block of 256) has a row of up to 32 * G columns,
-// 32 a thread, as chunks of N neighbours; thread `lane` of the group owns columns (chunk * G + lane) * N + 0 .. N-1.
+// 32 a thread, as chunks of N neighbours; thread `lane` of the group owns columns (chunk * G + lane) * N + 0 .. N-1. Where
+// no vectors fit (N = 1) it is 16 a thread: 32 single accesses in flight would not leave registers enough.
 #pragma once
 #include "dropout.cuh"
 #include "reduce.cuh"
 
-constexpr int ROW_VALUES = 32;
-constexpr int ROW_BLOCK = 128;                  // threads of a block of warp-sized groups
-constexpr int64_t MAX_ROW = 256 * ROW_VALUES;  // columns
+template <int N>
+constexpr int ROW_VALUES = N == 1 ? 16 : 32;
+constexpr int ROW_BLOCK = 128;  // threads of a block of warp-sized groups
 
 template <int G>
 constexpr int ROWS_PER_BLOCK = G == 32 ? ROW_BLOCK / 32 : 1;
@@ -21,7 +22,7 @@ constexpr int BACKWARD_BLOCKS = G == 32 ? 2 : 1;
 
 template <int N>
 struct Row {
-  static constexpr int CHUNKS = ROW_VALUES / N;
+  static constexpr int CHUNKS = ROW_VALUES<N> / N;
   float value[CHUNKS][N];
 };
 
@@ -80,7 +81,7 @@ __device__ __forceinline__ void layernorm_gradient(Row<N>& row, const Row<N>& xh
 }
 
 // Sums of columns over the rows that a group has seen: adds the block's groups up and writes partial[blockIdx.x][H].
-// scratch: ROW_THREADS<G> * ROW_VALUES floats where G is 32. All threads of the block must call it.
+// scratch: ROWS_PER_BLOCK<G> * H floats where G is 32. All threads of the block must call it.
 template <int N, int G>
 __device__ __forceinline__ void store_partial(float* __restrict__ partial, const Row<N>& sums, int64_t H, float* scratch) {
   float* out = partial + int64_t(blockIdx.x) * H;
@@ -112,12 +113,14 @@ size_t row_scratch(int64_t H, bool partials) {
 // f(width, group) for rows of H columns of T.
 template <class T, class F, class... P>
 wb_status by_row(int64_t H, F f, const P*... pointers) {
-  if (H > MAX_ROW) return fail(WB_UNSUPPORTED, "rows of %lld columns; LayerNorm holds up to %lld", (long long)H, (long long)MAX_ROW);
   return by_width<T>(
       H,
       [&](auto width) {
-        if (H <= 32 * ROW_VALUES) return f(width, std::integral_constant<int, 32>());
-        return f(width, std::integral_constant<int, 256>());
+        constexpr int64_t VALUES = ROW_VALUES<decltype(width)::value>;
+        if (H <= 32 * VALUES) return f(width, std::integral_constant<int, 32>());
+        if (H <= 256 * VALUES) return f(width, std::integral_constant<int, 256>());
+        return fail(WB_UNSUPPORTED, "rows of %lld columns; LayerNorm holds up to %lld (8192 where rows are whole multiples of "
+                    "16 bytes, aligned so)", (long long)H, (long long)(256 * VALUES));
       },
       pointers...);
 }
