@@ -121,7 +121,8 @@ class BackendTest {
     @ParameterizedTest
     @MethodSource("backends")
     void severalMayBeOpen(String name) {
-        try (Backend one = Backends.open(name, 1); Backend two = Backends.open(name, 2); DeviceMemory memory = one.allocate("a", 4)) {
+        Backend two = Backends.open(name, 2);
+        try (Backend one = Backends.open(name, 1); DeviceMemory memory = one.allocate("a", 4)) {
             two.close();
             memory.upload(new float[] {3});
             assertArrayEquals(new float[] {3}, memory.downloadFloats(0, 1));

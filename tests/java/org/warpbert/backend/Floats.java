@@ -69,6 +69,15 @@ final class Floats {
         return sum;
     }
 
+    /** The largest |actual - expected| / |expected| of an element. */
+    static double largestRelativeError(double[] expected, double[] actual) {
+        double largest = 0;
+        for (int i = 0; i < expected.length; i++) {
+            largest = actual[i] == expected[i] ? largest : Math.max(largest, Math.abs((actual[i] - expected[i]) / expected[i]));
+        }
+        return largest;
+    }
+
     /** ‖actual - expected‖ / max(‖expected‖, least); 0 where both are 0. */
     static double relativeError(double[] expected, double[] actual, double least) {
         double difference = 0;

@@ -36,8 +36,9 @@ final class OpCase {
      * @param relative bound of ‖out - expected‖ / ‖expected‖; 0: equal
      * @param reason   where the bound comes from
      * @param size     what the error is relative to where it is more than ‖expected‖: of the terms that cancel
+     * @param each     whether the bound is each element's own, because they are different things
      */
-    record Tolerance(double relative, String reason, double size) {}
+    record Tolerance(double relative, String reason, double size, boolean each) {}
 
     /** Expected of an element of which the header says nothing. */
     static final double ANY = Double.MAX_VALUE;
@@ -151,14 +152,20 @@ final class OpCase {
     }
 
     OpCase tolerance(String output, double relative, String reason) {
-        tolerances.put(output, new Tolerance(relative, reason, 0));
+        tolerances.put(output, new Tolerance(relative, reason, 0, false));
+        return this;
+    }
+
+    /** As {@link #tolerance}, for each element by itself. */
+    OpCase toleranceOfEach(String output, double relative, String reason) {
+        tolerances.put(output, new Tolerance(relative, reason, 0, true));
         return this;
     }
 
     /** Of outputs whose terms, of norm {@code size}, cancel. */
     OpCase cancelling(double size, String... outputs) {
         for (String output : outputs) {
-            tolerances.computeIfPresent(output, (name, t) -> new Tolerance(t.relative, t.reason + ", relative to " + size, size));
+            tolerances.computeIfPresent(output, (name, t) -> new Tolerance(t.relative, t.reason + ", relative to " + size, size, t.each));
         }
         return this;
     }

@@ -36,7 +36,7 @@ final class OptimizerCases {
     private static OpCase stats(String label, float[] gradient, float lossScale, float maxNorm) {
         OpCase op = OpCase.of("gradient_norm", label).output("stats", 3).scratch("workspace", 2 * 256).input("gradient", gradient)
                 .scalar("max_norm", maxNorm).scalar("n", gradient.length)
-                .tolerance("stats", 3e-7, "three roundings: the sum is in more than float32");
+                .toleranceOfEach("stats", 3e-7, "three roundings: the sum is in more than float32");
         return lossScale == 0 ? op : op.input("loss_scale", lossScale);
     }
 

@@ -116,6 +116,10 @@ class ModelFolderTest {
             }
         }
         assertTrue(Files.readString(copy.resolve("config.json")).contains("BertForMaskedLM"));
+        Files.delete(copy.resolve("vocab.txt"));
+        try (ModelFolder fromTokenizerJson = ModelFolder.open(copy)) {
+            assertEquals(VOCABULARY, fromTokenizerJson.vocabulary());
+        }
     }
 
     private void huggingFace(Map<String, long[]> shapes, float decoder) {
@@ -166,7 +170,7 @@ class ModelFolderTest {
         try (ModelFolder model = ModelFolder.open(folder)) {
             assertTrue(model.lowerCase());
         }
-        Files.writeString(tokenizer, json.replace("\"e\": 5", "\"e\": 4"));
+        Files.writeString(tokenizer, json.replace("\"e\": 5", "\"e\": 7"));
         assertTrue(error().contains("no piece of its vocabulary has the id 5"), error());
         Files.writeString(tokenizer, json.replace("WordPiece", "BPE"));
         assertTrue(error().contains("its model is BPE"), error());

@@ -104,7 +104,8 @@ class ArenaTest {
                     Head planned = withHead ? new ClassificationHead(3) : Head.NONE;
                     long plan = BertModel.plannedBytes(config, planned, tokens, sequences, training);
                     Head head = withHead ? new ClassificationHead(3) : Head.NONE;
-                    try (BertModel model = new BertModel(backend, config, parameters, training ? gradients : null, head, tokens, sequences)) {
+                    BertModel model = new BertModel(backend, config, parameters, training ? gradients : null, head, tokens, sequences);
+                    try (model) {
                         assertEquals(plan, backend.allocatedBytes() - before);
                     }
                 }
@@ -118,7 +119,8 @@ class ArenaTest {
         try (Parameters parameters = Parameters.random(backend, ClassificationHead.parameters(config, 3), 1)) {
             long before = backend.allocatedBytes();
             long plan = Trainer.plannedBytes(config, parameters, new ClassificationHead(3), 61, 7);
-            try (Trainer trainer = new Trainer(backend, config, parameters, new ClassificationHead(3), Hyperparameters.DEFAULT, 10, 61, 7)) {
+            Trainer trainer = new Trainer(backend, config, parameters, new ClassificationHead(3), Hyperparameters.DEFAULT, 10, 61, 7);
+            try (trainer) {
                 assertEquals(plan, backend.allocatedBytes() - before);
             }
         }

@@ -12,7 +12,6 @@ import org.warpbert.backend.Backend;
 import org.warpbert.backend.Backends;
 import org.warpbert.format.ModelFolder;
 import org.warpbert.hub.Hub;
-import org.warpbert.reference.MiniLmJar;
 import org.warpbert.reference.OnnxMiniLm;
 import org.warpbert.text.Encoded;
 import org.warpbert.text.PackedBatch;
@@ -48,9 +47,8 @@ class MiniLmTest {
 
     @Test
     void lastHiddenStateIsOnnxRuntimes() throws OrtException {
-        MiniLmJar.path(); // skips where the jar is not there
         Path path = Hub.resolve("all-MiniLM-L6-v2");
-        try (ModelFolder folder = ModelFolder.open(path); WordPieceTokenizer tokenizer = WordPieceTokenizer.open(path);
+        try (ModelFolder folder = ModelFolder.open(path); WordPieceTokenizer tokenizer = new WordPieceTokenizer(folder.vocabulary(), folder.lowerCase());
                 Backend backend = Backends.open("cpu", 2); OnnxMiniLm onnx = new OnnxMiniLm()) {
             List<String> fresh = new ArrayList<>();
             List<Encoded> encoded = new ArrayList<>(tokenizer.encode(TEXTS, null, 512));

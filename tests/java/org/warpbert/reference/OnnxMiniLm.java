@@ -24,7 +24,7 @@ public final class OnnxMiniLm implements AutoCloseable {
     private final OrtEnvironment environment;
     private final OrtSession session;
 
-    /** Opens the model; skips the calling test where the jar is not there. */
+    /** Opens the model; its jar is fetched on first use. */
     public OnnxMiniLm() {
         // OrtEnvironment's creation recurses with the length of the JVM's command line: in 1.29.0 some 6 kB of
         // class path overflow a 1 MB stack, and the process dies without a word. So it gets a deep stack.

@@ -17,10 +17,11 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.warpbert.WarpBertException;
+import org.warpbert.format.Vocabulary;
 
 @Timeout(60)
 class BatchLoaderTest {
-    private static final List<String> VOCABULARY = new ArrayList<>(WordPieceTokenizer.SPECIALS);
+    private static final List<String> VOCABULARY = new ArrayList<>(Vocabulary.SPECIALS);
 
     static {
         IntStream.range(0, 100).forEach(i -> VOCABULARY.add("w" + i));

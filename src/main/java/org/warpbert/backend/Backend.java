@@ -26,6 +26,7 @@ public final class Backend implements AutoCloseable {
     Backend(String name, String library, int device, int threads) {
         this.name = name;
         this.threads = threads;
+        this.gemm = new CpuGemm(this);
         try (PointerPointer<Pointer> handle = new PointerPointer<>(1)) {
             int status = Native.wb_open(handle, library, device, threads);
             if (status != OK) {
@@ -33,7 +34,6 @@ public final class Backend implements AutoCloseable {
             }
             context = handle.get(0).address();
         }
-        this.gemm = new CpuGemm(this);
     }
 
     /** "cpu", "cuda" or "simt". */

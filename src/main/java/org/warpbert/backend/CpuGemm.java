@@ -3,11 +3,13 @@ package org.warpbert.backend;
 /** Float32 products by OpenBLAS, on the backend's own threads. Leading dimensions are the row lengths: nothing is padded. */
 final class CpuGemm implements Gemm {
     private final Backend backend;
-    private final String core = OpenBlas.core(); // loads it
+    private final String core;
     private long nanos;
 
     CpuGemm(Backend backend) {
         this.backend = backend;
+        OpenBlas.load();
+        this.core = OpenBlas.core();
     }
 
     @Override

@@ -6,6 +6,7 @@ import org.bytedeco.javacpp.LongPointer;
 import org.bytedeco.javacpp.PointerPointer;
 import org.bytedeco.javacpp.annotation.Cast;
 import org.bytedeco.javacpp.annotation.Platform;
+import org.warpbert.WarpBertException;
 
 /**
  * native/include/warpbert.h as Java sees it, name for name. Device addresses and host addresses are plain longs, so
@@ -14,11 +15,23 @@ import org.bytedeco.javacpp.annotation.Platform;
  */
 @Platform(value = "linux-x86_64", include = {"stdlib.h", "warpbert.h", "blas.h"}, library = "jniwarpbert")
 final class Native {
-    static {
-        Loader.load();
-    }
+    private static boolean loaded;
 
     private Native() {}
+
+    /** Loads the library; on failure says why, each time it is asked. Before any other method of this class. */
+    static synchronized void load() {
+        if (!loaded) {
+            try {
+                Loader.load(Native.class);
+            } catch (LinkageError e) {
+                // the loader's true reason is in the cause
+                throw new WarpBertException("the native library cannot be loaded: "
+                        + (e.getCause() != null ? e.getCause() : e).getMessage(), e);
+            }
+            loaded = true;
+        }
+    }
 
     static native int setenv(String name, String value, int overwrite);
     static native int unsetenv(String name);

@@ -17,19 +17,28 @@ import org.warpbert.WarpBertException;
 final class OpenBlas {
     private static final String[] SET_ASIDE = {"OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"};
 
-    static {
-        String core = System.getProperty("warpbert.blas.core", System.getenv("WARPBERT_BLAS_CORE"));
+    private static boolean loaded;
+
+    private OpenBlas() {}
+
+    /** Loads OpenBLAS; on failure says why, each time it is asked. */
+    static synchronized void load() {
+        if (loaded) {
+            return;
+        }
+        Native.load();
         String[] inherited = new String[SET_ASIDE.length];
         for (int i = 0; i < SET_ASIDE.length; i++) {
             inherited[i] = System.getenv(SET_ASIDE[i]);
             Native.unsetenv(SET_ASIDE[i]);
         }
+        String core = System.getProperty("warpbert.blas.core", System.getenv("WARPBERT_BLAS_CORE"));
         if (core != null) {
             Native.setenv(SET_ASIDE[0], core, 1);
         }
         try {
             Loader.load(openblas_nolapack.class);
-        } catch (UnsatisfiedLinkError | NoClassDefFoundError e) {
+        } catch (LinkageError e) {
             // the loader's true reason is in the cause
             throw new WarpBertException("OpenBLAS cannot be loaded: " + (e.getCause() != null ? e.getCause() : e).getMessage(), e);
         } finally {
@@ -41,9 +50,8 @@ final class OpenBlas {
                 }
             }
         }
+        loaded = true;
     }
-
-    private OpenBlas() {}
 
     /** OpenBLAS's name for the kernels in use, such as SkylakeX. */
     static String core() {

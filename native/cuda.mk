@@ -1,0 +1,92 @@
+# The CUDA kernels, twice: libwarpbert_simt.so by g++, which runs them on the CPU thread by thread, and, where nvcc is found,
+# libwarpbert_cuda.so. Included by Makefile.
+#   make simt-test    every kernel under simt against float64, in three schedules; planted faults
+#   make simt-asan    the same with AddressSanitizer and UBSan
+#   make simt-race    the same with the race check (needs clang++)
+#   make cuda-check   tensor-core instructions stand in the attention kernels' machine code (needs nvcc)
+CUDA_SRC   := ../src/main/cuda
+CUDA_OPS   := $(filter-out context,$(patsubst $(CUDA_SRC)/%.cu,%,$(wildcard $(CUDA_SRC)/*.cu)))
+CUDA_DEPS  := $(wildcard $(CUDA_SRC)/*.cuh $(CUDA_SRC)/*.h include/*.h) cuda.mk
+SIMT_DEPS  := $(wildcard simt/*.h) $(CUDA_DEPS)
+
+# ---- simt
+SIMT_FLAGS = -std=c++17 -fPIC -fvisibility=hidden -ffunction-sections -Iinclude -Isimt -I$(CUDA_SRC) -DWB_SIMT $(WARN) \
+             -Wno-unknown-pragmas -fno-strict-aliasing $(SIMT_OPT) $(EXTRA_CXXFLAGS)
+SIMT_OPT   ?= -O2
+# What compiles the kernels; the race check takes clang for them alone.
+KERNEL_CXX ?= $(CXX)
+SIMT_OBJ   := $(CUDA_OPS:%=$(BUILD)/simt/%.o) $(patsubst simt/%.cpp,$(BUILD)/simt/runtime/%.o,$(filter-out simt/race.cpp,$(wildcard simt/*.cpp)))
+SIMT_OBJ   += $(SIMT_RACE_OBJ)
+
+$(BUILD)/simt/%.o: $(CUDA_SRC)/%.cu $(SIMT_DEPS)
+	@mkdir -p $(@D)
+	$(KERNEL_CXX) $(SIMT_FLAGS) $(KERNEL_FLAGS) -x c++ -c $< -o $@
+$(BUILD)/simt/runtime/%.o: simt/%.cpp $(SIMT_DEPS)
+	@mkdir -p $(@D)
+	$(CXX) $(SIMT_FLAGS) -c $< -o $@
+$(OUT)/libwarpbert_simt.so: $(SIMT_OBJ)
+	@mkdir -p $(OUT)
+	$(CXX) $(EXTRA_CXXFLAGS) -o $@ $^ $(LDFLAGS)
+all: $(OUT)/libwarpbert_simt.so
+
+SIMT_TESTS    := ../tests/native/simt
+SIMT_TEST_OBJ := $(patsubst $(SIMT_TESTS)/%.cpp,$(BUILD)/simt-test/%.o,$(filter-out $(SIMT_TESTS)/cubin_check.cpp,$(wildcard $(SIMT_TESTS)/*.cpp))) \
+                 $(patsubst $(SIMT_TESTS)/%.cu,$(BUILD)/simt-test/%.o,$(wildcard $(SIMT_TESTS)/*.cu)) \
+                 $(BUILD)/simt-test/shared/reference.o $(BUILD)/simt-test/shared/harness.o
+SIMT_TEST_DEPS := $(wildcard $(SIMT_TESTS)/*.h ../tests/native/*.h)
+
+$(BUILD)/simt-test/shared/%.o: ../tests/native/%.cpp $(SIMT_TEST_DEPS) $(SIMT_DEPS)
+	@mkdir -p $(@D)
+	$(CXX) $(SIMT_FLAGS) -c $< -o $@
+$(BUILD)/simt-test/%.o: $(SIMT_TESTS)/%.cpp $(SIMT_TEST_DEPS) $(SIMT_DEPS)
+	@mkdir -p $(@D)
+	$(CXX) $(SIMT_FLAGS) -c $< -o $@
+$(BUILD)/simt-test/%.o: $(SIMT_TESTS)/%.cu $(SIMT_TEST_DEPS) $(SIMT_DEPS)
+	@mkdir -p $(@D)
+	$(KERNEL_CXX) $(SIMT_FLAGS) $(KERNEL_FLAGS) -I$(SIMT_TESTS) -x c++ -c $< -o $@
+$(BUILD)/simt_test: $(SIMT_TEST_OBJ) $(SIMT_OBJ)
+	$(CXX) $(EXTRA_CXXFLAGS) -o $@ $^
+
+.PHONY: simt-test simt-asan simt-race cuda-check
+simt-test: $(BUILD)/simt_test
+	$(BUILD)/simt_test
+simt-asan:
+	$(MAKE) BUILD=$(BUILD)-simt-asan SIMT_OPT=-O1 EXTRA_CXXFLAGS="-g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined" $(BUILD)-simt-asan/simt_test
+	ASAN_OPTIONS=allocator_may_return_null=1 $(BUILD)-simt-asan/simt_test
+
+CLANG ?= $(shell for c in clang++ clang++-19 clang++-18 clang++-17 clang++-16 clang++-15 clang++-14; do command -v $$c && break; done)
+simt-race:
+	@test -n "$(CLANG)" || { echo "simt-race needs clang++ (Debian: apt-get install clang)"; exit 1; }
+	$(MAKE) BUILD=$(BUILD)-simt-race KERNEL_CXX="$(CLANG)" KERNEL_FLAGS="-fsanitize=thread -Wno-pass-failed" EXTRA_CXXFLAGS=-DWB_SIMT_RACE \
+	  SIMT_RACE_OBJ=$(BUILD)-simt-race/simt/runtime/race.o $(BUILD)-simt-race/simt_test
+	$(BUILD)-simt-race/simt_test
+
+# ---- CUDA: machine code for each architecture, and PTX for those yet to come. Spills and local memory are errors.
+NVCC       ?= $(shell command -v nvcc 2>/dev/null)
+CUDA_ARCHS ?= 80 86 89 90a 100 120
+NVCC_FLAGS := -std=c++17 -O3 -Iinclude -I$(CUDA_SRC) $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$(a),code=sm_$(a)) \
+              -gencode arch=compute_80,code=compute_80 -Werror all-warnings -Xptxas -v,-warn-spills,-warn-lmem-usage \
+              -Xcompiler -fPIC,-fvisibility=hidden,-ffunction-sections,-Wall,-Wextra,-Wno-unknown-pragmas
+CUDA_OBJ   := $(CUDA_OPS:%=$(BUILD)/cuda/%.o) $(BUILD)/cuda/context.o
+
+# The compiler's report of registers, shared memory and spills stays beside each object.
+$(BUILD)/cuda/%.o: $(CUDA_SRC)/%.cu $(CUDA_DEPS)
+	@mkdir -p $(@D)
+	$(NVCC) $(NVCC_FLAGS) -c $< -o $@ > $(@:.o=.log) 2>&1 || { grep -E 'error|warning' $(@:.o=.log); exit 1; }
+$(OUT)/libwarpbert_cuda.so: $(CUDA_OBJ)
+	@mkdir -p $(OUT)
+	$(NVCC) -shared -cudart static -o $@ $^ $(foreach f,-static-libstdc++ -static-libgcc,-Xcompiler $(f)) \
+	  $(foreach f,--no-undefined --gc-sections --exclude-libs=ALL,-Xlinker $(f))
+ifneq ($(NVCC),)
+all: $(OUT)/libwarpbert_cuda.so
+endif
+
+$(BUILD)/cubin_check: $(SIMT_TESTS)/cubin_check.cpp
+	@mkdir -p $(@D)
+	$(CXX) -std=c++17 -O1 $(WARN) $< -o $@
+$(BUILD)/cuda/%.cubin: $(CUDA_SRC)/%.cu $(CUDA_DEPS)
+	@mkdir -p $(@D)
+	$(NVCC) -std=c++17 -O3 -Iinclude -I$(CUDA_SRC) -arch=sm_90a -cubin $< -o $@
+cuda-check: $(BUILD)/cubin_check $(BUILD)/cuda/attention_forward.cubin $(BUILD)/cuda/attention_backward.cubin
+	$(BUILD)/cubin_check $(BUILD)/cuda/attention_forward.cubin attention_forward
+	$(BUILD)/cubin_check $(BUILD)/cuda/attention_backward.cubin key_gradient query_gradient

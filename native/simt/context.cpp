@@ -1,0 +1,123 @@
+// Context and memory of the simt backend: host memory stands for the device's.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <new>
+
+#include "backend.h"
+#include "scheduler.h"
+
+namespace {
+
+// Guards round every allocation, checked when it is freed.
+constexpr int64_t GUARD = 256;
+constexpr unsigned char GUARD_BYTE = 0xcb;
+
+struct Header {
+  int64_t bytes;
+};
+
+bool parse_schedule(const char* text, simt::Context& context) {
+  char* end;
+  if (!text || !*text || !strcmp(text, "ordered")) {
+    context.schedule = simt::Schedule::ORDERED;
+  } else if (!strcmp(text, "priority")) {
+    context.schedule = simt::Schedule::PRIORITY;
+  } else if (!strncmp(text, "random:", 7) && text[7]) {
+    context.schedule = simt::Schedule::RANDOM;
+    context.seed = strtoull(text + 7, &end, 10);
+    return !*end;
+  } else {
+    return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+int processors(wb_context*) { return 2; }  // few, so that grids loop
+
+extern "C" {
+
+wb_status wb_create(wb_context** ctx, int32_t device, int32_t) {
+  *ctx = nullptr;
+  if (device != 0) return fail(WB_INVALID_ARGUMENT, "simt has device 0 only, not %d", device);
+  simt::Context* c = new (std::nothrow) simt::Context();
+  if (!c) return fail(WB_OUT_OF_MEMORY, "no memory for a context");
+  const char* schedule = getenv("WARPBERT_SIMT_SCHEDULE");
+  if (!parse_schedule(schedule, *c)) {
+    delete c;
+    return fail(WB_INVALID_ARGUMENT, "WARPBERT_SIMT_SCHEDULE is '%s'; it may be ordered, random:SEED or priority", schedule);
+  }
+  c->ops = wb_backend();
+  *ctx = c;
+  return WB_OK;
+}
+
+wb_status wb_destroy(wb_context* ctx) {
+  delete static_cast<simt::Context*>(ctx);
+  return WB_OK;
+}
+
+wb_status wb_describe(wb_context* ctx, char* text, int64_t capacity) {
+  static const char* const names[] = {"ordered", "random", "priority"};
+  snprintf(text, size_t(capacity), "simt: CUDA kernels run thread by thread on the CPU, schedule %s",
+           names[int(static_cast<simt::Context*>(ctx)->schedule)]);
+  return WB_OK;
+}
+
+wb_status wb_memory_info(wb_context*, int64_t* free_bytes, int64_t* total_bytes) {
+  const int64_t page = sysconf(_SC_PAGESIZE);
+  *total_bytes = sysconf(_SC_PHYS_PAGES) * page;
+  *free_bytes = sysconf(_SC_AVPHYS_PAGES) * page;
+  return WB_OK;
+}
+
+wb_status wb_alloc(wb_context*, void** address, int64_t bytes) {
+  *address = nullptr;
+  if (bytes < 0) return fail(WB_INVALID_ARGUMENT, "an allocation of %lld bytes", (long long)bytes);
+  const int64_t padded = (GUARD + bytes + GUARD + 255) / 256 * 256;
+  unsigned char* raw = padded < bytes ? nullptr : static_cast<unsigned char*>(aligned_alloc(256, size_t(padded)));
+  if (!raw) return fail(WB_OUT_OF_MEMORY, "no memory for %lld bytes", (long long)bytes);
+  reinterpret_cast<Header*>(raw)->bytes = bytes;
+  memset(raw + sizeof(Header), GUARD_BYTE, GUARD - sizeof(Header));
+  memset(raw + GUARD, 0xff, size_t(bytes));  // NaN in every type
+  memset(raw + GUARD + bytes, GUARD_BYTE, GUARD);
+  *address = raw + GUARD;
+  return WB_OK;
+}
+
+wb_status wb_free(wb_context*, void* address) {
+  if (!address) return WB_OK;
+  unsigned char* raw = static_cast<unsigned char*>(address) - GUARD;
+  const int64_t bytes = reinterpret_cast<Header*>(raw)->bytes;
+  for (int64_t i = 0; i < GUARD; ++i) {
+    const bool before = i >= int64_t(sizeof(Header)) && raw[i] != GUARD_BYTE, after = raw[GUARD + bytes + i] != GUARD_BYTE;
+    if (before || after) {
+      return fail(WB_DEVICE_ERROR, "memory was written %s an allocation of %lld bytes, at %lld", before ? "before" : "behind",
+                  (long long)bytes, (long long)(before ? i - GUARD : bytes + i));
+    }
+  }
+  free(raw);
+  return WB_OK;
+}
+
+wb_status wb_copy(wb_context*, void* destination, const void* source, int64_t bytes) {
+  if (bytes) memmove(destination, source, size_t(bytes));
+  return WB_OK;
+}
+wb_status wb_upload(wb_context* ctx, void* destination, const void* source, int64_t bytes) {
+  return wb_copy(ctx, destination, source, bytes);
+}
+wb_status wb_download(wb_context* ctx, void* destination, const void* source, int64_t bytes) {
+  return wb_copy(ctx, destination, source, bytes);
+}
+wb_status wb_zero(wb_context*, void* destination, int64_t bytes) {
+  if (bytes) memset(destination, 0, size_t(bytes));
+  return WB_OK;
+}
+wb_status wb_synchronize(wb_context*) { return WB_OK; }
+
+}  // extern "C"

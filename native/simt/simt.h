@@ -1,0 +1,111 @@
+// What a kernel source sees of the simt runtime: CUDA's qualifiers, built-in variables, barriers, shuffles and the
+// tensor-core instructions, as ordinary C++ run by one fiber per CUDA thread. How: scheduler.cpp.
+#pragma once
+#include <math.h>
+#include <stddef.h>
+
+#include "cuda_types.h"
+#include "warpbert.h"
+
+#define __global__
+#define __device__
+#define __host__
+#define __forceinline__ inline
+#define __launch_bounds__(...)
+#define __restrict__
+#define __align__(n) __attribute__((aligned(n)))
+
+namespace simt {
+
+struct Site {  // where in the source a thread waits
+  const char* file;
+  int line;
+};
+
+extern dim3 grid_dim, block_dim;
+extern uint3 block_index, thread_index;  // of the running thread
+extern unsigned char* shared;            // of the running block
+
+// Every misuse ends here: the launch is abandoned, and returns WB_DEVICE_ERROR with this text.
+[[noreturn]] void fault(const char* format, ...) __attribute__((format(printf, 1, 2)));
+
+void barrier(Site site);
+
+// A rendezvous of the lanes in `mask`: the last to arrive checks that all agree and runs `combine` on everyone's operand.
+using Combine = void (*)(void* const operands[32], uint32_t mask, Site site);
+void collective(const char* op, uint32_t mask, void* operand, Combine combine, Site site);
+
+// A fault if `address` isn't a multiple of `bytes`: a vector access that traps on a GPU.
+void check_aligned(const void* address, size_t bytes);
+
+void copy_async(void* destination, const void* source, bool valid);
+void commit_copies();
+void wait_copies(unsigned groups_left_in_flight);
+
+enum MatrixType { FLOAT16, BFLOAT16 };
+void mma_16x8x16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], MatrixType type, Site site);
+void load_matrices(uint32_t (&fragments)[4], const void* row, bool transposed, Site site);
+
+// The race check (race.cpp) is told of accesses made on a kernel's behalf; empty in other builds.
+#ifdef WB_SIMT_RACE
+void race_read(const void* address, size_t bytes);
+void race_write(const void* address, size_t bytes);
+void race_launch();
+#else
+inline void race_read(const void*, size_t) {}
+inline void race_write(const void*, size_t) {}
+inline void race_launch() {}
+#endif
+
+inline void vector_read(const void* address, size_t bytes) {
+  check_aligned(address, bytes);
+  race_read(address, bytes);
+}
+inline void vector_write(const void* address, size_t bytes) {
+  check_aligned(address, bytes);
+  race_write(address, bytes);
+}
+
+using Body = void (*)(void* closure);
+wb_status run(const char* kernel, dim3 grid, dim3 block, size_t shared_bytes, wb_context* ctx, Body body, void* closure);
+
+struct Shuffle {
+  uint32_t value, result;
+  int source;
+};
+void shuffle(Shuffle& s, const char* op, uint32_t mask, Site site);
+
+template <class T>
+T shuffle_value(const char* op, uint32_t mask, T value, int source, Site site) {
+  static_assert(sizeof(T) == 4, "shuffles move 32 bits");
+  Shuffle s{0, 0, source};
+  memcpy(&s.value, &value, 4);
+  shuffle(s, op, mask, site);
+  memcpy(&value, &s.result, 4);
+  return value;
+}
+int lane();
+
+}  // namespace simt
+
+#define threadIdx (simt::thread_index)
+#define blockIdx (simt::block_index)
+#define blockDim (simt::block_dim)
+#define gridDim (simt::grid_dim)
+
+inline void __syncthreads(const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
+  simt::barrier({file, line});
+}
+inline void __syncwarp(uint32_t mask = 0xffffffffu, const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
+  simt::collective("__syncwarp", mask, nullptr, nullptr, {file, line});
+}
+template <class T>
+T __shfl_xor_sync(uint32_t mask, T value, int lane_mask, const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
+  return simt::shuffle_value("__shfl_xor_sync", mask, value, simt::lane() ^ lane_mask, {file, line});
+}
+template <class T>
+T __shfl_sync(uint32_t mask, T value, int source, const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
+  return simt::shuffle_value("__shfl_sync", mask, value, source & 31, {file, line});
+}
+
+inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }

@@ -1,0 +1,174 @@
+// What the attention kernels share: the problem, and for the 16-bit types tiles in shared memory and their products on
+// tensor cores. A block of 4 warps has 64 rows of its own, 16 a warp, and walks over tiles of the other side's rows.
+#pragma once
+#include "dropout.cuh"
+#include "ptx.cuh"
+#include "reduce.cuh"
+
+struct Attention {
+  const int32_t* cu_seqlens;
+  const uint8_t* key_mask;  // nullable
+  float scale;
+  Dropout dropout;
+  int64_t T, A;
+};
+
+constexpr int ATTENTION_THREADS = 128;
+constexpr int OWN_ROWS = 64;         // of a block
+constexpr float LOG2E = 1.44269504f, LN2 = 0.69314718f;
+
+struct Sequence {
+  int64_t begin;
+  int length;
+};
+
+__device__ __forceinline__ Sequence sequence_of(const Attention& a, int b) {
+  const int begin = a.cu_seqlens[b], end = a.cu_seqlens[b + 1];
+  return {begin, int64_t(end) <= a.T ? end - begin : 0};
+}
+
+// `row`, or the sequence's last one where it ends before.
+__device__ __forceinline__ int last_of(const Sequence& s, int row) { return row < s.length ? row : s.length - 1; }
+
+__device__ __forceinline__ bool key_visible(const Attention& a, const Sequence& s, int key) {
+  return key < s.length && (!a.key_mask || a.key_mask[s.begin + key] != 0);
+}
+
+// The first quad (dropout element / 4) of a query's row of scores.
+__device__ __forceinline__ uint64_t first_quad(const Attention& a, int64_t mask_row, int head) {
+  return uint64_t(mask_row * a.A + head) * 16384u;
+}
+
+// Four bits: which elements of a quad stay.
+struct KeepBits {
+  uint64_t seed;
+  uint32_t step, site, threshold;
+  __device__ __forceinline__ uint32_t operator()(uint64_t quad) const {
+    const wb_philox_words words = wb_dropout_words(uint32_t(quad), uint32_t(quad >> 32), seed, step, site);
+    uint32_t bits = 0;
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      const bool stays = words.w[i] >= threshold;  // apart: g++ 12's UBSan breaks the two in one expression
+      bits |= uint32_t(stays) << i;
+    }
+    return bits;
+  }
+};
+
+__device__ __forceinline__ KeepBits keep_bits(const Dropout& d) {
+  if (d.probability == 0) return {0, 0, 0, 0};
+  return {uint64_t(d.rng[0]), uint32_t(d.rng[1]), uint32_t(d.site), d.threshold};
+}
+
+// Keep bits of accumulators (row g: two keys, row g + 8: two keys). An even lane draws the quad of row g that it shares
+// with its odd neighbour, which draws that of row g + 8.
+__device__ __forceinline__ uint32_t keep_scores(const KeepBits& keep, uint64_t own_quad) {
+  const uint32_t own = keep(own_quad), other = __shfl_xor_sync(0xffffffffu, own, 1);
+  return threadIdx.x % 2 == 0 ? (own & 3u) | (other & 3u) << 2 : other >> 2 | (own & 12u);
+}
+
+// ---- tiles of [rows, D] 16-bit elements: 16-byte chunks, swizzled so that eight rows of a column of chunks lie in
+// different banks, as ldmatrix wants them
+
+template <int D>
+__device__ __forceinline__ int tile_offset(int row, int chunk) {
+  const int swizzled = D == 64 ? chunk ^ (row & 7) : chunk ^ (row >> 1 & 3);
+  return row * D + swizzled * 8;
+}
+
+// Begins to copy ROWS rows of a head, which are `stride` elements apart; rows that are not valid(row) become 0.
+template <int D, int ROWS, class T, class V>
+__device__ __forceinline__ void load_tile(T* tile, const T* rows, int64_t stride, V valid) {
+  constexpr int CHUNKS = D / 8;
+  static_assert(ROWS * CHUNKS % ATTENTION_THREADS == 0, "as many chunks for every thread");
+#pragma unroll
+  for (int n = 0; n < ROWS * CHUNKS / ATTENTION_THREADS; ++n) {
+    const int i = n * ATTENTION_THREADS + threadIdx.x, row = i / CHUNKS, chunk = i % CHUNKS;
+    const bool ok = valid(row);
+    cp_async_16(tile + tile_offset<D>(row, chunk), ok ? rows + row * stride + chunk * 8 : rows, ok);
+  }
+}
+
+// Fragments of rows row .. row+15 as the left operand.
+template <int D, class T>
+__device__ __forceinline__ void load_left(uint32_t (&a)[D / 16][4], const T* tile, int row) {
+  const int lane = threadIdx.x % 32;
+#pragma unroll
+  for (int k = 0; k < D / 16; ++k) ldmatrix(a[k], tile + tile_offset<D>(row + lane % 16, 2 * k + lane / 16));
+}
+
+// s[16, ROWS] = a tile^T: a is 16 rows of [D], the tile has ROWS rows.
+template <int D, int ROWS, class T>
+__device__ __forceinline__ void multiply_transposed(float (&s)[ROWS / 8][4], const uint32_t (&a)[D / 16][4], const T* tile) {
+  const int lane = threadIdx.x % 32;
+#pragma unroll
+  for (int j = 0; j < ROWS / 8; ++j) s[j][0] = s[j][1] = s[j][2] = s[j][3] = 0;
+#pragma unroll
+  for (int k = 0; k < D / 16; ++k) {
+#pragma unroll
+    for (int j = 0; j < ROWS / 16; ++j) {
+      uint32_t b[4];
+      ldmatrix(b, tile + tile_offset<D>(16 * j + lane / 16 * 8 + lane % 8, 2 * k + lane / 8 % 2));
+      mma_16x8x16<T>(s[2 * j], a[k], {b[0], b[1]});
+      mma_16x8x16<T>(s[2 * j + 1], a[k], {b[2], b[3]});
+    }
+  }
+}
+
+// o[16, D] += p[16, ROWS] tile.
+template <int D, int ROWS, class T>
+__device__ __forceinline__ void multiply_add(float (&o)[D / 8][4], const uint32_t (&p)[ROWS / 16][4], const T* tile) {
+  const int lane = threadIdx.x % 32;
+#pragma unroll
+  for (int k = 0; k < ROWS / 16; ++k) {
+#pragma unroll
+    for (int j = 0; j < D / 16; ++j) {
+      uint32_t b[4];
+      ldmatrix_trans(b, tile + tile_offset<D>(16 * k + lane % 16, 2 * j + lane / 16));
+      mma_16x8x16<T>(o[2 * j], p[k], {b[0], b[1]});
+      mma_16x8x16<T>(o[2 * j + 1], p[k], {b[2], b[3]});
+    }
+  }
+}
+
+// The accumulators of a product as the left operand of the next: a lane already holds what it needs.
+template <class T, int COLUMNS>
+__device__ __forceinline__ void to_left(uint32_t (&a)[COLUMNS / 16][4], const float (&s)[COLUMNS / 8][4]) {
+#pragma unroll
+  for (int k = 0; k < COLUMNS / 16; ++k) {
+    a[k][0] = pack<T>(s[2 * k][0], s[2 * k][1]);
+    a[k][1] = pack<T>(s[2 * k][2], s[2 * k][3]);
+    a[k][2] = pack<T>(s[2 * k + 1][0], s[2 * k + 1][1]);
+    a[k][3] = pack<T>(s[2 * k + 1][2], s[2 * k + 1][3]);
+  }
+}
+
+// Writes the warp's 16 rows of accumulators, times two factors for rows g and g + 8, to rows 0 .. valid-1 of global memory,
+// through the warp's own rows of a tile, so that whole 16-byte chunks are written.
+template <int D, class T>
+__device__ __forceinline__ void store_rows(T* rows, int64_t stride, int valid, const float (&o)[D / 8][4], float low,
+                                           float high, T* tile) {
+  const int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
+  __syncwarp();
+#pragma unroll
+  for (int j = 0; j < D / 8; ++j) {
+    const float first[2] = {o[j][0] * low, o[j][1] * low}, second[2] = {o[j][2] * high, o[j][3] * high};
+    store(tile + tile_offset<D>(g, j) + 2 * t, first);
+    store(tile + tile_offset<D>(g + 8, j) + 2 * t, second);
+  }
+  __syncwarp();
+#pragma unroll
+  for (int n = 0; n < D / 16; ++n) {
+    const int i = n * 32 + lane, row = i / (D / 8), chunk = i % (D / 8);
+    if (row < valid) copy16(rows + row * stride + chunk * 8, tile + tile_offset<D>(row, chunk));
+  }
+}
+
+// ---- the float32 kernels (attention_f32.cu)
+wb_status attention_forward_f32(wb_context* ctx, float* out, float* lse, const float* qkv, const Attention& a, int64_t B,
+                                int64_t D, int64_t max_seqlen);
+// delta: [A,T], the sums of dout * out of each row and head.
+wb_status attention_backward_f32(wb_context* ctx, float* dqkv, const float* delta, const float* dout, const float* lse,
+                                 const float* qkv, const Attention& a, int64_t B, int64_t D, int64_t max_seqlen);
+
+wb_status check_attention(const char* op, int64_t B, int64_t A, int64_t D, int64_t max_seqlen);

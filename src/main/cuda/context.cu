@@ -1,0 +1,159 @@
+// Context and memory of the CUDA backend, and what surrounds every launch. cudart is linked statically and looks for the
+// driver only when first called, so a machine without one gets a status, not a library that doesn't load.
+#include <stdio.h>
+
+#include <new>
+
+#include "device.cuh"
+
+namespace {
+
+// The stream stands right behind the table, so that Java can hand it to cuBLASLt.
+struct Context : wb_context {
+  cudaStream_t stream;
+  int device, processors;
+};
+
+Context* of(wb_context* ctx) { return static_cast<Context*>(ctx); }
+
+wb_status check(cudaError_t error, const char* what) {
+  if (error == cudaSuccess) return WB_OK;
+  const bool memory = error == cudaErrorMemoryAllocation;
+  const bool load = error == cudaErrorInsufficientDriver || error == cudaErrorNoDevice || error == cudaErrorInvalidDevice ||
+                    error == cudaErrorNoKernelImageForDevice || error == cudaErrorSystemDriverMismatch ||
+                    error == cudaErrorCompatNotSupportedOnDevice || error == cudaErrorInitializationError;
+  cudaGetLastError();  // an error that isn't sticky is over once told
+  return fail(memory ? WB_OUT_OF_MEMORY : load ? WB_LOAD_FAILED : WB_DEVICE_ERROR, "%s: %s (%s)", what,
+              cudaGetErrorString(error), cudaGetErrorName(error));
+}
+
+}  // namespace
+
+#define CHECK(call)                                               \
+  do {                                                            \
+    if (const wb_status status = check(call, #call)) return status; \
+  } while (0)
+
+int processors(wb_context* ctx) { return of(ctx)->processors; }
+cudaStream_t stream_of(wb_context* ctx) { return of(ctx)->stream; }
+
+wb_status before_launch(wb_context* ctx, const void* kernel, size_t shared_bytes) {
+  CHECK(cudaSetDevice(of(ctx)->device));
+  if (shared_bytes > 48 << 10) {
+    CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int(shared_bytes)));
+  }
+  return WB_OK;
+}
+
+wb_status after_launch(const char* kernel, dim3 grid, dim3 block, size_t shared_bytes) {
+  const cudaError_t error = cudaGetLastError();
+  if (error == cudaSuccess) return WB_OK;
+  char text[256];
+  snprintf(text, sizeof text, "launch of %s, grid (%u,%u,%u), block %u, %zu bytes of shared memory", kernel, grid.x, grid.y,
+           grid.z, block.x * block.y * block.z, shared_bytes);
+  return check(error, text);
+}
+
+extern "C" {
+
+wb_status wb_create(wb_context** ctx, int32_t device, int32_t) {
+  *ctx = nullptr;
+  int devices = 0, driver = 0;
+  CHECK(cudaDriverGetVersion(&driver));
+  if (!driver) return fail(WB_LOAD_FAILED, "no NVIDIA driver (libcuda.so.1) was found");
+  CHECK(cudaGetDeviceCount(&devices));
+  if (device < 0 || device >= devices) {
+    return fail(WB_LOAD_FAILED, "there is no CUDA device %d: %d found", device, devices);
+  }
+  CHECK(cudaSetDevice(device));
+  int major = 0, minor = 0, count = 0;
+  CHECK(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device));
+  CHECK(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device));
+  CHECK(cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device));
+  if (major < 8) return fail(WB_UNSUPPORTED, "device %d is sm_%d%d; WarpBERT needs sm_80 or newer", device, major, minor);
+  Context* c = new (std::nothrow) Context();
+  if (!c) return fail(WB_OUT_OF_MEMORY, "no memory for a context");
+  if (const wb_status status = check(cudaStreamCreate(&c->stream), "cudaStreamCreate")) {
+    delete c;
+    return status;
+  }
+  c->ops = wb_backend();
+  c->device = device;
+  c->processors = count;
+  *ctx = c;
+  return WB_OK;
+}
+
+wb_status wb_destroy(wb_context* ctx) {
+  if (!ctx) return WB_OK;
+  const cudaStream_t stream = of(ctx)->stream;
+  const int device = of(ctx)->device;
+  delete of(ctx);
+  CHECK(cudaSetDevice(device));
+  CHECK(cudaStreamDestroy(stream));
+  return WB_OK;
+}
+
+wb_status wb_describe(wb_context* ctx, char* text, int64_t capacity) {
+  cudaDeviceProp p;
+  int driver = 0;
+  CHECK(cudaGetDeviceProperties(&p, of(ctx)->device));
+  CHECK(cudaDriverGetVersion(&driver));
+  snprintf(text, size_t(capacity), "cuda: %s, sm_%d%d, %d multiprocessors, %.1f GiB, driver for CUDA %d.%d", p.name, p.major,
+           p.minor, p.multiProcessorCount, double(p.totalGlobalMem) / (1 << 30), driver / 1000, driver % 1000 / 10);
+  return WB_OK;
+}
+
+wb_status wb_memory_info(wb_context* ctx, int64_t* free_bytes, int64_t* total_bytes) {
+  size_t free_size, total_size;
+  CHECK(cudaSetDevice(of(ctx)->device));
+  CHECK(cudaMemGetInfo(&free_size, &total_size));
+  *free_bytes = int64_t(free_size);
+  *total_bytes = int64_t(total_size);
+  return WB_OK;
+}
+
+wb_status wb_alloc(wb_context* ctx, void** address, int64_t bytes) {
+  *address = nullptr;
+  if (bytes < 0) return fail(WB_INVALID_ARGUMENT, "an allocation of %lld bytes", (long long)bytes);
+  CHECK(cudaSetDevice(of(ctx)->device));
+  CHECK(cudaMalloc(address, bytes ? size_t(bytes) : 1));  // aligned to 256 bytes by CUDA's promise
+  return WB_OK;
+}
+
+wb_status wb_free(wb_context* ctx, void* address) {
+  CHECK(cudaSetDevice(of(ctx)->device));
+  CHECK(cudaFree(address));
+  return WB_OK;
+}
+
+wb_status wb_upload(wb_context* ctx, void* destination, const void* host_source, int64_t bytes) {
+  CHECK(cudaSetDevice(of(ctx)->device));
+  CHECK(cudaMemcpyAsync(destination, host_source, size_t(bytes), cudaMemcpyHostToDevice, of(ctx)->stream));
+  return WB_OK;
+}
+
+wb_status wb_download(wb_context* ctx, void* host_destination, const void* source, int64_t bytes) {
+  CHECK(cudaSetDevice(of(ctx)->device));
+  CHECK(cudaMemcpyAsync(host_destination, source, size_t(bytes), cudaMemcpyDeviceToHost, of(ctx)->stream));
+  return wb_synchronize(ctx);
+}
+
+wb_status wb_copy(wb_context* ctx, void* destination, const void* source, int64_t bytes) {
+  CHECK(cudaSetDevice(of(ctx)->device));
+  CHECK(cudaMemcpyAsync(destination, source, size_t(bytes), cudaMemcpyDeviceToDevice, of(ctx)->stream));
+  return WB_OK;
+}
+
+wb_status wb_zero(wb_context* ctx, void* destination, int64_t bytes) {
+  CHECK(cudaSetDevice(of(ctx)->device));
+  CHECK(cudaMemsetAsync(destination, 0, size_t(bytes), of(ctx)->stream));
+  return WB_OK;
+}
+
+wb_status wb_synchronize(wb_context* ctx) {
+  CHECK(cudaStreamSynchronize(of(ctx)->stream));
+  return WB_OK;
+}
+
+}  // extern "C"

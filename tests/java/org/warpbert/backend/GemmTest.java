@@ -1,0 +1,135 @@
+package org.warpbert.backend;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.List;
+import java.util.SplittableRandom;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** The three products of a linear layer. Integers of at most 8 make every product and sum exact, so equality is asked. */
+class GemmTest {
+    /** rows, in, out: round the parts that threads take (multiples of 48) and below the size that threads are woken for. */
+    private static final int[][] SIZES = {{1, 1, 1}, {31, 33, 32}, {1, 768, 97}, {97, 31, 1025}, {47, 96, 145}, {333, 96, 97},
+            {130, 768, 48}, {49, 64, 768}};
+    private static final int MARGIN = 64;
+
+    static List<String> backends() {
+        return TestBackends.available();
+    }
+
+    private enum Product { FORWARD, BACKWARD_INPUT, BACKWARD_WEIGHT }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void integersComeOutExactly(String name) {
+        for (int threads : new int[] {1, 2, 5}) {
+            try (Backend backend = Backends.open(name, threads)) {
+                for (int[] s : SIZES) {
+                    for (Product product : Product.values()) {
+                        float[] left = integers(1, s[0] * (product == Product.FORWARD ? s[1] : s[2]));
+                        float[] right = integers(2, product == Product.BACKWARD_WEIGHT ? s[0] * s[1] : s[2] * s[1]);
+                        float[] before = integers(3, size(product, s));
+                        float[] expected = multiply(product, s, left, right);
+                        assertArrayEquals(expected, run(backend, product, s, left, right, null), product + " on " + threads + " threads");
+                        assertArrayEquals(Floats.plus(expected, 1, before), run(backend, product, s, left, right, before), product + ", added");
+                    }
+                }
+            }
+        }
+    }
+
+    /**
+     * The same bits from run to run. On another number of threads the parts are others, and OpenBLAS takes another kernel
+     * for a small part than for a large one (seen: [97, 31, 1025] on one thread and two): there it is held to rounding.
+     */
+    @ParameterizedTest
+    @MethodSource("backends")
+    void givesTheSameBitsAgainAndTheSameNumbersOnOtherThreads(String name) {
+        for (int[] s : SIZES) {
+            for (Product product : Product.values()) {
+                float[] left = Floats.normal(1, s[0] * (product == Product.FORWARD ? s[1] : s[2]));
+                float[] right = Floats.normal(2, product == Product.BACKWARD_WEIGHT ? s[0] * s[1] : s[2] * s[1]);
+                double[] exact = Floats.widen(multiply(product, s, left, right)); // but for float32's roundings
+                for (int threads : new int[] {1, 2, 3}) {
+                    String what = product + " [" + s[0] + ", " + s[1] + ", " + s[2] + "] on " + threads + " threads";
+                    try (Backend backend = Backends.open(name, threads); Backend again = Backends.open(name, threads)) {
+                        float[] result = run(backend, product, s, left, right, null);
+                        assertArrayEquals(result, run(again, product, s, left, right, null), what);
+                        double error = Floats.relativeError(exact, Floats.widen(result), 0);
+                        assertTrue(error <= 2e-6, what + ": " + error + ", two float32 sums of up to 1,025 terms in two orders");
+                    }
+                }
+            }
+        }
+    }
+
+    private static int size(Product product, int[] s) {
+        return switch (product) {
+            case FORWARD -> s[0] * s[2];
+            case BACKWARD_INPUT -> s[0] * s[1];
+            case BACKWARD_WEIGHT -> s[2] * s[1];
+        };
+    }
+
+    /** The result between margins that must stay; NaN is what it holds where it is not added to. */
+    private static float[] run(Backend backend, Product product, int[] s, float[] left, float[] right, float[] before) {
+        int n = size(product, s);
+        float[] surrounded = Floats.filled(n + 2 * MARGIN, before == null ? Float.NaN : 7);
+        if (before != null) {
+            System.arraycopy(before, 0, surrounded, MARGIN, n);
+        }
+        try (DeviceMemory a = backend.allocate("left", 4L * left.length); DeviceMemory b = backend.allocate("right", 4L * right.length);
+                DeviceMemory c = backend.allocate("result", 4L * surrounded.length)) {
+            a.upload(left);
+            b.upload(right);
+            c.upload(surrounded);
+            long to = c.address() + 4 * MARGIN;
+            Gemm gemm = backend.gemm();
+            switch (product) {
+                case FORWARD -> {
+                    if (before != null) { // a forward is not added to: it overwrites
+                        gemm.forward(to, a.address(), b.address(), s[0], s[1], s[2]);
+                        return Floats.plus(c.downloadFloats(MARGIN, n), 1, before);
+                    }
+                    gemm.forward(to, a.address(), b.address(), s[0], s[1], s[2]);
+                }
+                case BACKWARD_INPUT -> gemm.backwardInput(to, a.address(), b.address(), before != null, s[0], s[1], s[2]);
+                case BACKWARD_WEIGHT -> gemm.backwardWeight(to, a.address(), b.address(), before != null, s[0], s[1], s[2]);
+            }
+            assertArrayEquals(Floats.filled(MARGIN, surrounded[0]), c.downloadFloats(0, MARGIN), "before the result");
+            assertArrayEquals(Floats.filled(MARGIN, surrounded[0]), c.downloadFloats(MARGIN + n, MARGIN), "after the result");
+            assertEquals(0, Floats.norm(Floats.plus(left, -1, a.downloadFloats(0, left.length))), "left");
+            assertEquals(0, Floats.norm(Floats.plus(right, -1, b.downloadFloats(0, right.length))), "right");
+            return c.downloadFloats(MARGIN, n);
+        }
+    }
+
+    /** The definitions: x w^T, dy w, dy^T x. */
+    private static float[] multiply(Product product, int[] s, float[] left, float[] right) {
+        float[] result = new float[size(product, s)];
+        for (int r = 0; r < s[0]; r++) {
+            for (int o = 0; o < s[2]; o++) {
+                for (int i = 0; i < s[1]; i++) {
+                    switch (product) {
+                        case FORWARD -> result[r * s[2] + o] += left[r * s[1] + i] * right[o * s[1] + i];
+                        case BACKWARD_INPUT -> result[r * s[1] + i] += left[r * s[2] + o] * right[o * s[1] + i];
+                        case BACKWARD_WEIGHT -> result[o * s[1] + i] += left[r * s[2] + o] * right[r * s[1] + i];
+                    }
+                }
+            }
+        }
+        return result;
+    }
+
+    private static float[] integers(long seed, int count) {
+        float[] values = new float[count];
+        SplittableRandom random = new SplittableRandom(seed);
+        for (int i = 0; i < count; i++) {
+            values[i] = random.nextInt(-8, 9);
+        }
+        return values;
+    }
+}

@@ -1,0 +1,90 @@
+// Attention: forward and backward, ragged sequences, key masks, dropout.
+#include "simt_harness.h"
+
+void test_attention_kernels() {
+  struct Case {
+    std::vector<int32_t> lengths;
+    int64_t A, D;
+    int mask;  // 0: none, 1: some keys, 2: also all keys of the first sequence
+    float p;
+  };
+  const Case cases[] = {{{1}, 1, 64, 0, 0},       {{64}, 1, 64, 0, 0},          {{33, 1, 31, 65}, 2, 64, 0, 0},
+                        {{97, 0, 32}, 2, 32, 0, 0}, {{40, 70}, 2, 64, 1, 0},      {{17, 130}, 1, 32, 2, 0.2f},
+                        {{66, 5}, 3, 64, 0, 0.1f}, {{129, 64}, 1, 64, 2, 0.3f}};
+  for (wb_dtype type : all_types) {
+    for (const Case& c : cases) {
+      std::vector<int32_t> cu = {0};
+      int32_t longest = 0;
+      for (int32_t n : c.lengths) {
+        cu.push_back(cu.back() + n);
+        longest = std::max(longest, n);
+      }
+      const int64_t T = cu.back(), B = int64_t(c.lengths.size()), A = c.A, D = c.D;
+      const float scale = 1.0f / std::sqrt(float(D));
+      Floats qkv = random_floats(T * 3 * A * D, 1);
+      std::vector<uint8_t> mask;
+      if (c.mask) {
+        const std::vector<int32_t> random = random_ints(T, 2, 3);
+        for (int64_t t = 0; t < T; ++t) mask.push_back(random[t] > 0 && (c.mask == 1 || t >= cu[1]));
+      }
+      qkv = rounded(type, qkv);
+      const Floats dout = rounded(type, random_floats(T * A * D, 3));
+      const std::vector<int32_t> rows = random_ints(T, 4, 1 << 20);
+      reference::Dropout d;
+      d.p = c.p;
+      d.site = 5;
+      d.rng[0] = -12345;
+      d.rng[1] = 3;
+      d.rows = rows.data();
+      const reference::Attention forward = reference::attention(widen(qkv), cu, mask, scale, d, A, D);
+      const Doubles dqkv = reference::attention_backward(widen(dout), widen(qkv), cu, mask, scale, d, A, D);
+      const std::string name = std::string("attention ") + name_of(type) + " T " + std::to_string(T) + " A " +
+                               std::to_string(A) + " D " + std::to_string(D) + " mask " + std::to_string(c.mask) +
+                               (c.p > 0 ? " dropout" : "");
+      Floats poisoned = qkv;  // what no query may look at must not be looked at
+      for (int64_t t = 0; t < T && c.mask; ++t) {
+        for (int64_t i = A * D; i < 3 * A * D && !mask[t]; ++i) poisoned[t * 3 * A * D + i] = NAN;
+      }
+      const double t = tolerance(type);
+      check_schedules(
+          name,
+          [&](wb_context* ctx) {
+            Tensor in(ctx, type, poisoned), out(ctx, type, T * A * D), alone(ctx, type, T * A * D), lse(ctx, WB_F32, A * T);
+            Tensor tdout(ctx, type, dout), gradient(ctx, type, T * 3 * A * D), workspace(ctx, WB_F32, A * T + T * A * D);
+            Elements<int32_t> tcu(ctx, cu), trows(ctx, rows);
+            Elements<uint8_t> tmask(ctx, mask);
+            Elements<int64_t> rng(ctx, {d.rng[0], d.rng[1]});
+            uint8_t* const m = c.mask ? (uint8_t*)tmask : nullptr;
+            OK(ops->attention_forward(ctx, type, out.data(), lse.floats(), in.data(), tcu, m, scale, c.p, d.site, rng, trows,
+                                      T, B, A, D, longest));
+            OK(ops->attention_forward(ctx, type, alone.data(), nullptr, in.data(), tcu, m, scale, c.p, d.site, rng, trows, T,
+                                      B, A, D, longest));
+            OK(ops->attention_backward(ctx, type, gradient.data(), workspace.floats(), tdout.data(), out.data(), lse.floats(),
+                                       in.data(), tcu, m, scale, c.p, d.site, rng, trows, T, B, A, D, longest));
+            return Outputs{out.values(), lse.values(), alone.values(), gradient.values()};
+          },
+          {forward.out, forward.lse, forward.out, dqkv}, {1.5 * t, 4e-6, 1.5 * t, 2 * t}, 1e-6 + (type == WB_F32 ? 0 : t / 10));
+    }
+  }
+
+  for (const ScheduledContext& s : schedules()) {
+    current = "attention, head size 48";
+    CHECK(ops->attention_forward(s.ctx, WB_BF16, nullptr, nullptr, nullptr, nullptr, nullptr, 1, 0, 0, nullptr, nullptr, 4, 1,
+                                 1, 48, 4) == WB_UNSUPPORTED && strstr(ops->last_error(), "48"),
+          "%s", ops->last_error());
+    current = "attention with a NaN in one query";
+    Floats qkv = random_floats(70 * 3 * 64, 6);
+    qkv[3 * 3 * 64] = NAN;
+    Tensor in(s.ctx, WB_F16, qkv), out(s.ctx, WB_F16, 70 * 64);
+    Elements<int32_t> cu(s.ctx, {0, 70});
+    OK(ops->attention_forward(s.ctx, WB_F16, out.data(), nullptr, in.data(), cu, nullptr, 0.125f, 0, 0, nullptr, nullptr, 70,
+                              1, 1, 64, 70));
+    const Floats values = out.values();
+    for (int64_t i = 0; i < 70 * 64; ++i) {
+      if (std::isnan(values[i]) != (i / 64 == 3)) {
+        CHECK(false, "row %lld", (long long)(i / 64));
+        break;
+      }
+    }
+  }
+}

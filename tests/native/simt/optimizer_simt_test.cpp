@@ -1,0 +1,174 @@
+// Cross-entropy, gradient norm and AdamW; contexts and memory.
+#include "simt_harness.h"
+
+void test_cross_entropy() {
+  struct Case {
+    int64_t N, C;
+    float smoothing;
+    bool weights;
+  };
+  for (wb_dtype type : all_types) {
+    for (const Case& c : {Case{9, 2, 0, false}, Case{5, 3, 0.1f, true}, Case{6, 1, 0, false}, Case{4, 1000, 0, true},
+                          Case{3, 1025, 0.2f, false}, Case{3, 2048, 0.1f, true}, Case{2, 30522, 0, false}}) {
+      const int64_t N = c.N, C = c.C;
+      Floats logits = random_floats(N * C, 1, 4);
+      logits[0] += 30;
+      std::vector<int32_t> labels = random_ints(N, 2, int32_t(C));
+      labels[1] = -100;
+      if (N > 4) labels[4] = int32_t(C);
+      if (C > 2 && c.smoothing == 0) logits[(labels[0] + 1) % C] = -INFINITY;
+      logits = rounded(type, logits);
+      Floats weights = random_floats(C, 3);
+      for (float& w : weights) w = std::fabs(w);
+      const float scale = 0.25f;
+      const reference::CrossEntropy r = reference::cross_entropy(widen(logits), labels, c.weights ? widen(weights) : Doubles(),
+                                                                 c.smoothing, -100, scale, N, C);
+      check_schedules(
+          std::string("cross_entropy ") + name_of(type) + " " + std::to_string(N) + "x" + std::to_string(C),
+          [&](wb_context* ctx) {
+            Tensor x(ctx, type, logits), dx(ctx, type, N * C), w(ctx, WB_F32, weights);
+            Tensor loss(ctx, WB_F32, N), only(ctx, WB_F32, N), again(ctx, WB_F32, N);
+            Elements<int32_t> tl(ctx, labels);
+            float* const cw = c.weights ? w.floats() : nullptr;
+            OK(ops->cross_entropy(ctx, type, loss.floats(), dx.data(), x.data(), tl, cw, c.smoothing, -100, scale, N, C));
+            OK(ops->cross_entropy(ctx, type, only.floats(), nullptr, x.data(), tl, cw, c.smoothing, -100, scale, N, C));
+            OK(ops->cross_entropy(ctx, type, again.floats(), x.data(), x.data(), tl, cw, c.smoothing, -100, scale, N, C));
+            return Outputs{loss.values(), only.values(), dx.values(), x.values()};
+          },
+          {r.loss, r.loss, r.dlogits, r.dlogits}, {4e-6, 4e-6, 2 * tolerance(type), 2 * tolerance(type)}, 2e-6);
+    }
+  }
+}
+
+static void test_gradient_norm() {
+  for (int64_t n : {0, 1, 1000, 300001}) {
+    for (bool misaligned : {false, true}) {
+      for (float max_norm : {0.0f, 1.0f, 1e9f}) {
+        Floats g = random_floats(n, 1, 1024);
+        const float scale = 1024;
+        double sum = 0;
+        for (float v : g) sum += double(v) * v;
+        const double norm = std::sqrt(sum) / scale;
+        const double clip = max_norm > 0 ? std::fmin(1, max_norm / (norm + 1e-6)) : 1;
+        auto run = [&](wb_context* ctx) {
+          Tensor tg(ctx, WB_F32, g, misaligned), stats(ctx, WB_F32, 3), workspace(ctx, WB_F32, 2 * WB_REDUCE_BLOCKS);
+          Tensor ts(ctx, WB_F32, Floats{scale});
+          OK(ops->gradient_norm(ctx, stats.floats(), workspace.floats(), tg.floats(), ts.floats(), max_norm, n));
+          return Outputs{stats.values()};
+        };
+        check_schedules("gradient_norm " + std::to_string(n), run, {{norm, clip / scale, 1}}, {1e-6});
+        if (n < 1000) continue;
+        for (float bad : {INFINITY, NAN}) {
+          g[n - 1] = bad;
+          for (const ScheduledContext& s : schedules()) {
+            current = "gradient_norm, not finite";
+            CHECK(run(s.ctx)[0][2] == 0, "said to be finite");
+          }
+        }
+        g[n - 1] = 3e38f;  // its square is beyond float32
+        for (const ScheduledContext& s : schedules()) {
+          current = "gradient_norm, large";
+          const Floats stats = run(s.ctx)[0];
+          CHECK(stats[2] == 1 && std::fabs(stats[0] / (3e38 / scale) - 1) < 1e-6, "%g", double(stats[0]));
+        }
+      }
+    }
+  }
+  current = "gradient_norm without a loss scale";
+  wb_context* const ctx = schedules()[0].ctx;
+  Tensor g(ctx, WB_F32, Floats{3, 4}), stats(ctx, WB_F32, 3), workspace(ctx, WB_F32, 2 * WB_REDUCE_BLOCKS);
+  OK(ops->gradient_norm(ctx, stats.floats(), workspace.floats(), g.floats(), nullptr, 0, 2));
+  const Floats values = stats.values();
+  CHECK(values[0] == 5 && values[1] == 1 && values[2] == 1, "%g %g %g", double(values[0]), double(values[1]), double(values[2]));
+}
+
+static void test_adamw() {
+  const float beta1 = 0.9f, beta2 = 0.999f, eps = 1e-8f, factor = 0.5f;
+  const Floats hyper = {1e-3f, 1 - 0.9f * 0.9f, 1 - 0.999f * 0.999f};
+  for (wb_dtype type : all_types) {
+    for (int64_t n : {1, 1000, 20003}) {
+      std::vector<int64_t> ends = {n};
+      if (n > 1) ends = {n / 7, n / 7 + 1, n / 7 + 1, n / 2, n - 1, n};  // odd, of one element, and empty
+      Floats decay, lr_scale;
+      for (size_t k = 0; k < ends.size(); ++k) {
+        decay.push_back(k % 2 ? 0.01f : 0.0f);
+        lr_scale.push_back(k == 3 ? 0.0f : 1.0f + 0.1f * float(k));
+      }
+      const Floats p = random_floats(n, 1), m = random_floats(n, 2, 0.1f), g = random_floats(n, 4);
+      Floats v = random_floats(n, 3, 0.1f);
+      for (float& x : v) x = x * x;
+      const Floats poison = Floats(n, 7.0f);
+      Doubles rp = widen(p), rm = widen(m), rv = widen(v), rc = widen(poison);
+      for (int64_t i = 0, k = 0; i < n; ++i) {
+        while (ends[k] <= i) ++k;
+        if (lr_scale[k] == 0) continue;
+        const double lr = double(hyper[0]) * lr_scale[k], gradient = double(g[i]) * factor;
+        rp[i] -= lr * decay[k] * rp[i];
+        rm[i] = beta1 * rm[i] + (1 - double(beta1)) * gradient;
+        rv[i] = beta2 * rv[i] + (1 - double(beta2)) * gradient * gradient;
+        rp[i] -= lr * (rm[i] / hyper[1]) / (std::sqrt(rv[i] / hyper[2]) + eps);
+        rc[i] = rp[i];
+      }
+      for (bool misaligned : {false, true}) {
+        for (float finite : {1.0f, 0.0f}) {
+          check_schedules(
+              std::string("adamw ") + name_of(type) + " " + std::to_string(n),
+              [&](wb_context* ctx) {
+                Tensor tp(ctx, WB_F32, p, misaligned), tm(ctx, WB_F32, m), tv(ctx, WB_F32, v), tg(ctx, WB_F32, g);
+                Tensor copy(ctx, type, poison), stats(ctx, WB_F32, Floats{1, factor, finite}), th(ctx, WB_F32, hyper);
+                Tensor td(ctx, WB_F32, decay), tl(ctx, WB_F32, lr_scale);
+                Elements<int64_t> te(ctx, ends);
+                OK(ops->adamw(ctx, type, tp.floats(), tm.floats(), tv.floats(), copy.data(), tg.floats(), stats.floats(),
+                              th.floats(), te, td.floats(), tl.floats(), beta1, beta2, eps, n, int64_t(ends.size())));
+                const Outputs out = {tp.values(), tm.values(), tv.values(), copy.values()};
+                OK(ops->adamw(ctx, type, tp.floats(), tm.floats(), tv.floats(), nullptr, tg.floats(), stats.floats(),
+                              th.floats(), te, td.floats(), tl.floats(), beta1, beta2, eps, n, int64_t(ends.size())));
+                return out;
+              },
+              finite != 0 ? Reference{rp, rm, rv, rc} : Reference{widen(p), widen(m), widen(v), widen(poison)},
+              finite != 0 ? Tolerances{1e-6, 1e-6, 3e-5, tolerance(type)} : Tolerances{0, 0, 0, 0});
+        }
+      }
+    }
+  }
+}
+
+void test_optimizer() {
+  test_gradient_norm();
+  test_adamw();
+}
+
+void test_contexts() {
+  current = "contexts";
+  wb_context* ctx = nullptr;
+  CHECK(ops->abi == WB_ABI && !strcmp(ops->backend, "simt"), "abi %d, backend %s", ops->abi, ops->backend);
+  CHECK(ops->create(&ctx, 1, 0) == WB_INVALID_ARGUMENT && !ctx, "device 1 was opened");
+  setenv("WARPBERT_SIMT_SCHEDULE", "sideways", 1);
+  CHECK(ops->create(&ctx, 0, 0) == WB_INVALID_ARGUMENT && !ctx && strstr(ops->last_error(), "sideways"), "%s", ops->last_error());
+  unsetenv("WARPBERT_SIMT_SCHEDULE");
+  OK(ops->create(&ctx, 0, 0));
+  char text[100] = "";
+  OK(ops->describe(ctx, text, sizeof text));
+  CHECK(strstr(text, "ordered"), "%s", text);
+  int64_t free_bytes = 0, total_bytes = 0;
+  OK(ops->memory_info(ctx, &free_bytes, &total_bytes));
+  CHECK(free_bytes > 0 && total_bytes >= free_bytes, "%lld of %lld", (long long)free_bytes, (long long)total_bytes);
+  void* p = &p;
+  CHECK(ops->alloc(ctx, &p, int64_t(1) << 60) == WB_OUT_OF_MEMORY && !p, "an exabyte was found");
+  OK(ops->alloc(ctx, &p, 100));
+  CHECK(reinterpret_cast<uintptr_t>(p) % 256 == 0, "%p", p);
+  const char hello[6] = "hello";
+  char back[6];
+  OK(ops->upload(ctx, p, hello, 6));
+  OK(ops->copy(ctx, static_cast<char*>(p) + 50, p, 6));
+  OK(ops->zero(ctx, p, 1));
+  OK(ops->download(ctx, back, static_cast<char*>(p) + 50, 6));
+  CHECK(!strcmp(back, "hello") && *static_cast<char*>(p) == 0, "%s", back);
+  OK(ops->synchronize(ctx));
+  static_cast<char*>(p)[100] = 1;  // one byte too far
+  CHECK(ops->free(ctx, p) == WB_DEVICE_ERROR && strstr(ops->last_error(), "100"), "%s", ops->last_error());
+  static_cast<unsigned char*>(p)[100] = 0xcb;
+  OK(ops->free(ctx, p));
+  OK(ops->free(ctx, nullptr));
+  OK(ops->destroy(ctx));
+}
