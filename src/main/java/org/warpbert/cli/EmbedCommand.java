@@ -32,7 +32,7 @@ final class EmbedCommand extends WarpBertCommand {
         fetch(inference.model);
         try (Embedder embedder = Embedder.load(inference.model, pooling, inference.device.device, inference.device.threads)) {
             input.forEach(this, chunk -> {
-                float[][] vectors = embedder.embed(chunk.texts(), chunk.pairs(), normalize, inference.maxLength, inference.batchSize);
+                float[][] vectors = embedder.embed(chunk.texts(), chunk.pairs(), normalize, inference.maxLength(embedder.positions()), inference.batchSize);
                 for (int i = 0; i < vectors.length; i++) {
                     terminal.json(new Line(chunk.texts().get(i), chunk.pair(i), vectors[i]));
                 }

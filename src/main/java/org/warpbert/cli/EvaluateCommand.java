@@ -35,13 +35,15 @@ final class EvaluateCommand extends WarpBertCommand {
         }
         fetch(inference.model);
         Evaluation evaluation;
+        int maxLength;
         int batches = (examples.rows().size() + inference.batchSize - 1) / inference.batchSize;
         try (TextClassifier classifier = TextClassifier.load(inference.model, inference.device.device, inference.device.threads);
                 ProgressLine line = new ProgressLine(terminal, quiet, "Evaluating", batches, "batches", 1)) {
-            evaluation = classifier.evaluate(examples, inference.maxLength, inference.batchSize, done -> line.at(done, ""));
+            maxLength = inference.maxLength(classifier.positions());
+            evaluation = classifier.evaluate(examples, maxLength, inference.batchSize, done -> line.at(done, ""));
         }
         if (evaluation.truncated() > 0) {
-            terminal.note(String.format(Locale.ROOT, "%,d of %,d texts are cut to %d tokens", evaluation.truncated(), evaluation.examples(), inference.maxLength));
+            terminal.note(String.format(Locale.ROOT, "%,d of %,d texts are cut to %d tokens", evaluation.truncated(), evaluation.examples(), maxLength));
         }
         if (json) {
             terminal.json(evaluation);

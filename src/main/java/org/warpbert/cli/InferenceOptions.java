@@ -9,16 +9,21 @@ final class InferenceOptions {
     @Option(names = "--model", required = true, paramLabel = "NAME|DIR", description = "A run or model folder, or a name (see: warpbert models list).")
     String model;
 
-    @Option(names = "--max-length", paramLabel = "N", description = "Longer texts are cut to so many tokens (default: 512).")
-    int maxLength = TextClassifier.MAX_LENGTH;
+    @Option(names = "--max-length", paramLabel = "N", description = "Longer texts are cut to so many tokens (default: the model's positions, at most 512).")
+    private Integer maxLength;
 
     @Option(names = "--batch-size", paramLabel = "N", description = "Texts computed at a time (default: 32).")
     int batchSize = TextClassifier.BATCH_SIZE;
 
     @Mixin DeviceOptions device;
 
+    /** What to cut texts to, for a model of so many positions. */
+    int maxLength(int positions) {
+        return maxLength != null ? maxLength : Math.min(TextClassifier.MAX_LENGTH, positions);
+    }
+
     void check(WarpBertCommand command) {
-        if (maxLength < 3) {
+        if (maxLength != null && maxLength < 3) {
             throw command.usage("--max-length is " + maxLength + ", it must be at least 3");
         }
         if (batchSize < 1) {

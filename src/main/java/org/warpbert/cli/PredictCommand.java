@@ -41,7 +41,7 @@ final class PredictCommand extends WarpBertCommand {
     }
 
     private void print(TextClassifier classifier, TextInput.Chunk chunk) {
-        List<TextClassifier.Prediction> predictions = classifier.predict(chunk.texts(), chunk.pairs(), inference.maxLength, inference.batchSize);
+        List<TextClassifier.Prediction> predictions = classifier.predict(chunk.texts(), chunk.pairs(), inference.maxLength(classifier.positions()), inference.batchSize);
         for (int i = 0; i < predictions.size(); i++) {
             TextClassifier.Prediction p = predictions.get(i);
             if (json) {

@@ -39,6 +39,11 @@ public final class Embedder implements AutoCloseable {
         return model.config().hiddenSize();
     }
 
+    /** The longest sequence that the model has positions for. */
+    public int positions() {
+        return model.config().maxPositionEmbeddings();
+    }
+
     /**
      * One vector of {@link #size} for each text.
      *

@@ -63,9 +63,14 @@ public final class TextClassifier implements AutoCloseable {
         return labels.labels();
     }
 
+    /** The longest sequence that the model has positions for. */
+    public int positions() {
+        return model.config().maxPositionEmbeddings();
+    }
+
     /** Classifies texts. */
     public List<Prediction> predict(List<String> texts) {
-        return predict(texts, null, Math.min(MAX_LENGTH, model.config().maxPositionEmbeddings()), BATCH_SIZE);
+        return predict(texts, null, Math.min(MAX_LENGTH, positions()), BATCH_SIZE);
     }
 
     /**
