@@ -31,6 +31,7 @@ Fiber host;
 Schedule schedule;
 uint64_t random_state;
 std::string fault_text;
+struct Abandoned {};  // thrown on the host's own stack once a fault has been told
 Body body;
 void* closure;
 
@@ -230,7 +231,7 @@ void fault(const char* format, ...) {
     switch_to(*current, host, true);  // and never back: the block's fibers are abandoned
     __builtin_unreachable();
   }
-  throw std::string(text);  // on the host's own stack, to run()
+  throw Abandoned();
 }
 
 void barrier(Site site) {
@@ -323,13 +324,13 @@ wb_status run(const char* kernel, dim3 grid, dim3 threads, size_t shared_bytes, 
     fault_text.clear();
     run_block();
     current = nullptr;
-    if (!fault_text.empty()) throw fault_text;
+    if (!fault_text.empty()) throw Abandoned();
     memory.check();
   }
   return WB_OK;
-} catch (const std::string& text) {
+} catch (const Abandoned&) {
   return fail(WB_DEVICE_ERROR, "simt: %s, block (%u,%u,%u): %s", kernel, block_index.x, block_index.y, block_index.z,
-              text.c_str());
+              fault_text.c_str());
 }
 
 int lane() { return current->number % WARP; }

@@ -5,8 +5,8 @@
 //           s^T = k q^T, so that p^T and ds^T lie in registers as the left operands of dv = p^T dout and dk = ds^T q.
 //   query_gradient: a block owns 64 queries and walks over the keys: dq = ds k.
 // The scores are computed twice: 14 n^2 D flops a head in place of 10, but dq needs neither float32 memory nor an order
-// between blocks. Staging as in the forward, 32 rows a tile: with 64 the accumulators would leave room for one block a
-// multiprocessor.
+// between blocks. Staging as in the forward, 33 KB, but tiles of 32 rows: the accumulators of 64 would not fit beside the
+// fragments. key_gradient at D = 64 takes over 168 registers (two blocks a multiprocessor); held to 168 it spills 32 bytes.
 #include "attention.cuh"
 
 namespace {
