@@ -2,6 +2,7 @@ package org.warpbert.model;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.warpbert.model.TinyBert.error;
 import static org.warpbert.model.TinyBert.norm;
@@ -16,6 +17,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.warpbert.WarpBertException;
 import org.warpbert.backend.Activation;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.Backends;
@@ -268,6 +270,25 @@ class BertGradientTest {
             training.model.forward(batch, 0, 0);
             model.forward(batch);
             assertArrayEquals(training.model.lastHiddenState(), model.lastHiddenState());
+        }
+    }
+
+    /** A caller's own ids may be anything: none reaches an embedding table that it lies outside of. */
+    @Test
+    void idsOutsideTheTablesAreRefused() {
+        TinyBert tiny = new TinyBert(24, 3, 31, 1, Activation.GELU, 0, 3, 10);
+        try (Training training = new Training(tiny)) {
+            int[][] ones = {{1, 1, 1}};
+            for (int[][] ids : new int[][][] {{{1, TinyBert.VOCABULARY, 2}}, {{1, Integer.MAX_VALUE, 2}}}) {
+                String message = assertThrows(WarpBertException.class,
+                        () -> training.model.forward(PackedBatch.fromPadded(ids, ones, null), 0, 0)).getMessage();
+                assertTrue(message.contains("token " + ids[0][1] + " at token 1") && message.contains("53"), message);
+            }
+            assertThrows(WarpBertException.class, () -> training.model.forward(PackedBatch.fromPadded(new int[][] {{1, 2, 3}}, ones, new int[][] {{0, 2, 0}}), 0, 0));
+            int[][] longer = new int[1][TinyBert.POSITIONS + 1];
+            int[][] mask = new int[1][TinyBert.POSITIONS + 1];
+            Arrays.fill(mask[0], 1);
+            assertThrows(WarpBertException.class, () -> training.model.forward(PackedBatch.fromPadded(longer, mask, null), 0, 0));
         }
     }
 }

@@ -9,6 +9,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.warpbert.backend.Activation;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.Backends;
@@ -47,8 +49,8 @@ class TrajectoryTest {
         return tiny.labels(200 + step, 6);
     }
 
-    private static Run run(TinyBert tiny, Double dropout, int threads) {
-        try (Backend backend = Backends.open("cpu", threads); Parameters parameters = tiny.parameters(backend);
+    private static Run run(String device, TinyBert tiny, Double dropout, int threads) {
+        try (Backend backend = Backends.open(device, threads); Parameters parameters = tiny.parameters(backend);
                 Trainer trainer = new Trainer(backend, tiny.config, parameters, new ClassificationHead(tiny.classes), hyper(dropout), STEPS, 60, 6)) {
             List<Trainer.Result> steps = new ArrayList<>();
             for (int step = 0; step < STEPS; step++) {
@@ -63,12 +65,15 @@ class TrajectoryTest {
     /**
      * Against libtorch's own clip and fused AdamW in float64. Adam divides a gradient by its own size, so that the error
      * of a small one counts as that of a large one; measured after ten steps: 1.3e-7 of the loss, 5e-7 of the norm,
-     * 4e-7 of a parameter. Allowed is four times that.
+     * 4e-7 of a parameter. Allowed is four times that. Under simt the CUDA kernels take the steps, whose erfc and exp are good to a few
+     * roundings more: 6.2e-7 of the loss, and four times that.
      */
-    @Test
-    void tenStepsAreLibtorchs() {
-        TinyBert tiny = tiny();
-        Run run = run(tiny, 0.0, 2);
+    @ParameterizedTest
+    @CsvSource({"cpu, 24, 3", "cpu, 64, 2", "simt, 64, 2"})
+    void tenStepsAreLibtorchs(String device, int hiddenSize, int heads) {
+        TinyBert tiny = new TinyBert(hiddenSize, heads, 40, 2, Activation.GELU, 0.1, 3, 11);
+        Run run = run(device, tiny, 0.0, 2);
+        double allowed = device.equals("cpu") ? 1 : 4;
         try (TorchBert torch = tiny.torch(); TorchAdamW adamW = new TorchAdamW(torch, DECAY)) {
             boolean clipped = false;
             for (int step = 0; step < STEPS; step++) {
@@ -78,8 +83,8 @@ class TrajectoryTest {
                 clipped |= norm > CLIP;
                 Trainer.Result ours = run.steps.get(step);
                 assertEquals(lr, ours.lr(), 1e-15, "lr of step " + step);
-                assertEquals(loss, ours.loss(), 6e-7 * loss, "loss of step " + step);
-                assertEquals(norm, ours.gradNorm(), 2e-6 * norm, "gradient norm of step " + step);
+                assertEquals(loss, ours.loss(), 6e-7 * allowed * loss, "loss of step " + step);
+                assertEquals(norm, ours.gradNorm(), 2e-6 * allowed * norm, "gradient norm of step " + step);
             }
             assertTrue(clipped, "clipping did something");
             run.parameters.forEach((name, values) -> {
@@ -89,7 +94,7 @@ class TrajectoryTest {
                     expected[i] = theirs[i];
                 }
                 // the gradient of a key's bias is 0 but for rounding, and Adam makes whole steps of that: not compared
-                assertTrue(name.endsWith("key.bias") || TinyBert.error(expected, values) <= 2e-6, () -> name + " " + TinyBert.error(expected, values));
+                assertTrue(name.endsWith("key.bias") || TinyBert.error(expected, values) <= 2e-6 * allowed, () -> name + " " + TinyBert.error(expected, values));
             });
         }
     }
@@ -116,11 +121,23 @@ class TrajectoryTest {
     @Test
     void runsRepeatToTheBit() {
         TinyBert tiny = tiny();
-        Run first = run(tiny, 0.2, 2);
+        Run first = run("cpu", tiny, 0.2, 2);
         for (int threads : new int[] {2, 1}) {
-            Run again = run(tiny, 0.2, threads);
+            Run again = run("cpu", tiny, 0.2, threads);
             assertEquals(first.steps, again.steps, () -> "steps on " + threads + " threads");
             first.parameters.forEach((name, values) -> assertArrayEquals(values, again.parameters.get(name), name + " on " + threads + " threads"));
+        }
+    }
+
+    /** Both draw the same masks, so that a run with dropout agrees as one without does. */
+    @Test
+    void dropoutIsTheSameOnBothBackends() {
+        TinyBert tiny = new TinyBert(64, 2, 40, 2, Activation.GELU, 0.1, 3, 11);
+        List<Trainer.Result> cpu = run("cpu", tiny, 0.2, 2).steps;
+        List<Trainer.Result> simt = run("simt", tiny, 0.2, 1).steps;
+        for (int step = 0; step < STEPS; step++) {
+            assertEquals(cpu.get(step).loss(), simt.get(step).loss(), 2e-6 * cpu.get(step).loss(), "loss of step " + step);
+            assertEquals(cpu.get(step).gradNorm(), simt.get(step).gradNorm(), 1e-5 * cpu.get(step).gradNorm(), "norm of step " + step);
         }
     }
 }

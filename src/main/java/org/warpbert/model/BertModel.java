@@ -1,5 +1,6 @@
 package org.warpbert.model;
 
+import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
 import org.warpbert.memory.Arena;
 import org.warpbert.text.PackedBatch;
@@ -69,6 +70,9 @@ public final class BertModel implements AutoCloseable {
      * @param step number of the optimizer step
      */
     public void forward(PackedBatch packed, long seed, long step) {
+        requireInside("token", packed.tokens(), config.vocabSize());
+        requireInside("position", packed.positions(), config.maxPositionEmbeddings());
+        requireInside("segment", packed.segments(), config.typeVocabSize());
         batch.upload(packed, seed, step);
         embeddings.forward(pass);
         long input = pass.activations.embeddings.address();
@@ -78,6 +82,15 @@ public final class BertModel implements AutoCloseable {
             input = pass.activations.layers[l].output().address();
         }
         head.forward(pass);
+    }
+
+    /** No op reads past an embedding table: what an index may be is known here. */
+    private static void requireInside(String what, int[] values, int rows) {
+        for (int t = 0; t < values.length; t++) {
+            if (values[t] < 0 || values[t] >= rows) {
+                throw new WarpBertException(what + " " + values[t] + " at token " + t + " of the batch is outside the model's " + rows + " " + what + " embeddings");
+            }
+        }
     }
 
     /** {@link #forward(PackedBatch, long, long)} for inference, where nothing is drawn. */
