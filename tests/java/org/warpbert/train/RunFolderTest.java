@@ -50,6 +50,18 @@ class RunFolderTest {
     }
 
     @Test
+    void twoRunsAtOnceDoNotShareAFolder() throws IOException {
+        try (RunFolder first = RunFolder.open(dir.resolve("run"), false)) {
+            first.metric(STEP);
+            String message = assertThrows(WarpBertException.class, () -> RunFolder.open(dir.resolve("run"), false)).getMessage();
+            assertTrue(message.contains("another run"), message);
+            first.metric(STEP);
+            first.commit();
+        }
+        assertEquals(2, Files.readAllLines(dir.resolve("run/metrics.jsonl")).size());
+    }
+
+    @Test
     void anInterruptAbandonsTheRunUnderWay() throws IOException {
         RunFolder.open(dir.resolve("run"), false);
         assertEquals(dir.resolve("run").toAbsolutePath(), RunFolder.abandonOpen());

@@ -5,12 +5,15 @@ import com.fasterxml.jackson.databind.PropertyNamingStrategies;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.BufferedWriter;
 import java.io.IOException;
+import java.nio.channels.Channels;
+import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.SimpleFileVisitor;
 import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.Stream;
@@ -28,6 +31,7 @@ public final class RunFolder implements AutoCloseable {
             .addModule(new NanAsNull())
             .build();
 
+    private static final String METRICS = "metrics.jsonl";
     private static final AtomicReference<RunFolder> OPEN = new AtomicReference<>();
 
     private final Path place;
@@ -40,9 +44,34 @@ public final class RunFolder implements AutoCloseable {
         this.place = place;
         this.staging = staging;
         this.overwrite = overwrite;
-        delete(staging);
+        refuseUnderWay(place, staging);
+        delete(staging); // of a run that was killed
         Files.createDirectories(staging);
-        metrics = Files.newBufferedWriter(staging.resolve("metrics.jsonl"), StandardCharsets.UTF_8);
+        FileChannel channel = FileChannel.open(staging.resolve(METRICS), StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
+        lock(channel); // while this run is under way; the system lets go of it when the process ends, however it ends
+        metrics = new BufferedWriter(Channels.newWriter(channel, StandardCharsets.UTF_8));
+    }
+
+    private static void lock(FileChannel channel) {
+        try {
+            channel.lock();
+        } catch (IOException e) {
+            // a file system without locks: that two runs of one name do not meet is then left to the user
+        }
+    }
+
+    /** Two runs of one name would write into each other's folder. */
+    private static void refuseUnderWay(Path place, Path staging) throws IOException {
+        RunFolder ours = OPEN.get();
+        boolean underWay = ours != null && ours.place.equals(place);
+        if (!underWay && Files.exists(staging.resolve(METRICS))) {
+            try (FileChannel channel = FileChannel.open(staging.resolve(METRICS), StandardOpenOption.WRITE)) {
+                underWay = channel.tryLock() == null;
+            }
+        }
+        if (underWay) {
+            throw new WarpBertException("another run is writing to " + place + " just now; give another --out, or wait for it");
+        }
     }
 
     /**

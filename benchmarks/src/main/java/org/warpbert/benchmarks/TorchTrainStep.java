@@ -176,7 +176,6 @@ public final class TorchTrainStep implements Callable<Integer> {
         Map<String, String> environment = new LinkedHashMap<>();
         environment.put("platform", Loader.getPlatform());
         environment.put("aten_cpu_capability", torch.get_cpu_capability().getString());
-        environment.put("libtorch_config", torch.show_config().getString());
         for (String name : List.of("OPENBLAS_CORETYPE", "OPENBLAS_THREAD_TIMEOUT", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT",
                 "OMP_NUM_THREADS", "MALLOC_TOP_PAD_", "LD_PRELOAD")) {
             if (System.getenv(name) != null) {
