@@ -13,6 +13,9 @@ import org.warpbert.WarpBertException;
  * {@code native/include/warpbert.h}. A failed op throws with its name, sizes and the backend's text.
  */
 public final class Backend implements AutoCloseable {
+    /** Rows of partial sums that a reduction may use, WB_REDUCE_BLOCKS of warpbert.h: what workspaces are sized by. */
+    public static final int REDUCE_BLOCKS = 256;
+
     private static final int OK = 0;
     private static final int OUT_OF_MEMORY = 2;
 

@@ -11,6 +11,8 @@ import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.util.Comparator;
+import java.util.stream.Stream;
 import org.warpbert.WarpBertException;
 
 /** Writes a file so that a reader sees all of it or nothing: to a temporary neighbour, synced, then moved into place. */
@@ -62,5 +64,13 @@ public final class AtomicFile {
         if (e instanceof AccessDeniedException) return "permission denied";
         if (e instanceof FileAlreadyExistsException || e instanceof NotDirectoryException) return "a file stands where a folder is needed";
         return e.getMessage() == null ? e.toString() : e.getMessage();
+    }
+
+    /** Removes a folder with all that is in it, or nothing where there is none; links are removed, not followed. */
+    public static void deleteFolder(Path folder) throws IOException {
+        if (!Files.exists(folder)) return;
+        try (Stream<Path> files = Files.walk(folder)) {
+            for (Path file : files.sorted(Comparator.reverseOrder()).toList()) Files.delete(file); // what is inside comes first
+        }
     }
 }

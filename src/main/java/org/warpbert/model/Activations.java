@@ -1,5 +1,6 @@
 package org.warpbert.model;
 
+import org.warpbert.backend.Backend;
 import org.warpbert.backend.Dtype;
 import org.warpbert.memory.Arena;
 
@@ -9,8 +10,6 @@ import org.warpbert.memory.Arena;
  * layers share. H hidden, I intermediate size, A heads.
  */
 final class Activations {
-    private static final int REDUCE_BLOCKS = 256; // WB_REDUCE_BLOCKS of warpbert.h
-
     /**
      * One encoder layer. Without training, {@code attentionSum}, {@code up} and {@code outputSum} are shared by all
      * layers, statistics are null, and {@code activated} is {@code up}.
@@ -75,8 +74,8 @@ final class Activations {
                         arena.add(n + "output.sum", Dtype.F32, t, h), arena.add(n + "output.mean", Dtype.F32, t),
                         arena.add(n + "output.rstd", Dtype.F32, t), arena.add(n + "output", Dtype.F32, t, h));
             }
-            long reduction = REDUCE_BLOCKS * Math.max(3 * h, i);
-            long workspace = Math.max(Math.max(reduction, a * t + t * h), t * h + 2 * REDUCE_BLOCKS * h);
+            long reduction = Backend.REDUCE_BLOCKS * Math.max(3 * h, i);
+            long workspace = Math.max(Math.max(reduction, a * t + t * h), t * h + 2 * Backend.REDUCE_BLOCKS * h);
             backward = new Backward(
                     arena.add("backward.gradient", Dtype.F32, t, h), arena.add("backward.branch", Dtype.F32, t, h),
                     arena.add("backward.residual", Dtype.F32, t, h),

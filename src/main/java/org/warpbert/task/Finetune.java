@@ -5,7 +5,6 @@ import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Locale;
-import java.util.stream.IntStream;
 import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.Backends;
@@ -132,7 +131,7 @@ public final class Finetune {
             return null;
         }
         if (id2label == null || LabelMap.of(id2label).placeholders()) {
-            return LabelMap.of(IntStream.range(0, classes).mapToObj(Integer::toString).toList());
+            return LabelMap.numbered(classes);
         }
         return LabelMap.of(id2label);
     }

@@ -3,7 +3,6 @@ package org.warpbert.task;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.IntConsumer;
-import java.util.stream.IntStream;
 import org.warpbert.WarpBertException;
 import org.warpbert.text.BatchLoader;
 import org.warpbert.text.Examples;
@@ -55,7 +54,7 @@ public final class TextClassifier implements AutoCloseable {
         if (names != null && names.size() != classes) {
             throw new WarpBertException(model + ": config.json names " + names.size() + " labels, the head has " + classes + " classes");
         }
-        return LabelMap.of(names != null ? names : IntStream.range(0, classes).mapToObj(Integer::toString).toList());
+        return names != null ? LabelMap.of(names) : LabelMap.numbered(classes);
     }
 
     /** Labels by class number. */

@@ -7,6 +7,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeSet;
+import java.util.stream.IntStream;
 import org.warpbert.WarpBertException;
 
 /** Label texts and their class ids, both ways. Immutable. */
@@ -37,6 +38,11 @@ public final class LabelMap {
      */
     public static LabelMap of(List<String> labels) {
         return new LabelMap(labels);
+    }
+
+    /** {@code 0, 1, …}: what so many classes are called where nothing names them. */
+    public static LabelMap numbered(int classes) {
+        return of(IntStream.range(0, classes).mapToObj(Integer::toString).toList());
     }
 
     /**

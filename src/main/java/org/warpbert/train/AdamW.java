@@ -15,7 +15,6 @@ import org.warpbert.model.Parameters;
  * clip coefficient staying on the device between them. A step whose gradient is not finite changes nothing.
  */
 final class AdamW implements AutoCloseable {
-    private static final int REDUCE_BLOCKS = 256; // WB_REDUCE_BLOCKS of warpbert.h
     private static final Region[] REGIONS = Region.values();
 
     private final Backend backend;
@@ -33,7 +32,7 @@ final class AdamW implements AutoCloseable {
         final Arena.Tensor m; // [n]
         final Arena.Tensor v; // [n]
         final Arena.Tensor stats = arena.add("stats", Dtype.F32, 3); // see wb_gradient_norm
-        final Arena.Tensor workspace = arena.add("workspace", Dtype.F32, 2 * REDUCE_BLOCKS);
+        final Arena.Tensor workspace = arena.add("workspace", Dtype.F32, 2 * Backend.REDUCE_BLOCKS);
         final Arena.Tensor hyper = arena.add("hyper", Dtype.F32, 3); // see wb_adamw
         final Arena.Tensor ends = arena.add("ends", Dtype.F32, 2L * REGIONS.length); // int64 [regions], as pairs of floats
         final Arena.Tensor decay = arena.add("decay", Dtype.F32, REGIONS.length);

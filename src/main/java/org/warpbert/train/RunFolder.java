@@ -8,13 +8,10 @@ import java.io.IOException;
 import java.nio.channels.Channels;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.SimpleFileVisitor;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
-import java.nio.file.attribute.BasicFileAttributes;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.Stream;
 import org.warpbert.WarpBertException;
@@ -45,7 +42,7 @@ public final class RunFolder implements AutoCloseable {
         this.staging = staging;
         this.overwrite = overwrite;
         refuseUnderWay(place, staging);
-        delete(staging); // of a run that was killed
+        AtomicFile.deleteFolder(staging); // of a run that was killed
         Files.createDirectories(staging);
         FileChannel channel = FileChannel.open(staging.resolve(METRICS), StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
         lock(channel); // while this run is under way; the system lets go of it when the process ends, however it ends
@@ -140,13 +137,13 @@ public final class RunFolder implements AutoCloseable {
         try {
             metrics.close();
             Path replaced = place.resolveSibling(place.getFileName() + ".replaced");
-            delete(replaced);
+            AtomicFile.deleteFolder(replaced);
             if (Files.exists(place) && (overwrite || isEmpty(place))) {
                 Files.move(place, replaced, StandardCopyOption.ATOMIC_MOVE);
             }
             Files.move(staging, place, StandardCopyOption.ATOMIC_MOVE);
             finished = true;
-            delete(replaced);
+            AtomicFile.deleteFolder(replaced);
         } catch (IOException e) {
             throw new WarpBertException(place + " cannot be written: " + AtomicFile.reason(e) + "; the run is in " + staging, e);
         } finally {
@@ -162,7 +159,7 @@ public final class RunFolder implements AutoCloseable {
             finished = true;
             try {
                 metrics.close();
-                delete(staging);
+                AtomicFile.deleteFolder(staging);
             } catch (IOException e) {
                 throw new WarpBertException(staging + " cannot be removed: " + AtomicFile.reason(e), e);
             }
@@ -181,24 +178,5 @@ public final class RunFolder implements AutoCloseable {
         }
         folder.close();
         return folder.place;
-    }
-
-    private static void delete(Path folder) throws IOException {
-        if (!Files.exists(folder)) {
-            return;
-        }
-        Files.walkFileTree(folder, new SimpleFileVisitor<>() {
-            @Override
-            public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) throws IOException {
-                Files.delete(file);
-                return FileVisitResult.CONTINUE;
-            }
-
-            @Override
-            public FileVisitResult postVisitDirectory(Path visited, IOException failed) throws IOException {
-                Files.delete(visited);
-                return FileVisitResult.CONTINUE;
-            }
-        });
     }
 }

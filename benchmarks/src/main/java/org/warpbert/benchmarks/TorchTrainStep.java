@@ -122,7 +122,7 @@ public final class TorchTrainStep implements Callable<Integer> {
                 }
             }
         }
-        double median = median(seconds);
+        double median = Median.of(seconds);
         int tokensInBatch = batch.realTokens();
         // Matrix products of the encoder: 2 flops forward and 4 backward per weight and row, and the attention's.
         double weights = (double) layers * (4.0 * 768 * 768 + 2.0 * 768 * 3072);
@@ -138,10 +138,10 @@ public final class TorchTrainStep implements Callable<Integer> {
         report.put("attention", attention);
         report.put("seconds_per_step", median);
         report.put("seconds_per_step_min", Arrays.stream(seconds).min().orElseThrow());
-        report.put("seconds_forward_backward", median(forwardBackward));
+        report.put("seconds_forward_backward", Median.of(forwardBackward));
         report.put("seconds", seconds);
         // Far below threads times wall seconds: somebody else had the cores, measure again.
-        report.put("cpu_seconds_per_step", median(cpuSeconds));
+        report.put("cpu_seconds_per_step", Median.of(cpuSeconds));
         report.put("system_load_average", system.getSystemLoadAverage());
         report.put("real_tokens_per_second", tokensInBatch / median);
         report.put("encoder_gflop_per_step", flops * 1e-9);
@@ -169,7 +169,7 @@ public final class TorchTrainStep implements Callable<Integer> {
                 rates[i] = 2.0 * rows * config.hiddenSize() * config.intermediateSize() / (System.nanoTime() - start);
             }
         }
-        return median(rates);
+        return Median.of(rates);
     }
 
     private static Map<String, String> environment() {
@@ -183,11 +183,5 @@ public final class TorchTrainStep implements Callable<Integer> {
             }
         }
         return environment;
-    }
-
-    private static double median(double[] values) {
-        double[] sorted = values.clone();
-        Arrays.sort(sorted);
-        return (sorted[(sorted.length - 1) / 2] + sorted[sorted.length / 2]) / 2;
     }
 }

@@ -92,7 +92,7 @@ public final class WarpTrainStep implements Callable<Integer> {
             report.put("engine", "WarpBERT");
             report.put("device", backend.describe());
         }
-        double median = median(seconds);
+        double median = Median.of(seconds);
         double weights = config.numHiddenLayers() * (4.0 * 768 * 768 + 2.0 * 768 * 3072);
         double flops = 6 * weights * batch.totalTokens();
         for (int n : real) {
@@ -104,7 +104,7 @@ public final class WarpTrainStep implements Callable<Integer> {
         report.put("seconds_per_step", median);
         report.put("seconds_per_step_min", Arrays.stream(seconds).min().orElseThrow());
         report.put("seconds", seconds);
-        report.put("gemm_share", median(gemmSeconds) / median);
+        report.put("gemm_share", Median.of(gemmSeconds) / median);
         report.put("real_tokens_per_second", batch.totalTokens() / median);
         report.put("encoder_gflop_per_step", flops * 1e-9);
         report.put("gflops_over_step", flops * 1e-9 / median);
@@ -113,11 +113,5 @@ public final class WarpTrainStep implements Callable<Integer> {
         report.put("threads", threads);
         System.out.println(new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT).writeValueAsString(report));
         return 0;
-    }
-
-    private static double median(double[] values) {
-        double[] sorted = values.clone();
-        Arrays.sort(sorted);
-        return (sorted[(sorted.length - 1) / 2] + sorted[sorted.length / 2]) / 2;
     }
 }
