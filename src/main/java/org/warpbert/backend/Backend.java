@@ -110,6 +110,32 @@ public final class Backend implements AutoCloseable {
         }
     }
 
+    /** Host memory to upload from; not counted, for it is not the device's. {@code what} names it in errors. */
+    public HostMemory allocateHost(String what, int bytes) {
+        try (PointerPointer<Pointer> address = new PointerPointer<>(1)) {
+            int status = Native.wb_alloc_host(context(), address, Math.max(bytes, 1));
+            if (status != OK) {
+                throw failure("alloc_host of " + bytes + " bytes for " + what, status);
+            }
+            return new HostMemory(this, what, address.get(BytePointer.class, 0), bytes);
+        }
+    }
+
+    void freeHost(long address) {
+        if (context != 0) {
+            check("free_host", Native.wb_free_host(context, address));
+        }
+    }
+
+    /** The stream that ops are queued on, for a library that queues between them; 0 where ops run at once. */
+    long stream() {
+        try (PointerPointer<Pointer> stream = new PointerPointer<>(1)) {
+            check("stream", Native.wb_stream(context(), stream));
+            Pointer queue = stream.get(0);
+            return queue == null ? 0 : queue.address();
+        }
+    }
+
     /** Sets {@code bytes} bytes at an address to 0. */
     public void zero(long address, long bytes) {
         check("zero", Native.wb_zero(context(), address, bytes));
