@@ -112,7 +112,7 @@ public final class Backend implements AutoCloseable {
 
     /** Host memory to upload from; not counted, for it is not the device's. {@code what} names it in errors. */
     public HostMemory allocateHost(String what, int bytes) {
-        try (PointerPointer<Pointer> address = new PointerPointer<>(1)) {
+        try (PointerPointer<BytePointer> address = new PointerPointer<>(1)) {
             int status = Native.wb_alloc_host(context(), address, Math.max(bytes, 1));
             if (status != OK) {
                 throw failure("alloc_host of " + bytes + " bytes for " + what, status);

@@ -23,12 +23,12 @@ public record Evaluation(long examples, double loss, double accuracy, double mat
 
     /** Runs one epoch of a loader in file order. {@code progress} receives the number of batches done. */
     static Evaluation run(Backend backend, BertConfig config, Parameters parameters, int classes, BatchLoader loader,
-            int batchSize, IntConsumer progress) {
+            IntConsumer progress) {
         long start = System.nanoTime();
         ClassificationHead head = new ClassificationHead(classes);
         ClassificationMetrics metrics = new ClassificationMetrics(classes);
         long tokens = 0;
-        try (BertModel model = new BertModel(backend, config, parameters, null, head, loader.maxBatchTokens(0, 1), batchSize)) {
+        try (BertModel model = new BertModel(backend, config, parameters, null, head, loader.capacity(0, 1))) {
             int done = 0;
             for (Iterator<PackedBatch> batches = loader.epoch(0, 0); batches.hasNext(); ) {
                 PackedBatch batch = batches.next();

@@ -15,8 +15,10 @@ import org.warpbert.model.ParameterTable;
 import org.warpbert.model.Parameters;
 import org.warpbert.text.BatchLoader;
 import org.warpbert.text.BatchOrder;
+import org.warpbert.text.Capacity;
 import org.warpbert.text.Examples;
 import org.warpbert.text.LabelMap;
+import org.warpbert.text.LabelledTexts;
 import org.warpbert.text.PackedBatch;
 import org.warpbert.text.TextTable;
 import org.warpbert.train.Hyperparameters;
@@ -137,8 +139,8 @@ public final class Finetune {
     }
 
     private BatchLoader loader(Checkpoint checkpoint, Examples examples, boolean shuffle) {
-        return new BatchLoader(checkpoint.tokenizer(), examples.rows(), labels.ids(examples), hyper.maxLength(),
-                hyper.batchSize(), hyper.seed(), shuffle);
+        return new BatchLoader(LabelledTexts.ofClasses(checkpoint.tokenizer(), examples.rows(), labels.ids(examples),
+                hyper.maxLength()), hyper.batchSize(), hyper.seed(), shuffle);
     }
 
     private Parameters parameters(Backend backend, Checkpoint checkpoint) {
@@ -158,7 +160,7 @@ public final class Finetune {
         int stepsPerEpoch = trainLoader.batchesPerEpoch();
         long scheduled = (long) stepsPerEpoch * hyper.epochs();
         long last = hyper.steps() > 0 ? Math.min(hyper.steps(), scheduled) : scheduled;
-        int maxTokens = trainLoader.maxBatchTokens(0, hyper.epochs());
+        Capacity capacity = trainLoader.capacity(0, hyper.epochs());
         int truncated = trainLoader.truncated();
         if (truncated > 0) {
             listener.note(String.format(Locale.ROOT, "%,d of %,d training texts are cut to %d tokens",
@@ -173,10 +175,10 @@ public final class Finetune {
         double majority = Double.NaN;
         long start = System.nanoTime();
         try (Trainer trainer = new Trainer(backend, config, parameters, new ClassificationHead(labels.size()), hyper,
-                scheduled, maxTokens, Math.min(hyper.batchSize(), train.rows().size()))) {
+                scheduled, capacity)) {
             listener.started(new TrainingListener.Start("classify", options.model, parameters.table().parameters(),
                     backend.describe(), train.rows().size(), dev == null ? 0 : dev.rows().size(), train.skippedEmpty(),
-                    truncated, stepsPerEpoch, hyper.epochs(), maxTokens, backend.allocatedBytes()));
+                    truncated, stepsPerEpoch, hyper.epochs(), capacity.tokens(), backend.allocatedBytes()));
             for (int epoch = 1; epoch <= hyper.epochs() && steps < last; epoch++) {
                 double lossSum = 0;
                 int epochSteps = 0;
@@ -217,7 +219,7 @@ public final class Finetune {
     }
 
     private Evaluation evaluate(Backend backend, BertConfig config, Parameters parameters, BatchLoader loader) {
-        return Evaluation.run(backend, config, parameters, labels.size(), loader, hyper.batchSize(),
+        return Evaluation.run(backend, config, parameters, labels.size(), loader,
                 done -> listener.evaluating(done, loader.batchesPerEpoch()));
     }
 

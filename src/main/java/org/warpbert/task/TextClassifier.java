@@ -7,6 +7,7 @@ import org.warpbert.WarpBertException;
 import org.warpbert.text.BatchLoader;
 import org.warpbert.text.Examples;
 import org.warpbert.text.LabelMap;
+import org.warpbert.text.LabelledTexts;
 
 /** A fine-tuned classifier, ready to answer. One thread at a time. */
 public final class TextClassifier implements AutoCloseable {
@@ -96,9 +97,9 @@ public final class TextClassifier implements AutoCloseable {
     /** Judges the classifier by labelled examples; {@code progress} receives the number of batches done. */
     public Evaluation evaluate(Examples examples, int maxLength, int batchSize, IntConsumer progress) {
         model.checkpoint().checkLength(maxLength);
-        try (BatchLoader loader = new BatchLoader(model.tokenizer(), examples.rows(), labels.ids(examples), maxLength,
-                batchSize, 0, false)) {
-            return Evaluation.run(model.backend(), model.config(), model.parameters(), labels.size(), loader, batchSize, progress);
+        try (BatchLoader loader = new BatchLoader(LabelledTexts.ofClasses(model.tokenizer(), examples.rows(), labels.ids(examples),
+                maxLength), batchSize, 0, false)) {
+            return Evaluation.run(model.backend(), model.config(), model.parameters(), labels.size(), loader, progress);
         }
     }
 
