@@ -93,8 +93,8 @@ wb_status wb_copy(wb_context* ctx, void* destination, const void* source, int64_
 wb_status wb_zero(wb_context* ctx, void* destination, int64_t bytes);
 wb_status wb_synchronize(wb_context* ctx);
 
-/* The stream that ops are queued on (a cudaStream_t), for a library that queues its work between them; NULL where ops
- * have run when they return. */
+/* The stream that ops are queued on (a cudaStream_t), for a library that queues its work between them, and whose
+ * device this makes the calling thread's current one; NULL where ops have run when they return. */
 wb_status wb_stream(wb_context* ctx, void** stream);
 
 /* Calls function(argument, piece) once for each 0 <= piece < pieces on the context's host threads, the caller's among

@@ -228,6 +228,7 @@ wb_status wb_synchronize(wb_context* ctx) {
 }
 
 wb_status wb_stream(wb_context* ctx, void** stream) {
+  CHECK(cudaSetDevice(of(ctx)->device));
   *stream = of(ctx)->stream;
   return WB_OK;
 }

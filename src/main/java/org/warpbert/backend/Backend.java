@@ -16,6 +16,9 @@ public final class Backend implements AutoCloseable {
     /** Rows of partial sums that a reduction may use, WB_REDUCE_BLOCKS of warpbert.h: what workspaces are sized by. */
     public static final int REDUCE_BLOCKS = 256;
 
+    /** Whether a GPU may round the operands of float32 products to TF32's 10 bits of mantissa, for speed. */
+    private static final boolean ALLOW_TF32 = Boolean.parseBoolean(System.getProperty("warpbert.tf32", System.getenv("WARPBERT_TF32")));
+
     private static final int OK = 0;
     private static final int OUT_OF_MEMORY = 2;
 
@@ -29,13 +32,19 @@ public final class Backend implements AutoCloseable {
     Backend(String name, String library, int device, int threads) {
         this.name = name;
         this.threads = threads;
-        this.gemm = new CpuGemm(this);
+        Native.load();
         try (PointerPointer<Pointer> handle = new PointerPointer<>(1)) {
             int status = Native.wb_open(handle, library, device, threads);
             if (status != OK) {
                 throw new WarpBertException("the " + name + " backend cannot be opened: " + lastError());
             }
             context = handle.get(0).address();
+        }
+        try {
+            gemm = name.equals("cuda") ? new CudaGemm(this, ALLOW_TF32) : new CpuGemm(this);
+        } catch (RuntimeException | Error e) {
+            Native.wb_close(context);
+            throw e;
         }
     }
 
@@ -127,7 +136,7 @@ public final class Backend implements AutoCloseable {
         }
     }
 
-    /** The stream that ops are queued on, for a library that queues between them; 0 where ops run at once. */
+    /** The stream that ops are queued on, 0 where they run at once; its device becomes this thread's current one. */
     long stream() {
         try (PointerPointer<Pointer> stream = new PointerPointer<>(1)) {
             check("stream", Native.wb_stream(context(), stream));
@@ -175,6 +184,7 @@ public final class Backend implements AutoCloseable {
     @Override
     public void close() {
         if (context != 0) {
+            gemm.close();
             long closing = context;
             context = 0;
             check("close", Native.wb_close(closing));
