@@ -28,13 +28,40 @@ class BackendTest {
         String message = failure(() -> Backends.open("abacus", 1));
         assertTrue(message.contains("\"abacus\"") && message.contains("cpu"), message);
         assertTrue(failure(() -> Backends.open("cpu", -1)).contains("-1"));
+        for (String wrong : List.of("cuda:", "cuda:x", "cuda1", "cuda:-1", "cuda:1234", "gpu")) {
+            assertTrue(failure(() -> Backends.open(wrong, 1)).contains("device \"" + wrong + "\" is not known; there are auto, cpu, cuda"));
+        }
+    }
+
+    /** Here as everywhere: a GPU that is asked for is opened, or it is said why not. The CPU is never taken in its place. */
+    @Test
+    void aGpuThatIsAskedForIsNeverReplaced() {
+        for (String device : List.of("cuda", "cuda:0", "cuda:999")) {
+            try (Backend backend = Backends.open(device, 1)) {
+                assertEquals("cuda", backend.name());
+                assertTrue(!device.endsWith("999"), "there is no such device");
+            } catch (WarpBertException e) {
+                assertTrue(e.getMessage().contains("libwarpbert_cuda.so") || e.getMessage().startsWith("the cuda backend cannot be opened: ")
+                        || e.getMessage().startsWith("cuBLAS 13 cannot be loaded: "), e.getMessage());
+                assertTrue(e.getMessage().indexOf('\n') < 0, e.getMessage());
+            }
+        }
+    }
+
+    @Test
+    void autoTakesWhatThereIs() {
+        try (Backend backend = Backends.open("auto", 1)) {
+            boolean driver = CudaLibraries.driverLikely();
+            assertTrue(backend.name().equals("cpu") || driver);
+            assertEquals(driver && backend.name().equals("cpu"), backend.describe().contains("; no GPU: "), backend.describe());
+        }
     }
 
     @Test
     void aLibraryThatIsNotThereOrNoBackendSaysSo() {
-        assertTrue(failure(() -> new Backend("cpu", "/nowhere/libwarpbert_cpu.so", 0, 1)).contains("/nowhere/libwarpbert_cpu.so"));
-        assertTrue(failure(() -> new Backend("cpu", "libm.so.6", 0, 1)).contains("not a WarpBERT backend"));
-        assertTrue(failure(() -> new Backend("cpu", Backends.library("cpu"), 3, 1)).contains("3"));
+        assertTrue(failure(() -> new Backend("cpu", "/nowhere/libwarpbert_cpu.so", 0, 1, null)).contains("/nowhere/libwarpbert_cpu.so"));
+        assertTrue(failure(() -> new Backend("cpu", "libm.so.6", 0, 1, null)).contains("not a WarpBERT backend"));
+        assertTrue(failure(() -> new Backend("cpu", Backends.library("cpu"), 3, 1, null)).contains("3"));
     }
 
     @ParameterizedTest

@@ -23,14 +23,17 @@ public final class Backend implements AutoCloseable {
     private static final int OUT_OF_MEMORY = 2;
 
     private final String name;
+    private final String note;
     private final int threads;
     private final Gemm gemm;
     private final AtomicLong allocated = new AtomicLong();
     private final AtomicLong peak = new AtomicLong();
     private long context;
 
-    Backend(String name, String library, int device, int threads) {
+    /** @param note what {@link #describe} says at the end, or null */
+    Backend(String name, String library, int device, int threads, String note) {
         this.name = name;
+        this.note = note;
         this.threads = threads;
         Native.load();
         try (PointerPointer<Pointer> handle = new PointerPointer<>(1)) {
@@ -66,7 +69,8 @@ public final class Backend implements AutoCloseable {
     public String describe() {
         try (BytePointer text = new BytePointer(512L)) {
             check("describe", Native.wb_describe(context(), text, 512));
-            return text.limit(0).getString() + "; " + gemm.describe(); // limit 0: up to the terminating NUL
+            return text.limit(0).getString() + "; " + gemm.describe() // limit 0: up to the terminating NUL
+                    + (note == null ? "" : "; " + note);
         }
     }
 
