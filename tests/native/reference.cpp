@@ -170,4 +170,27 @@ CrossEntropy cross_entropy(const Doubles& logits, const std::vector<int32_t>& la
   return out;
 }
 
+Loss mean_squared_error(const Doubles& prediction, const Doubles& target, double gradient_scale) {
+  Loss out{Doubles(target.size()), Doubles(target.size())};
+  for (size_t i = 0; i < target.size(); ++i) {
+    if (std::isnan(target[i])) continue;
+    out.loss[i] = std::pow(prediction[i] - target[i], 2);
+    out.gradient[i] = gradient_scale * 2 * (prediction[i] - target[i]);
+  }
+  return out;
+}
+
+Loss binary_cross_entropy(const Doubles& logits, const Doubles& target, const Doubles& weights, double gradient_scale,
+                          int64_t C) {
+  Loss out{Doubles(target.size()), Doubles(target.size())};
+  for (size_t i = 0; i < target.size(); ++i) {
+    const double w = weights.empty() ? 1 : weights[i % C], t = target[i] >= 0 && target[i] <= 1 ? target[i] : NAN;
+    if (std::isnan(target[i])) continue;
+    // -log sigmoid(x) = log(1 + exp(-x)), which float64 holds for every |x| < 700
+    out.loss[i] = w * (t * std::log1p(std::exp(-logits[i])) + (1 - t) * std::log1p(std::exp(logits[i])));
+    out.gradient[i] = gradient_scale * w * ((1 - t) / (1 + std::exp(-logits[i])) - t / (1 + std::exp(logits[i])));
+  }
+  return out;
+}
+
 }  // namespace reference

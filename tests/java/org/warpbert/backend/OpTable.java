@@ -15,6 +15,7 @@ final class OpTable {
         AttentionCases.add(this);
         RowCases.add(this);
         CrossEntropyCases.add(this);
+        ElementwiseLossCases.add(this);
         OptimizerCases.add(this);
         CastCases.add(this);
     }

@@ -20,6 +20,8 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  */
 @SuppressWarnings("try") // a PointerScope works by being open
 public final class TorchOps {
+    private static final long EACH = 0; // libtorch's number of "no reduction"
+
     private TorchOps() {}
 
     /** An op's output and the gradient of each differentiable input, by the name of the method's parameter. */
@@ -101,6 +103,20 @@ public final class TorchOps {
     public static Result crossEntropy(double[] logits, int[] labels, TorchLoss loss) {
         return run(leaves -> leaves.add("logits", logits, labels.length, logits.length / labels.length),
                 in -> loss.of(in.get("logits"), labels).reshape(1), new double[] {1});
+    }
+
+    /** (prediction[N,C] - target)^2 of each element. */
+    public static Result squaredError(double[] prediction, double[] target, int columns, double[] upstream) {
+        return run(leaves -> leaves.add("prediction", prediction, -1, columns), in -> torch.mse_loss(in.get("prediction"),
+                TorchTensors.of(target, ScalarType.Double, in.get("prediction").shape()), EACH), upstream);
+    }
+
+    /** Cross-entropy of sigmoid(logits[N,C]) and target, each element by itself; weights are [C]. */
+    public static Result binaryCrossEntropy(double[] logits, double[] target, double[] weights, double[] upstream) {
+        return run(leaves -> leaves.add("logits", logits, -1, weights.length),
+                in -> torch.binary_cross_entropy_with_logits(in.get("logits"),
+                        TorchTensors.of(target, ScalarType.Double, in.get("logits").shape()),
+                        TorchTensors.optional(vector(weights)), TorchTensors.optional(null), EACH), upstream);
     }
 
     /** New parameter and moments, all the length of the old. */
