@@ -498,6 +498,25 @@ wb_status wb_binary_cross_entropy(wb_context* ctx, wb_dtype dtype, float* loss, 
       gradient_scale, N, C));
 }
 
+wb_status wb_segment_cross_entropy(wb_context* ctx, wb_dtype dtype, float* loss, void* dlogits, const void* logits,
+    const int32_t* cu_seqlens, const int32_t* labels, int32_t ignore_label, float gradient_scale, int64_t T, int64_t B,
+    int64_t C) {
+  const char* op = "segment_cross_entropy";
+  CHECK_CONTEXT(op);
+  CHECK_TYPE(op, dtype);
+  CHECK_SHAPE(op, T, C);
+  CHECK_SHAPE(op, B, C);
+  if (B == 0) return WB_OK;
+  CHECK_POINTER(op, loss);
+  if (T > 0) CHECK_POINTER(op, logits);
+  CHECK_POINTER(op, cu_seqlens);
+  CHECK_POINTER(op, labels);
+  CHECK_DISTINCT(op, {ARG(loss), ARG(dlogits)}, {});
+  CHECK_DISTINCT(op, {ARG(loss)}, {ARG(logits)});
+  return pass(ctx->ops, ctx->ops->segment_cross_entropy(ctx, dtype, loss, dlogits, logits, cu_seqlens, labels,
+      ignore_label, gradient_scale, T, B, C));
+}
+
 wb_status wb_gradient_norm(wb_context* ctx, float* stats, float* workspace, const float* gradient,
     const float* loss_scale, float max_norm, int64_t n) {
   const char* op = "gradient_norm";

@@ -122,9 +122,72 @@ void elementwise() {
   }
 }
 
+void segment_case(const std::vector<int32_t>& lengths, int64_t C, bool in_place, float spread) {
+  std::vector<int32_t> cu = {0}, labels;
+  for (int32_t length : lengths) {
+    for (int64_t c = 0; c < C; ++c) { // in turn: a row, the last, ignored, negative, one too far
+      const int kind = (int)(labels.size() % 7);
+      labels.push_back(kind == 4 ? -100 : kind == 5 ? -1 : kind == 6 ? length : kind == 3 ? length - 1 : length / 2);
+    }
+    cu.push_back(cu.back() + length);
+  }
+  const int64_t T = cu.back(), B = (int64_t)lengths.size();
+  const std::string name = "segment_cross_entropy " + std::to_string(T) + "x" + std::to_string(C) + " in "
+      + std::to_string(B) + (in_place ? " in place" : "");
+  const Floats logits = random_floats(T * C, 98, spread);
+  const float scale = 0.125f;
+  const reference::Loss expected = reference::segment_cross_entropy(widen(logits), cu, labels, -100, scale, C);
+  check_case(name, [&](wb_context* ctx) -> Outputs {
+    Buffer<float> loss(B * C), alone(B * C), gradient(T * C), x(logits);
+    Input<int32_t> s(cu), l(labels);
+    OK(ctx->ops->segment_cross_entropy(ctx, WB_F32, alone, nullptr, x, s, l, -100, scale, T, B, C));
+    OK(ctx->ops->segment_cross_entropy(ctx, WB_F32, loss, in_place ? x : gradient, x, s, l, -100, scale, T, B, C));
+    CHECK(B == 0 || memcmp(loss.data(), alone.data(), B * C * sizeof(float)) == 0, "without dlogits another loss");
+    return {loss.values(), (in_place ? x : gradient).values()};
+  }, {expected.loss, expected.gradient});
+}
+
+void segments() {
+  for (int64_t C : {1, 2, 3, 33}) {
+    segment_case({1}, C, false, 1);
+    segment_case({4, 4, 4, 4, 4, 4, 4}, C, true, 4);
+    segment_case({1, 31, 0, 32, 33, 0, 97, 1, 2}, C, false, 4);
+    segment_case({0, 0, 0}, C, false, 1);
+    segment_case({700, 513, 1, 2048, 5, 512}, C, true, 4);
+  }
+  segment_case({}, 2, false, 1);
+  segment_case({20000}, 1, false, 40);
+  const std::vector<int32_t> cu = {0, 3, 3, 4, 9}, labels = {2, 0, -100, -100, 0, -100, 1, 4};
+  const Doubles logits = widen(random_floats(18, 99));
+  check_derivative("derivative of segment_cross_entropy", [&](const Doubles& at) {
+    double total = 0;
+    for (double l : reference::segment_cross_entropy(at, cu, labels, -100, 1, 2).loss) total += 0.5 * l;
+    return total;
+  }, logits, reference::segment_cross_entropy(logits, cu, labels, -100, 0.5, 2).gradient);
+
+  wb_context* ctx = contexts().back().ctx;
+  current = "segment_cross_entropy of strange logits"; // three rows, the columns one by one
+  Input<float> x(Floats{1000, -INFINITY, NAN, 0, /**/ 0, 1, 1, 0, /**/ -1000, 2, 1, INFINITY});
+  Input<int32_t> s(std::vector<int32_t>{0, 3}), l(std::vector<int32_t>{0, 1, 1, 1});
+  Buffer<float> loss(4), d(12);
+  OK(ctx->ops->segment_cross_entropy(ctx, WB_F32, loss, d, x, s, l, -100, 1, 3, 1, 4));
+  CHECK(loss[0] == 0 && d[0] == 0 && d[4] == 0 && d[8] == 0, "a certain row: %g", loss[0]);
+  CHECK(std::fabs(loss[1] - 1.3132617f) < 1e-6 && d[1] == 0, "a row ruled out: %g %g", loss[1], d[1]);
+  CHECK(std::isnan(loss[2]) && std::isnan(loss[3]), "NaN and Inf: %g %g", loss[2], loss[3]);
+  for (int i : {2, 3, 6, 7, 10, 11}) CHECK(std::isnan(d[i]), "d[%d] = %g", i, d[i]);
+  current = "segment_cross_entropy of segments that are none";
+  for (const std::vector<int32_t>& wrong : {std::vector<int32_t>{0, 2}, {1, 3}, {0, 4, 3}}) {
+    Input<int32_t> bad(wrong);
+    Buffer<float> poisoned(8);
+    const wb_status status = ctx->ops->segment_cross_entropy(ctx, WB_F32, poisoned, nullptr, x, bad, l, -100, 1, 3, (int64_t)wrong.size() - 1, 4);
+    CHECK(status == WB_INVALID_ARGUMENT && strstr(wb_backend()->last_error(), "segment_cross_entropy: "), "%d", status);
+  }
+}
+
 }  // namespace
 
 void test_losses() {
   cross_entropies();
   elementwise();
+  segments();
 }

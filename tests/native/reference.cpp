@@ -193,4 +193,18 @@ Loss binary_cross_entropy(const Doubles& logits, const Doubles& target, const Do
   return out;
 }
 
+Loss segment_cross_entropy(const Doubles& logits, const std::vector<int32_t>& cu_seqlens,
+                           const std::vector<int32_t>& labels, int32_t ignore_label, double gradient_scale, int64_t C) {
+  Loss out{Doubles(labels.size()), Doubles(logits.size())};
+  for (size_t i = 0; i < labels.size(); ++i) { // the column as a row of classes
+    const int64_t b = int64_t(i) / C, c = int64_t(i) % C, first = cu_seqlens[b], L = cu_seqlens[b + 1] - first;
+    Doubles x(L);
+    for (int64_t r = 0; r < L; ++r) x[r] = logits[(first + r) * C + c];
+    const CrossEntropy column = cross_entropy(x, {labels[i]}, {}, 0, ignore_label, gradient_scale, 1, L);
+    out.loss[i] = column.loss[0];
+    for (int64_t r = 0; r < L; ++r) out.gradient[(first + r) * C + c] = column.dlogits[r];
+  }
+  return out;
+}
+
 }  // namespace reference

@@ -95,7 +95,55 @@ static void test_elementwise_losses() {
   CHECK(l[7] == 0 && g[7] == 0, "no label: %g %g", double(l[7]), double(g[7]));
 }
 
+static void test_segment_cross_entropy() {
+  for (wb_dtype type : all_types) {
+    for (int64_t C : {1, 2, 3}) {
+      for (const std::vector<int32_t>& lengths :
+           {std::vector<int32_t>{1}, {4, 4, 4, 4, 4}, {1, 31, 0, 33, 127, 128, 129}, {0, 0}, {512, 3, 1025}}) {
+        std::vector<int32_t> cu = {0}, labels;
+        for (int32_t length : lengths) {
+          for (int64_t c = 0; c < C; ++c) {  // in turn: a row, ignored, the last, negative, one too far
+            const size_t kind = labels.size() % 7;
+            labels.push_back(kind == 2 ? -100 : kind == 4 ? -1 : kind == 6 ? length : kind == 3 ? length - 1 : length / 2);
+          }
+          cu.push_back(cu.back() + length);
+        }
+        const int64_t T = cu.back(), B = int64_t(lengths.size());
+        const Floats logits = rounded(type, random_floats(T * C, 7, 4));
+        const float scale = 0.25f;
+        const reference::Loss r = reference::segment_cross_entropy(widen(logits), cu, labels, -100, scale, C);
+        check_schedules(
+            std::string("segment_cross_entropy ") + name_of(type) + " " + std::to_string(T) + "x" + std::to_string(C),
+            [&](wb_context* ctx) {
+              Tensor x(ctx, type, logits), dx(ctx, type, T * C);
+              Tensor loss(ctx, WB_F32, B * C), only(ctx, WB_F32, B * C), again(ctx, WB_F32, B * C);
+              Elements<int32_t> s(ctx, cu), tl(ctx, labels);
+              OK(ops->segment_cross_entropy(ctx, type, loss.floats(), dx.data(), x.data(), s, tl, -100, scale, T, B, C));
+              OK(ops->segment_cross_entropy(ctx, type, only.floats(), nullptr, x.data(), s, tl, -100, scale, T, B, C));
+              OK(ops->segment_cross_entropy(ctx, type, again.floats(), x.data(), x.data(), s, tl, -100, scale, T, B, C));
+              return Outputs{loss.values(), only.values(), again.values(), dx.values(), x.values()};
+            },
+            {r.loss, r.loss, r.loss, r.gradient, r.gradient}, {4e-6, 4e-6, 4e-6, 2 * tolerance(type), 2 * tolerance(type)}, 2e-6);
+      }
+    }
+  }
+  current = "segment_cross_entropy of strange logits";  // three rows, the columns one by one
+  wb_context* const ctx = schedules()[0].ctx;
+  Tensor x(ctx, WB_F32, Floats{1000, -INFINITY, NAN, 0, 0, 1, 1, 0, -1000, 2, 1, INFINITY}), loss(ctx, WB_F32, 4);
+  Tensor d(ctx, WB_F32, 12);
+  Elements<int32_t> cu(ctx, {0, 3}), beyond(ctx, {0, 4}), labels(ctx, {0, 1, 1, 1});
+  OK(ops->segment_cross_entropy(ctx, WB_F32, loss.floats(), d.data(), x.data(), cu, labels, -100, 1, 3, 1, 4));
+  const Floats l = loss.values(), g = d.values();
+  CHECK(l[0] == 0 && g[0] == 0 && g[4] == 0 && g[8] == 0, "a certain row: %g", double(l[0]));
+  CHECK(std::fabs(l[1] - 1.3132617f) < 1e-6 && g[1] == 0, "a row ruled out: %g %g", double(l[1]), double(g[1]));
+  CHECK(std::isnan(l[2]) && std::isnan(l[3]), "NaN and Inf: %g %g", double(l[2]), double(l[3]));
+  for (int i : {2, 3, 6, 7, 10, 11}) CHECK(std::isnan(g[i]), "d[%d] = %g", i, double(g[i]));
+  OK(ops->segment_cross_entropy(ctx, WB_F32, loss.floats(), d.data(), x.data(), beyond, labels, -100, 1, 3, 1, 4));
+  for (float v : loss.values()) CHECK(std::isnan(v), "a segment beyond the rows: %g", double(v));
+}
+
 void test_losses() {
   test_cross_entropy();
   test_elementwise_losses();
+  test_segment_cross_entropy();
 }

@@ -16,6 +16,7 @@ final class OpTable {
         RowCases.add(this);
         CrossEntropyCases.add(this);
         ElementwiseLossCases.add(this);
+        SegmentLossCases.add(this);
         OptimizerCases.add(this);
         CastCases.add(this);
     }

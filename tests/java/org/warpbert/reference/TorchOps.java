@@ -3,6 +3,7 @@ package org.warpbert.reference;
 import static org.warpbert.reference.TorchTensors.doubles;
 import static org.warpbert.reference.TorchTensors.leaf;
 
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.function.Function;
@@ -117,6 +118,26 @@ public final class TorchOps {
                 in -> torch.binary_cross_entropy_with_logits(in.get("logits"),
                         TorchTensors.of(target, ScalarType.Double, in.get("logits").shape()),
                         TorchTensors.optional(vector(weights)), TorchTensors.optional(null), EACH), upstream);
+    }
+
+    /**
+     * Cross-entropy of a softmax over each segment's rows of logits[T,C], column by column.
+     *
+     * @param labels [B,C], rows of the segment, or {@code ignore}, which gives 0; the output and upstream alike
+     */
+    public static Result segmentCrossEntropy(double[] logits, int[] cuSeqlens, int[] labels, int ignore, double[] upstream) {
+        int b = cuSeqlens.length - 1;
+        int c = labels.length / b;
+        return run(leaves -> leaves.add("logits", logits, -1, c), in -> {
+            TensorVector losses = new TensorVector();
+            for (int i = 0; i < b; i++) {
+                Tensor rows = in.get("logits").narrow(0, cuSeqlens[i], cuSeqlens[i + 1] - cuSeqlens[i]);
+                losses.push_back(rows.size(0) == 0 ? rows.sum(0) // nothing to choose from: zeros
+                        : torch.cross_entropy_loss(rows.transpose(0, 1), TorchTensors.of(Arrays.copyOfRange(labels, i * c, i * c + c), c),
+                                TorchTensors.optional(null), EACH, ignore, 0));
+            }
+            return torch.cat(losses, 0);
+        }, upstream);
     }
 
     /** New parameter and moments, all the length of the old. */

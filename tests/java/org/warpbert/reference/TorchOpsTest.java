@@ -75,7 +75,9 @@ class TorchOpsTest {
                 new Case("squaredError", List.of("prediction"), arrays(normal(3 * 4)), 12,
                         in -> up -> TorchOps.squaredError(in[0], scores, 4, up)),
                 new Case("binaryCrossEntropy", List.of("logits"), arrays(normal(3 * 4)), 12,
-                        in -> up -> TorchOps.binaryCrossEntropy(in[0], yes, weighted.classWeights(), up))));
+                        in -> up -> TorchOps.binaryCrossEntropy(in[0], yes, weighted.classWeights(), up)),
+                new Case("segmentCrossEntropy", List.of("logits"), arrays(normal(9 * 2)), 8,
+                        in -> up -> TorchOps.segmentCrossEntropy(in[0], new int[] {0, 3, 4, 4, 9}, new int[] {2, 0, 0, -100, -100, -100, 1, 4}, -100, up))));
     }
 
     @TestFactory

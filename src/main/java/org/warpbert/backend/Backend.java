@@ -328,6 +328,17 @@ public final class Backend implements AutoCloseable {
         }
     }
 
+    /** loss[B,C] of a softmax over each segment's rows of logits[T,C], column by column; labels[B,C] are rows of the segment. */
+    public void segmentCrossEntropy(
+            Dtype dtype, long loss, long dlogits, long logits, long cuSeqlens, long labels, int ignoreLabel,
+            float gradientScale, long T, long B, long C) {
+        int status = Native.wb_segment_cross_entropy(
+                context(), dtype.ordinal(), loss, dlogits, logits, cuSeqlens, labels, ignoreLabel, gradientScale, T, B, C);
+        if (status != OK) {
+            throw failure("segmentCrossEntropy[T=" + T + ", B=" + B + ", C=" + C + "]", status);
+        }
+    }
+
     /** stats[3] = {norm, factor for AdamW, 1 if all finite}; workspace 2*256 floats. */
     public void gradientNorm(
             long stats, long workspace, long gradient, long lossScale, float maxNorm, long n) {
