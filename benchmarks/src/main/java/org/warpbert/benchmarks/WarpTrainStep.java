@@ -18,6 +18,7 @@ import org.warpbert.memory.ProcessMemory;
 import org.warpbert.model.BertConfig;
 import org.warpbert.model.Parameters;
 import org.warpbert.task.ClassificationHead;
+import org.warpbert.text.Capacity;
 import org.warpbert.text.Encoded;
 import org.warpbert.text.PackedBatch;
 import org.warpbert.train.Hyperparameters;
@@ -79,7 +80,7 @@ public final class WarpTrainStep implements Callable<Integer> {
         try (Backend backend = Backends.open("cpu", threads);
                 Parameters parameters = Parameters.random(backend, ClassificationHead.parameters(config, 2), seed);
                 Trainer trainer = new Trainer(backend, config, parameters, new ClassificationHead(2), hyper, steps,
-                        batch.totalTokens(), real.length)) {
+                        Capacity.of(batch))) {
             for (int step = -warmup; step < steps; step++) {
                 long gemm = backend.gemm().nanos();
                 long start = System.nanoTime();
