@@ -6,7 +6,7 @@ package org.warpbert.backend;
  * every precision, and sums are float32. Type, layout and epilogue of every GEMM stand here and in its implementations,
  * nowhere else. Implementations allocate nothing per call.
  */
-public interface Gemm {
+public interface Gemm extends AutoCloseable {
     /** y[rows, out] = x[rows, in] · w[out, in]^T. */
     void forward(Dtype dtype, long y, long x, long w, int rows, int in, int out);
 
@@ -21,4 +21,8 @@ public interface Gemm {
 
     /** One line: library, version, kernels in use. */
     String describe();
+
+    /** Gives back what the products took of the device; the backend's close calls it. */
+    @Override
+    void close();
 }
