@@ -37,7 +37,7 @@ final class EvaluateCommand extends WarpBertCommand {
         Evaluation evaluation;
         int maxLength;
         int batches = (examples.rows().size() + inference.batchSize - 1) / inference.batchSize;
-        try (TextClassifier classifier = TextClassifier.load(inference.model, inference.device.device, inference.device.threads);
+        try (TextClassifier classifier = TextClassifier.load(inference.model, inference.device.device, inference.device.threads, inference.device.precision);
                 ProgressLine line = new ProgressLine(terminal, quiet, "Evaluating", batches, "batches", 1)) {
             maxLength = inference.maxLength(classifier.positions());
             evaluation = classifier.evaluate(examples, maxLength, inference.batchSize, done -> line.at(done, ""));

@@ -58,7 +58,7 @@ final class FinetuneCommand extends WarpBertCommand {
         }
         Hyperparameters checked = checked(hyper::get);
         Finetune.Options options = checked(() -> new Finetune.Options(model, train, dev, devSplit, !columns.noHeader, columns.text,
-                columns.pair, columns.label, checked, device.device, device.threads, out, overwrite));
+                columns.pair, columns.label, checked, device.device, device.threads, device.precision, out, overwrite));
         columns.check(train); // a wrong column is said before a model is downloaded
         if (dev != null) {
             columns.check(dev);

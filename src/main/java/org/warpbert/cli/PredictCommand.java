@@ -32,7 +32,7 @@ final class PredictCommand extends WarpBertCommand {
     void run() {
         inference.check(this);
         fetch(inference.model);
-        try (TextClassifier classifier = TextClassifier.load(inference.model, inference.device.device, inference.device.threads)) {
+        try (TextClassifier classifier = TextClassifier.load(inference.model, inference.device.device, inference.device.threads, inference.device.precision)) {
             input.forEach(this, chunk -> {
                 print(classifier, chunk);
                 terminal.flush();

@@ -32,7 +32,7 @@ final class TrainingReport implements TrainingListener, AutoCloseable {
     public void started(Start started) {
         start = started;
         if (!quiet) {
-            terminal.note(started.model() + ", " + millions(started.parameters()) + " parameters, on " + started.device());
+            terminal.note(started.model() + ", " + millions(started.parameters()) + " parameters, on " + started.device() + ", in " + started.precision());
             terminal.note(String.format(Locale.ROOT, "%,d training texts, %,d dev texts; %,d steps per epoch, at most %,d tokens per step; %,.2f GB",
                     started.trainExamples(), started.devExamples(), started.stepsPerEpoch(), started.maxBatchTokens(), started.plannedBytes() / 1e9));
         }
@@ -99,8 +99,9 @@ final class TrainingReport implements TrainingListener, AutoCloseable {
         if (dev) {
             terminal.print(String.format(Locale.ROOT, "always the most frequent class   %8.4f   %6.3f", summary.majority(), 0.0));
         }
-        terminal.print(String.format(Locale.ROOT, "%,d steps, %,d real tokens (%,d padded tokens avoided), %s in all, peak memory %.2f GB",
-                summary.steps(), summary.realTokens(), summary.paddedTokensAvoided(), time(summary.seconds()), summary.peakBytes() / 1e9));
+        terminal.print(String.format(Locale.ROOT, "%,d steps%s, %,d real tokens (%,d padded tokens avoided), %s in all, peak memory %.2f GB",
+                summary.steps(), summary.skippedSteps() == 0 ? "" : String.format(Locale.ROOT, " (%,d skipped: gradients not finite)", summary.skippedSteps()),
+                summary.realTokens(), summary.paddedTokensAvoided(), time(summary.seconds()), summary.peakBytes() / 1e9));
     }
 
     static String time(double seconds) {

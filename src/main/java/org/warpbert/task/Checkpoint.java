@@ -9,6 +9,7 @@ import org.warpbert.hub.Hub;
 import org.warpbert.model.BertConfig;
 import org.warpbert.model.ParameterTable;
 import org.warpbert.model.Parameters;
+import org.warpbert.model.WeightFormat;
 import org.warpbert.text.WordPieceTokenizer;
 
 /** A pretrained or fine-tuned model's folder with its tokenizer. */
@@ -50,17 +51,17 @@ final class Checkpoint implements AutoCloseable {
     }
 
     /** Reads every parameter of the table; {@code fresh} receives those that only a new head has. */
-    Parameters load(Backend backend, ParameterTable table, long seed, List<String> fresh) {
-        return Parameters.load(backend, table, folder.tensors(), seed, fresh);
+    Parameters load(Backend backend, ParameterTable table, WeightFormat format, long seed, List<String> fresh) {
+        return Parameters.load(backend, table, folder.tensors(), name -> true, format, seed, fresh);
     }
 
     /** As {@link #load}, with everything under this prefix made anew. */
-    Parameters loadWithout(String prefix, Backend backend, ParameterTable table, long seed, List<String> fresh) {
-        return Parameters.load(backend, table, folder.tensors(), name -> !name.startsWith(prefix), seed, fresh);
+    Parameters loadWithout(String prefix, Backend backend, ParameterTable table, WeightFormat format, long seed, List<String> fresh) {
+        return Parameters.load(backend, table, folder.tensors(), name -> !name.startsWith(prefix), format, seed, fresh);
     }
 
     /** Reads every parameter of the table; none may be missing. */
-    Parameters loadAll(Backend backend, ParameterTable table, String what) {
+    Parameters loadAll(Backend backend, ParameterTable table, WeightFormat format, String what) {
         List<String> fresh = new ArrayList<>();
         for (ParameterTable.Slice slice : table.slices()) {
             if (!has(slice.name())) {
@@ -70,7 +71,7 @@ final class Checkpoint implements AutoCloseable {
         if (!fresh.isEmpty()) {
             throw new WarpBertException(folder.path() + " has no " + what + ": " + String.join(", ", fresh) + " missing");
         }
-        return load(backend, table, 0, fresh);
+        return load(backend, table, format, 0, fresh);
     }
 
     /** Checks that sequences of this length have positions. */

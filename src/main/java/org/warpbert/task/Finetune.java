@@ -8,11 +8,13 @@ import java.util.Locale;
 import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.Backends;
+import org.warpbert.backend.Precision;
 import org.warpbert.format.ModelWriter;
 import org.warpbert.memory.ProcessMemory;
 import org.warpbert.model.BertConfig;
 import org.warpbert.model.ParameterTable;
 import org.warpbert.model.Parameters;
+import org.warpbert.model.WeightFormat;
 import org.warpbert.text.BatchLoader;
 import org.warpbert.text.BatchOrder;
 import org.warpbert.text.Capacity;
@@ -39,11 +41,13 @@ public final class Finetune {
      * @param text      column of the text: a header name or a 0-based index
      * @param pair      column of a second text, or null
      * @param device    see {@link Backends#open}
+     * @param precision what to compute in
      * @param out       the run folder to make
      * @param overwrite whether {@code out} may replace an earlier run
      */
     public record Options(String model, Path train, Path dev, Double devSplit, boolean header, String text, String pair,
-                          String label, Hyperparameters hyper, String device, int threads, Path out, boolean overwrite) {
+                          String label, Hyperparameters hyper, String device, int threads, Precision precision, Path out,
+                          boolean overwrite) {
         public Options {
             if (dev != null && devSplit != null) {
                 throw new WarpBertException("--dev and --dev-split exclude each other");
@@ -57,6 +61,7 @@ public final class Finetune {
     private Examples train;
     private Examples dev;
     private LabelMap labels;
+    private Precision precision;
 
     private Finetune(Options options, TrainingListener listener) {
         this.options = options;
@@ -145,10 +150,12 @@ public final class Finetune {
 
     private Parameters parameters(Backend backend, Checkpoint checkpoint) {
         ParameterTable table = ClassificationHead.parameters(checkpoint.config(), labels.size());
+        precision = options.precision.on(backend);
+        WeightFormat format = new WeightFormat(precision.dtype(), true);
         List<String> fresh = new ArrayList<>();
         Parameters parameters = checkpoint.classes() == labels.size() || checkpoint.classes() == 0
-                ? checkpoint.load(backend, table, hyper.seed(), fresh)
-                : checkpoint.loadWithout("classifier.", backend, table, hyper.seed(), fresh);
+                ? checkpoint.load(backend, table, format, hyper.seed(), fresh)
+                : checkpoint.loadWithout("classifier.", backend, table, format, hyper.seed(), fresh);
         if (!fresh.isEmpty()) {
             listener.note("made anew, not in " + options.model + ": " + String.join(", ", fresh));
         }
@@ -170,6 +177,7 @@ public final class Finetune {
         long realTokens = 0;
         long avoided = 0;
         long steps = 0;
+        long skipped = 0;
         long gemmNanos = 0;
         double trainSeconds = 0;
         double majority = Double.NaN;
@@ -177,8 +185,8 @@ public final class Finetune {
         try (Trainer trainer = new Trainer(backend, config, parameters, new ClassificationHead(labels.size()), hyper,
                 scheduled, capacity)) {
             listener.started(new TrainingListener.Start("classify", options.model, parameters.table().parameters(),
-                    backend.describe(), train.rows().size(), dev == null ? 0 : dev.rows().size(), train.skippedEmpty(),
-                    truncated, stepsPerEpoch, hyper.epochs(), capacity.tokens(), backend.allocatedBytes()));
+                    backend.describe(), precision.toString(), train.rows().size(), dev == null ? 0 : dev.rows().size(),
+                    train.skippedEmpty(), truncated, stepsPerEpoch, hyper.epochs(), capacity.tokens(), backend.allocatedBytes()));
             for (int epoch = 1; epoch <= hyper.epochs() && steps < last; epoch++) {
                 double lossSum = 0;
                 int epochSteps = 0;
@@ -190,11 +198,12 @@ public final class Finetune {
                     Trainer.Result result = trainer.step(batch);
                     long now = System.nanoTime();
                     TrainingListener.Step report = new TrainingListener.Step(++steps, epoch, result.loss(), result.gradNorm(),
-                            result.lr(), batch.totalTokens(), batch.totalTokens() * 1e9 / (now - stepStart));
+                            result.lr(), result.lossScale(), batch.totalTokens(), batch.totalTokens() * 1e9 / (now - stepStart));
                     stepStart = now;
                     folder.metric(report);
                     listener.stepped(report);
                     lossSum += result.loss();
+                    skipped += result.skipped() ? 1 : 0;
                     epochSteps++;
                     realTokens += batch.totalTokens();
                     avoided += batch.paddedTokens(hyper.maxLength()) - batch.totalTokens();
@@ -212,9 +221,9 @@ public final class Finetune {
             }
         }
         return new Summary("classify", options.model, parameters.table().parameters(), backend.name(),
-                backend.describe(), hyper, hyper.seed(),
+                backend.describe(), precision.toString(), hyper, hyper.seed(),
                 labels.labels(), train.rows().size(), dev == null ? 0 : dev.rows().size(), train.skippedEmpty(), truncated,
-                steps, epochs, majority, realTokens, avoided, backend.peakBytes(), ProcessMemory.peakResidentBytes(),
+                steps, skipped, epochs, majority, realTokens, avoided, backend.peakBytes(), ProcessMemory.peakResidentBytes(),
                 gemmNanos == 0 ? Double.NaN : gemmNanos / 1e9 / trainSeconds, (System.nanoTime() - start) / 1e9);
     }
 

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.function.IntConsumer;
 import org.warpbert.WarpBertException;
+import org.warpbert.backend.Precision;
 import org.warpbert.text.BatchLoader;
 import org.warpbert.text.Examples;
 import org.warpbert.text.LabelMap;
@@ -32,14 +33,19 @@ public final class TextClassifier implements AutoCloseable {
         this.labels = labels;
     }
 
+    /** {@link #load(String, String, int, Precision)} in the device's own precision. */
+    public static TextClassifier load(String model, String device, int threads) {
+        return load(model, device, threads, Precision.AUTO);
+    }
+
     /**
      * Opens a run folder, or any model folder with a classification head.
      *
      * @param device  see {@link org.warpbert.backend.Backends#open}
      * @param threads 0 for all cores
      */
-    public static TextClassifier load(String model, String device, int threads) {
-        OpenModel opened = OpenModel.load(model, device, threads, checkpoint -> {
+    public static TextClassifier load(String model, String device, int threads, Precision precision) {
+        OpenModel opened = OpenModel.load(model, device, threads, precision, checkpoint -> {
             if (checkpoint.classes() == 0) {
                 throw new WarpBertException(model + " has no classification head (classifier.weight): fine-tune it first");
             }
