@@ -23,6 +23,8 @@ final class OpTable {
         AttentionCases.add(this);
         RowCases.add(this);
         CrossEntropyCases.add(this);
+        ElementwiseLossCases.add(this);
+        SegmentLossCases.add(this);
         OptimizerCases.add(this);
         if (dtype == Dtype.F32) {
             CastCases.add(this); // of every pair of types

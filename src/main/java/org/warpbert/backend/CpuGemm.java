@@ -22,6 +22,12 @@ final class CpuGemm implements Gemm {
     }
 
     @Override
+    public void forwardBias(Dtype dtype, long y, long x, long w, long bias, int rows, int in, int out) {
+        forward(dtype, y, x, w, rows, in, out);
+        backend.biasActivationForward(dtype, y, y, bias, Activation.IDENTITY, rows, out);
+    }
+
+    @Override
     public void backwardInput(Dtype dtype, long dx, long dy, long w, boolean add, int rows, int in, int out) {
         multiply(dtype, dtype, false, false, rows, in, out, dy, w, add, dx);
     }

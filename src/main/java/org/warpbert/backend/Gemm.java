@@ -10,6 +10,9 @@ public interface Gemm extends AutoCloseable {
     /** y[rows, out] = x[rows, in] · w[out, in]^T. */
     void forward(Dtype dtype, long y, long x, long w, int rows, int in, int out);
 
+    /** y[rows, out] = x[rows, in] · w[out, in]^T + bias[out], float32. */
+    void forwardBias(Dtype dtype, long y, long x, long w, long bias, int rows, int in, int out);
+
     /** dx[rows, in] (= , or += where {@code add}) dy[rows, out] · w[out, in]. */
     void backwardInput(Dtype dtype, long dx, long dy, long w, boolean add, int rows, int in, int out);
 
@@ -22,7 +25,7 @@ public interface Gemm extends AutoCloseable {
     /** One line: library, version, kernels in use. */
     String describe();
 
-    /** Gives back what the products took of the device; the backend's close calls it. */
+    /** Gives back what it holds of its backend, which closes it. */
     @Override
     void close();
 }
