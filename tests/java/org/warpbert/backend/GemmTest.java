@@ -91,13 +91,13 @@ class GemmTest {
             switch (product) {
                 case FORWARD -> {
                     if (before != null) { // a forward is not added to: it overwrites
-                        gemm.forward(to, a.address(), b.address(), s[0], s[1], s[2]);
+                        gemm.forward(Dtype.F32, to, a.address(), b.address(), s[0], s[1], s[2]);
                         return Floats.plus(c.downloadFloats(MARGIN, n), 1, before);
                     }
-                    gemm.forward(to, a.address(), b.address(), s[0], s[1], s[2]);
+                    gemm.forward(Dtype.F32, to, a.address(), b.address(), s[0], s[1], s[2]);
                 }
-                case BACKWARD_INPUT -> gemm.backwardInput(to, a.address(), b.address(), before != null, s[0], s[1], s[2]);
-                case BACKWARD_WEIGHT -> gemm.backwardWeight(to, a.address(), b.address(), before != null, s[0], s[1], s[2]);
+                case BACKWARD_INPUT -> gemm.backwardInput(Dtype.F32, to, a.address(), b.address(), before != null, s[0], s[1], s[2]);
+                case BACKWARD_WEIGHT -> gemm.backwardWeight(Dtype.F32, to, a.address(), b.address(), before != null, s[0], s[1], s[2]);
             }
             assertArrayEquals(Floats.filled(MARGIN, surrounded[0]), c.downloadFloats(0, MARGIN), "before the result");
             assertArrayEquals(Floats.filled(MARGIN, surrounded[0]), c.downloadFloats(MARGIN + n, MARGIN), "after the result");

@@ -23,6 +23,8 @@ import org.warpbert.model.BertModel;
 import org.warpbert.model.Gradients;
 import org.warpbert.model.Head;
 import org.warpbert.model.Parameters;
+import org.warpbert.model.PassPlan;
+import org.warpbert.text.Capacity;
 import org.warpbert.task.ClassificationHead;
 import org.warpbert.train.Hyperparameters;
 import org.warpbert.train.Trainer;
@@ -102,9 +104,9 @@ class ArenaTest {
                 for (boolean withHead : new boolean[] {true, false}) {
                     long before = backend.allocatedBytes();
                     Head planned = withHead ? new ClassificationHead(3) : Head.NONE;
-                    long plan = BertModel.plannedBytes(config, planned, tokens, sequences, training);
+                    long plan = BertModel.plannedBytes(config, planned, new PassPlan(Capacity.of(tokens, sequences), Dtype.F32, training));
                     Head head = withHead ? new ClassificationHead(3) : Head.NONE;
-                    BertModel model = new BertModel(backend, config, parameters, training ? gradients : null, head, tokens, sequences);
+                    BertModel model = new BertModel(backend, config, parameters, training ? gradients : null, head, Capacity.of(tokens, sequences));
                     try (model) {
                         assertEquals(plan, backend.allocatedBytes() - before);
                     }
@@ -118,8 +120,8 @@ class ArenaTest {
         BertConfig config = BertConfig.ofSizes(53, 24, 2, 3, 40, 40, 2);
         try (Parameters parameters = Parameters.random(backend, ClassificationHead.parameters(config, 3), 1)) {
             long before = backend.allocatedBytes();
-            long plan = Trainer.plannedBytes(config, parameters, new ClassificationHead(3), 61, 7);
-            Trainer trainer = new Trainer(backend, config, parameters, new ClassificationHead(3), Hyperparameters.DEFAULT, 10, 61, 7);
+            long plan = Trainer.plannedBytes(config, parameters, new ClassificationHead(3), Capacity.of(61, 7));
+            Trainer trainer = new Trainer(backend, config, parameters, new ClassificationHead(3), Hyperparameters.DEFAULT, 10, Capacity.of(61, 7));
             try (trainer) {
                 assertEquals(plan, backend.allocatedBytes() - before);
             }

@@ -26,6 +26,7 @@ import org.warpbert.reference.TorchBert;
 import org.warpbert.reference.TorchLoss;
 import org.warpbert.task.ClassificationHead;
 import org.warpbert.text.Encoded;
+import org.warpbert.text.Capacity;
 import org.warpbert.text.PackedBatch;
 
 /**
@@ -63,14 +64,14 @@ class BertGradientTest {
             head = new ClassificationHead(tiny.classes);
             parameters = tiny.parameters(backend);
             gradients = new Gradients(backend, parameters.table());
-            model = new BertModel(backend, tiny.config, parameters, gradients, head, 100, 10);
+            model = new BertModel(backend, tiny.config, parameters, gradients, head, Capacity.of(100, 10));
         }
 
         /** Gradients of the mean loss by name, of micro-batches that share seed and step. */
         Map<String, float[]> gradients(int normaliser, PackedBatch... parts) {
             for (int i = 0; i < parts.length; i++) {
                 model.forward(parts[i], 12, 34);
-                model.backward(1f / normaliser, i > 0);
+                model.backward(new float[] {1f / normaliser}, i > 0);
             }
             Map<String, float[]> all = new LinkedHashMap<>();
             parameters.shapes().keySet().forEach(name -> all.put(name, gradients.get(name)));
@@ -266,7 +267,7 @@ class BertGradientTest {
         TinyBert tiny = new TinyBert(33, 3, 31, 3, Activation.GELU, 0, 3, 10);
         PackedBatch batch = PackedBatch.of(TinyBert.sequences(1, LENGTHS), tiny.labels(2, LENGTHS.length));
         try (Training training = new Training(tiny);
-                BertModel model = new BertModel(backend, tiny.config, training.parameters, null, Head.NONE, 100, 10)) {
+                BertModel model = new BertModel(backend, tiny.config, training.parameters, null, Head.NONE, Capacity.of(100, 10))) {
             training.model.forward(batch, 0, 0);
             model.forward(batch);
             assertArrayEquals(training.model.lastHiddenState(), model.lastHiddenState());

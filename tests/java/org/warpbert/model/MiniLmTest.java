@@ -13,6 +13,7 @@ import org.warpbert.backend.Backends;
 import org.warpbert.format.ModelFolder;
 import org.warpbert.hub.Hub;
 import org.warpbert.reference.OnnxMiniLm;
+import org.warpbert.text.Capacity;
 import org.warpbert.text.Encoded;
 import org.warpbert.text.PackedBatch;
 import org.warpbert.text.WordPieceTokenizer;
@@ -55,7 +56,7 @@ class MiniLmTest {
             Encoded longest = tokenizer.encode(String.join(" ", TEXTS) + " " + String.join(" ", TEXTS), null, 512);
             assertEquals(512, longest.length());
             try (Parameters parameters = Parameters.load(backend, ParameterTable.bert(folder.config()).build(), folder.tensors(), 0, fresh);
-                    BertModel model = new BertModel(backend, folder.config(), parameters, null, Head.NONE, 1000, 20)) {
+                    BertModel model = new BertModel(backend, folder.config(), parameters, null, Head.NONE, Capacity.of(1000, 20))) {
                 assertEquals(List.of(), fresh, "every weight is the file's");
                 compare(encoded, model, onnx);
                 compare(List.of(longest), model, onnx);

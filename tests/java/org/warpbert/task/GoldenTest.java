@@ -20,6 +20,7 @@ import org.warpbert.model.BertModel;
 import org.warpbert.model.Head;
 import org.warpbert.model.ParameterTable;
 import org.warpbert.model.Parameters;
+import org.warpbert.text.Capacity;
 import org.warpbert.text.Encoded;
 import org.warpbert.text.Example;
 import org.warpbert.text.Examples;
@@ -83,7 +84,7 @@ class GoldenTest {
         try (Backend backend = Backends.open("cpu", 0);
                 Parameters parameters = checkpoint.loadAll(backend, ParameterTable.bert(checkpoint.config()).build(), "encoder");
                 BertModel model = new BertModel(backend, checkpoint.config(), parameters, null,
-                        Head.NONE, encoded.length(), 1)) {
+                        Head.NONE, Capacity.of(encoded.length(), 1))) {
             model.forward(PackedBatch.of(List.of(encoded), null));
             double squares = 0;
             for (float x : model.lastHiddenState()) {
@@ -107,7 +108,7 @@ class GoldenTest {
         try (Checkpoint checkpoint = Checkpoint.open(MODEL);
                 Backend backend = Backends.open("cpu", 0);
                 Parameters parameters = checkpoint.load(backend, ClassificationHead.parameters(checkpoint.config(), 2), 0, new ArrayList<>());
-                Trainer trainer = new Trainer(backend, checkpoint.config(), parameters, head, hyper, 100, batchSize * 64, batchSize)) {
+                Trainer trainer = new Trainer(backend, checkpoint.config(), parameters, head, hyper, 100, Capacity.of(batchSize * 64, batchSize))) {
             parameters.set("classifier.weight", sines(2 * 768));
             parameters.set("classifier.bias", new float[2]);
             StringBuilder table = new StringBuilder("step  loss (golden, relative difference)  gradient norm (golden, relative difference)\n");

@@ -40,7 +40,7 @@ class BatchLoaderTest {
 
     @Test
     void everyEpochHoldsEveryRowOnceInItsOrder() {
-        try (BatchLoader loader = new BatchLoader(tokenizer, examples, labels, 16, 10, 42, true)) {
+        try (BatchLoader loader = loader(examples, labels, 16, 10, 42, true)) {
             assertEquals(11, loader.batchesPerEpoch());
             for (int epoch = 0; epoch < 3; epoch++) {
                 List<PackedBatch> batches = all(loader.epoch(epoch, 0));
@@ -61,8 +61,8 @@ class BatchLoaderTest {
 
     @Test
     void resumesInTheMiddleOfAnEpoch() {
-        try (BatchLoader loader = new BatchLoader(tokenizer, examples, labels, 16, 10, 7, true);
-             BatchLoader resumed = new BatchLoader(tokenizer, examples, labels, 16, 10, 7, true)) {
+        try (BatchLoader loader = loader(examples, labels, 16, 10, 7, true);
+             BatchLoader resumed = loader(examples, labels, 16, 10, 7, true)) {
             List<PackedBatch> whole = all(loader.epoch(2, 0));
             List<PackedBatch> rest = all(resumed.epoch(2, 4));
             assertEquals(7, rest.size());
@@ -73,10 +73,8 @@ class BatchLoaderTest {
     }
 
     @Test
-    void lengthsTruncationAndLargestBatch() {
-        try (BatchLoader loader = new BatchLoader(tokenizer, examples, null, 5, 10, 42, true)) {
-            int[] lengths = loader.lengths();
-            assertArrayEquals(IntStream.range(0, 103).map(i -> Math.min(5, 3 + i % 7)).toArray(), lengths);
+    void truncationAndLargestBatch() {
+        try (BatchLoader loader = loader(examples, null, 5, 10, 42, true)) {
             assertEquals(IntStream.range(0, 103).filter(i -> 3 + i % 7 > 5).count(), loader.truncated());
             int most = 0;
             for (int epoch = 0; epoch < 3; epoch++) {
@@ -85,20 +83,20 @@ class BatchLoaderTest {
                     assertEquals(PackedBatch.IGNORE, batch.labels()[0]);
                 }
             }
-            assertEquals(most, loader.maxBatchTokens(0, 3));
+            assertEquals(new Capacity(most, 10, 10, 10, 0), loader.capacity(0, 3));
         }
     }
 
     @Test
     void failuresReachTheConsumer() {
-        try (BatchLoader loader = new BatchLoader(tokenizer, examples, labels, 2, 10, 0, false)) {
+        try (BatchLoader loader = loader(examples, labels, 2, 10, 0, false)) {
             Iterator<PackedBatch> epoch = loader.epoch(0, 0);
             WarpBertException error = assertThrows(WarpBertException.class, epoch::next);
             assertEquals("The maximum length must be at least 3 tokens, not 2.", error.getMessage());
             assertSame(WarpBertException.class, error.getCause().getClass());
             assertFalse(epoch.hasNext());
         }
-        try (BatchLoader loader = new BatchLoader(tokenizer, examples, labels, 16, 10, 0, false)) {
+        try (BatchLoader loader = loader(examples, labels, 16, 10, 0, false)) {
             tokenizer.close();
             Iterator<PackedBatch> epoch = loader.epoch(0, 0);
             assertTrue(assertThrows(WarpBertException.class, epoch::next).getMessage().contains("closed"));
@@ -109,7 +107,7 @@ class BatchLoaderTest {
     void abandonedEpochsEndAndTheirThreadsWithThem() {
         long before = threads();
         Iterator<PackedBatch> first;
-        try (BatchLoader loader = new BatchLoader(tokenizer, examples, labels, 16, 1, 0, false)) {
+        try (BatchLoader loader = loader(examples, labels, 16, 1, 0, false)) {
             first = loader.epoch(0, 0);
             first.next();
             Iterator<PackedBatch> second = loader.epoch(1, 0);
@@ -125,21 +123,57 @@ class BatchLoaderTest {
     @Test
     void pairsAreEncodedAsPairs() {
         List<Example> pairs = List.of(new Example(1, "w1", "w2 w3", null), new Example(2, "w4", "w5", null));
-        try (BatchLoader loader = new BatchLoader(tokenizer, pairs, null, 16, 2, 0, false)) {
+        try (BatchLoader loader = loader(pairs, null, 16, 2, 0, false)) {
             PackedBatch batch = loader.epoch(0, 0).next();
             assertArrayEquals(new int[] {2, 6, 3, 7, 8, 3, 2, 9, 3, 10, 3}, batch.tokens());
             assertArrayEquals(new int[] {0, 0, 0, 1, 1, 1, 0, 0, 0, 1, 1}, batch.segments());
         }
     }
 
+    /** A source may make something else of an example in each epoch; the batches are what it drew. */
+    @Test
+    void examplesAreDrawnAnewInEachEpoch() {
+        InstanceSource source = new InstanceSource() {
+            @Override
+            public int size() {
+                return 5;
+            }
+
+            @Override
+            public List<Instance> encode(int[] rows) {
+                return Arrays.stream(rows).mapToObj(row -> Instance.of(new Encoded(new int[] {row}, new byte[1], false), 0)).toList();
+            }
+
+            @Override
+            public Instance draw(Instance instance, int row, int epoch) {
+                return Instance.of(instance.sequences().get(0), 100 * epoch + row);
+            }
+        };
+        try (BatchLoader loader = new BatchLoader(source, 2, 3, true)) {
+            for (int epoch = 0; epoch < 3; epoch++) {
+                for (PackedBatch batch : all(loader.epoch(epoch, 0))) {
+                    for (int b = 0; b < batch.sequences(); b++) {
+                        assertEquals(100 * epoch + batch.tokens()[b], batch.labels()[b]);
+                    }
+                }
+            }
+        }
+    }
+
     @Test
     void badArguments() {
-        assertThrows(WarpBertException.class, () -> new BatchLoader(tokenizer, examples, labels, 16, 0, 0, true));
-        assertThrows(WarpBertException.class, () -> new BatchLoader(tokenizer, List.of(), null, 16, 1, 0, true));
+        assertThrows(WarpBertException.class, () -> loader(examples, labels, 16, 0, 0, true));
+        assertThrows(WarpBertException.class, () -> loader(List.of(), null, 16, 1, 0, true));
         assertThrows(WarpBertException.class,
-                () -> new BatchLoader(tokenizer, examples, new int[1], 16, 1, 0, true));
+                () -> loader(examples, new int[1], 16, 1, 0, true));
         List<Example> mixed = List.of(new Example(1, "w1", "w2", null), new Example(2, "w4", null, null));
-        assertThrows(WarpBertException.class, () -> new BatchLoader(tokenizer, mixed, null, 16, 1, 0, true));
+        assertThrows(WarpBertException.class, () -> loader(mixed, null, 16, 1, 0, true));
+    }
+
+    private BatchLoader loader(List<Example> rows, int[] classes, int maxLength, int batchSize, long seed, boolean shuffle) {
+        InstanceSource source = classes == null ? new LabelledTexts(tokenizer, rows, null, maxLength)
+                : LabelledTexts.ofClasses(tokenizer, rows, classes, maxLength);
+        return new BatchLoader(source, batchSize, seed, shuffle);
     }
 
     private static List<PackedBatch> all(Iterator<PackedBatch> epoch) {

@@ -48,6 +48,34 @@ class PackedBatchTest {
         assertEquals(3, batch.select(2, 0).maxSeqlen());
     }
 
+    /** Candidates stay with their question, tokens with their labels, and every example with its own. */
+    @Test
+    void examplesOfSeveralSequencesAndLabelledTokens() {
+        Encoded one = new Encoded(new int[] {101, 7, 102}, new byte[3], false);
+        Encoded two = new Encoded(new int[] {101, 102}, new byte[2], false);
+        int no = PackedBatch.IGNORE;
+        PackedBatch whole = PackedBatch.of(List.of(
+                new Instance(List.of(one, two), new int[] {1, 0}, new int[][] {{no, 5, no}, {no, 6}}),
+                new Instance(List.of(two), new int[] {2, 3}, null),
+                new Instance(List.of(two, one, one), new int[] {4, 5}, new int[][] {{0, no}, {no, no, no}, {no, no, 9}})));
+        assertArrayEquals(new int[] {0, 2, 3, 6}, whole.cuExamples());
+        assertArrayEquals(new int[] {0, 3, 5, 7, 9, 12, 15}, whole.cuSeqlens());
+        assertArrayEquals(new int[] {1, 0, 2, 3, 4, 5}, whole.labels());
+        assertArrayEquals(new int[] {1, 4, 7, 14}, whole.labelledRows());
+        assertArrayEquals(new int[] {5, 6, 0, 9}, whole.tokenLabels());
+        assertEquals(new Capacity(15, 6, 3, 6, 4), Capacity.of(whole));
+        PackedBatch part = whole.select(2, 0);
+        assertArrayEquals(new int[] {0, 3, 5}, part.cuExamples());
+        assertArrayEquals(new int[] {0, 2, 5, 8, 11, 13}, part.cuSeqlens());
+        assertArrayEquals(new int[] {4, 5, 1, 0}, part.labels());
+        assertArrayEquals(new int[] {0, 7, 9, 12}, part.labelledRows());
+        assertArrayEquals(new int[] {0, 9, 5, 6}, part.tokenLabels());
+        assertArrayEquals(new int[] {3, 4, 5, 0, 1}, part.dropoutSequences());
+        assertArrayEquals(new int[] {0, 1}, part.select(1).dropoutSequences());
+        String message = assertThrows(WarpBertException.class, () -> PackedBatch.of(List.of(Instance.of(one, 1), Instance.of(two, 1, 2)))).getMessage();
+        assertEquals("Example 1 of a batch has 2 labels, example 0 has 1.", message);
+    }
+
     /** Left padding, holes, and rows of any pattern keep each token's padded position. */
     @Test
     void fromPaddedKeepsPositions() {

@@ -21,6 +21,7 @@ import org.warpbert.reference.TorchBert;
 import org.warpbert.reference.TorchLoss;
 import org.warpbert.task.ClassificationHead;
 import org.warpbert.text.Encoded;
+import org.warpbert.text.Capacity;
 import org.warpbert.text.PackedBatch;
 
 /** Ten steps of a tiny BERT, clipped, with weight decay on matrices and tables and a falling rate, step for step. */
@@ -51,7 +52,7 @@ class TrajectoryTest {
 
     private static Run run(String device, TinyBert tiny, Double dropout, int threads) {
         try (Backend backend = Backends.open(device, threads); Parameters parameters = tiny.parameters(backend);
-                Trainer trainer = new Trainer(backend, tiny.config, parameters, new ClassificationHead(tiny.classes), hyper(dropout), STEPS, 60, 6)) {
+                Trainer trainer = new Trainer(backend, tiny.config, parameters, new ClassificationHead(tiny.classes), hyper(dropout), STEPS, Capacity.of(60, 6))) {
             List<Trainer.Result> steps = new ArrayList<>();
             for (int step = 0; step < STEPS; step++) {
                 steps.add(trainer.step(PackedBatch.of(sequences(step), labels(tiny, step))));
@@ -103,7 +104,7 @@ class TrajectoryTest {
     void theLossFalls() {
         TinyBert tiny = tiny();
         try (Backend backend = Backends.open("cpu", 2); Parameters parameters = tiny.parameters(backend);
-                Trainer trainer = new Trainer(backend, tiny.config, parameters, new ClassificationHead(tiny.classes), hyper(0.0), 60, 60, 6)) {
+                Trainer trainer = new Trainer(backend, tiny.config, parameters, new ClassificationHead(tiny.classes), hyper(0.0), 60, Capacity.of(60, 6))) {
             PackedBatch batch = PackedBatch.of(sequences(0), labels(tiny, 0));
             double first = trainer.step(batch).loss();
             double last = first;

@@ -1,5 +1,7 @@
 package org.warpbert.backend;
 
+import org.warpbert.WarpBertException;
+
 /** Float32 products by OpenBLAS, on the backend's own threads. Leading dimensions are the row lengths: nothing is padded. */
 final class CpuGemm implements Gemm {
     private final Backend backend;
@@ -13,18 +15,27 @@ final class CpuGemm implements Gemm {
     }
 
     @Override
-    public void forward(long y, long x, long w, int rows, int in, int out) {
+    public void forward(Dtype dtype, long y, long x, long w, int rows, int in, int out) {
+        requireF32(dtype);
         multiply(false, true, rows, out, in, x, in, w, in, 0, y);
     }
 
     @Override
-    public void backwardInput(long dx, long dy, long w, boolean add, int rows, int in, int out) {
+    public void backwardInput(Dtype dtype, long dx, long dy, long w, boolean add, int rows, int in, int out) {
+        requireF32(dtype);
         multiply(false, false, rows, in, out, dy, out, w, in, add ? 1 : 0, dx);
     }
 
     @Override
-    public void backwardWeight(long dw, long dy, long x, boolean add, int rows, int in, int out) {
+    public void backwardWeight(Dtype dtype, long dw, long dy, long x, boolean add, int rows, int in, int out) {
+        requireF32(dtype);
         multiply(true, false, out, in, rows, dy, out, x, in, add ? 1 : 0, dw);
+    }
+
+    private void requireF32(Dtype dtype) {
+        if (dtype != Dtype.F32) {
+            throw new WarpBertException("the " + backend.name() + " backend multiplies in F32 only, not " + dtype);
+        }
     }
 
     /** to[m,n] = op(left) op(right) + beta * to. */

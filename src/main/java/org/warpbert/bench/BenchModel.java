@@ -72,7 +72,7 @@ public final class BenchModel {
         }
         List<String> fresh = new ArrayList<>();
         try (ModelFolder folder = ModelFolder.open(Hub.resolve(name))) {
-            return Parameters.load(backend, table(), folder.tensors(), parameter -> !parameter.startsWith("classifier."), SEED, fresh);
+            return Parameters.load(backend, table(), folder.tensors(), SEED, fresh);
         }
     }
 }

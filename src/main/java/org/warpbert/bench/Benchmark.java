@@ -1,6 +1,7 @@
 package org.warpbert.bench;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -13,6 +14,7 @@ import org.warpbert.model.BertConfig;
 import org.warpbert.model.BertModel;
 import org.warpbert.model.Parameters;
 import org.warpbert.task.ClassificationHead;
+import org.warpbert.text.Capacity;
 import org.warpbert.text.Encoded;
 import org.warpbert.text.PackedBatch;
 import org.warpbert.train.Hyperparameters;
@@ -29,6 +31,7 @@ public final class Benchmark {
     private final Backend backend;
     private final Roofline roofline;
     private final int[] lengths;
+    private final int paddedLength;
     private final Work work;
 
     private Benchmark(Report.Settings settings, BenchModel model, Backend backend) {
@@ -37,6 +40,7 @@ public final class Benchmark {
         this.backend = backend;
         Lengths source = Lengths.parse(settings.lengths());
         lengths = source.batch(settings.batchSize(), SEED);
+        paddedLength = source.paddedLength();
         work = Work.of(settings.model(), model.config(), model.table().parameters(), source, settings.padded(), lengths);
         requirePositions(source);
         roofline = Roofline.measure(backend);
@@ -44,7 +48,7 @@ public final class Benchmark {
 
     private void requirePositions(Lengths source) {
         int positions = model.config().maxPositionEmbeddings();
-        int longest = settings.padded() ? source.paddedLength() : java.util.Arrays.stream(lengths).max().orElseThrow();
+        int longest = settings.padded() ? source.paddedLength() : Arrays.stream(lengths).max().orElseThrow();
         if (longest > positions) {
             throw new WarpBertException("--lengths " + source.name() + " gives sequences of " + longest + " tokens, " + settings.model()
                     + " has " + positions + " positions");
@@ -70,7 +74,7 @@ public final class Benchmark {
     private List<Report.Figure> ops() {
         List<Report.Figure> figures = new ArrayList<>();
         try (Tensors tensors = new Tensors(backend)) {
-            LayerOps layer = new LayerOps(backend, model.config(), batch(lengths), tensors);
+            LayerOps layer = new LayerOps(backend, model.config(), batch(lengths, paddedLength), tensors);
             for (List<Op> group : List.of(layer.products(), layer.attention(), layer.elementwise(), layer.embeddings(), layer.heads())) {
                 group.forEach(op -> figures.add(op.measure(backend, roofline, settings.warmup(), settings.repeats())));
             }
@@ -84,12 +88,12 @@ public final class Benchmark {
 
     /** A whole fine-tuning step: forward, backward, clipping and AdamW. */
     private List<Report.Figure> train() {
-        PackedBatch batch = batch(lengths);
+        PackedBatch batch = batch(lengths, paddedLength);
         Hyperparameters hyper = new Hyperparameters(1, batch.sequences(), Math.max(3, batch.maxSeqlen()), 2e-5, 0, 0.01, 1.0, null,
                 Schedule.CONSTANT, 0, 0, SEED, false);
         try (Parameters parameters = model.parameters(backend);
                 Trainer trainer = new Trainer(backend, model.config(), parameters, new ClassificationHead(BenchModel.CLASSES), hyper,
-                        settings.warmup() + settings.repeats(), batch.totalTokens(), batch.sequences())) {
+                        settings.warmup() + settings.repeats(), Capacity.of(batch))) {
             long before = backend.gemm().nanos();
             long start = System.nanoTime();
             Timing timing = Timing.measure("training step", settings.warmup(), settings.repeats(), () -> trainer.step(batch)); // reads the loss: all is done
@@ -106,14 +110,14 @@ public final class Benchmark {
         int mean = Math.max(1, Math.round((float) work.realTokens() / lengths.length));
         try (Parameters parameters = model.parameters(backend)) {
             Work one = Work.of(settings.model(), config, work.parameters(), Lengths.parse("fixed:" + mean), false, new int[] {mean});
-            return List.of(infer("latency", parameters, new int[] {mean}, one), infer("batch", parameters, lengths, work));
+            return List.of(infer("latency", parameters, new int[] {mean}, mean, one), infer("batch", parameters, lengths, paddedLength, work));
         }
     }
 
-    private Report.Figure infer(String name, Parameters parameters, int[] sequences, Work asked) {
-        PackedBatch batch = batch(sequences);
+    private Report.Figure infer(String name, Parameters parameters, int[] sequences, int length, Work asked) {
+        PackedBatch batch = batch(sequences, length);
         ClassificationHead head = new ClassificationHead(BenchModel.CLASSES);
-        try (BertModel encoder = new BertModel(backend, model.config(), parameters, null, head, batch.totalTokens(), batch.sequences())) {
+        try (BertModel encoder = new BertModel(backend, model.config(), parameters, null, head, Capacity.of(batch))) {
             Timing timing = Timing.measure(name, settings.warmup(), settings.repeats(), () -> {
                 encoder.forward(batch);
                 head.logits(); // on the host: all is done
@@ -134,8 +138,8 @@ public final class Benchmark {
         return rates;
     }
 
-    /** Random words in sequences of these lengths, with labels of two classes. */
-    private PackedBatch batch(int[] sequences) {
+    /** Random words in sequences of these lengths, padded to {@code length} where that is asked for, with labels of two classes. */
+    private PackedBatch batch(int[] sequences, int length) {
         SplittableRandom random = new SplittableRandom(SEED);
         int words = model.config().vocabSize();
         List<Encoded> encoded = new ArrayList<>();
@@ -143,6 +147,7 @@ public final class Benchmark {
             encoded.add(new Encoded(random.ints(n, Math.min(FIRST_WORD, words / 2), words).toArray(), new byte[n], false));
         }
         int[] labels = random.ints(sequences.length, 0, BenchModel.CLASSES).toArray();
-        return PackedBatch.of(encoded, labels);
+        PackedBatch packed = PackedBatch.of(encoded, labels);
+        return settings.padded() ? packed.padded(length, model.config().padTokenId()) : packed;
     }
 }

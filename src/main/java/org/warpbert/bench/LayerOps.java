@@ -129,16 +129,17 @@ final class LayerOps {
         float probability = (float) c.attentionProbsDropoutProb();
         long starts = tensors.ints(batch.cuSeqlens());
         long lse = tensors.floats((long) heads * t);
+        long mask = batch.keyMask() == null ? 0 : tensors.bytes(batch.keyMask());
         double product = 0;
         for (int s = 0; s < sequences; s++) {
             product += 2.0 * batch.length(s) * batch.length(s) * h;
         }
         String shape = sequences + " of up to " + batch.maxSeqlen();
         // the backward needs the log-sum-exp of this very forward
-        Runnable forward = () -> backend.attentionForward(F32, y, lse, x, starts, 0, scale, probability, SITE, dropout, t, sequences, heads, size, batch.maxSeqlen());
+        Runnable forward = () -> backend.attentionForward(F32, y, lse, x, starts, mask, scale, probability, SITE, dropout, t, sequences, heads, size, batch.maxSeqlen());
         return List.of(new Op("attention_forward", shape, layers, 4 * th, 2 * product, forward),
                 new Op("attention_backward", shape, layers, 8 * th, 5 * product,
-                        () -> backend.attentionBackward(F32, a, workspace, b, y, lse, x, starts, 0, scale, probability, SITE, dropout, t, sequences, heads, size, batch.maxSeqlen())));
+                        () -> backend.attentionBackward(F32, a, workspace, b, y, lse, x, starts, mask, scale, probability, SITE, dropout, t, sequences, heads, size, batch.maxSeqlen())));
     }
 
     List<Op> products() {
@@ -154,9 +155,9 @@ final class LayerOps {
         long bytes = 4L * ((long) t * in + (long) in * out + (long) t * out);
         double flop = 2.0 * t * in * out;
         return List.of(
-                new Op("gemm_forward " + name, shape, layers, bytes, flop, () -> gemm.forward(y, x, weight, t, in, out)),
-                new Op("gemm_backward_input " + name, shape, layers, bytes, flop, () -> gemm.backwardInput(y, x, weight, false, t, in, out)),
-                new Op("gemm_backward_weight " + name, shape, layers, bytes, flop, () -> gemm.backwardWeight(gradient, y, x, false, t, in, out)));
+                new Op("gemm_forward " + name, shape, layers, bytes, flop, () -> gemm.forward(F32, y, x, weight, t, in, out)),
+                new Op("gemm_backward_input " + name, shape, layers, bytes, flop, () -> gemm.backwardInput(F32, y, x, weight, false, t, in, out)),
+                new Op("gemm_backward_weight " + name, shape, layers, bytes, flop, () -> gemm.backwardWeight(F32, gradient, y, x, false, t, in, out)));
     }
 
     List<Op> heads() {

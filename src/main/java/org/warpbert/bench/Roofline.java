@@ -3,6 +3,7 @@ package org.warpbert.bench;
 import java.util.TreeMap;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.DeviceMemory;
+import org.warpbert.backend.Dtype;
 
 /**
  * What the machine itself does, measured in the same run: how fast it copies and how fast it multiplies. Shares are of
@@ -37,7 +38,7 @@ public final class Roofline {
                 long x = tensors.floats(rows * in);
                 long w = tensors.floats(out * in);
                 Timing timing = Timing.measure("gemm", 1, GEMM_REPEATS, () -> {
-                    backend.gemm().forward(y, x, w, p[0], p[1], p[2]);
+                    backend.gemm().forward(Dtype.F32, y, x, w, p[0], p[1], p[2]);
                     backend.synchronize();
                 });
                 best = Math.max(best, 2e-9 * rows * in * out / timing.median());

@@ -56,6 +56,12 @@ final class Tensors implements AutoCloseable {
         return block.address();
     }
 
+    long bytes(byte[] values) {
+        DeviceMemory block = block(values.length);
+        block.upload(0, ByteBuffer.allocateDirect(values.length).put(values).flip());
+        return block.address();
+    }
+
     /** All bytes 0. */
     long zeros(long bytes) {
         DeviceMemory block = block(bytes);

@@ -46,19 +46,21 @@ final class Activations {
                     Arena.Tensor workspace) {}
 
     final boolean training;
+    final Dtype dtype;
     final Arena.Tensor embeddings; // [T, H]
     final Arena.Tensor embeddingsMean; // [T]
     final Arena.Tensor embeddingsRstd; // [T]
     final Layer[] layers;
     final Backward backward;
 
-    Activations(Arena arena, BertConfig config, int maxTokens, boolean training) {
-        this.training = training;
-        long t = maxTokens;
+    Activations(Arena arena, BertConfig config, PassPlan plan) {
+        training = plan.training();
+        dtype = plan.dtype();
+        long t = plan.capacity().tokens();
         long h = config.hiddenSize();
         long i = config.intermediateSize();
         long a = config.numAttentionHeads();
-        embeddings = arena.add("embeddings", Dtype.F32, t, h);
+        embeddings = arena.add("embeddings", dtype, t, h);
         embeddingsMean = arena.add("embeddings.mean", Dtype.F32, t);
         embeddingsRstd = arena.add("embeddings.rstd", Dtype.F32, t);
         layers = new Layer[config.numHiddenLayers()];
@@ -66,27 +68,27 @@ final class Activations {
             for (int l = 0; l < layers.length; l++) {
                 String n = "layer." + l + ".";
                 layers[l] = new Layer(
-                        arena.add(n + "qkv", Dtype.F32, t, 3 * h), arena.add(n + "context", Dtype.F32, t, h),
+                        arena.add(n + "qkv", dtype, t, 3 * h), arena.add(n + "context", dtype, t, h),
                         arena.add(n + "lse", Dtype.F32, a, t),
-                        arena.add(n + "attention.sum", Dtype.F32, t, h), arena.add(n + "attention.mean", Dtype.F32, t),
-                        arena.add(n + "attention.rstd", Dtype.F32, t), arena.add(n + "attention.out", Dtype.F32, t, h),
-                        arena.add(n + "up", Dtype.F32, t, i), arena.add(n + "activated", Dtype.F32, t, i),
-                        arena.add(n + "output.sum", Dtype.F32, t, h), arena.add(n + "output.mean", Dtype.F32, t),
-                        arena.add(n + "output.rstd", Dtype.F32, t), arena.add(n + "output", Dtype.F32, t, h));
+                        arena.add(n + "attention.sum", dtype, t, h), arena.add(n + "attention.mean", Dtype.F32, t),
+                        arena.add(n + "attention.rstd", Dtype.F32, t), arena.add(n + "attention.out", dtype, t, h),
+                        arena.add(n + "up", dtype, t, i), arena.add(n + "activated", dtype, t, i),
+                        arena.add(n + "output.sum", dtype, t, h), arena.add(n + "output.mean", Dtype.F32, t),
+                        arena.add(n + "output.rstd", Dtype.F32, t), arena.add(n + "output", dtype, t, h));
             }
             long reduction = Backend.REDUCE_BLOCKS * Math.max(3 * h, i);
             long workspace = Math.max(Math.max(reduction, a * t + t * h), t * h + 2 * Backend.REDUCE_BLOCKS * h);
             backward = new Backward(
-                    arena.add("backward.gradient", Dtype.F32, t, h), arena.add("backward.branch", Dtype.F32, t, h),
-                    arena.add("backward.residual", Dtype.F32, t, h),
-                    arena.add("backward.wide", Dtype.F32, t, Math.max(i, 3 * h)),
+                    arena.add("backward.gradient", dtype, t, h), arena.add("backward.branch", dtype, t, h),
+                    arena.add("backward.residual", dtype, t, h),
+                    arena.add("backward.wide", dtype, t, Math.max(i, 3 * h)),
                     arena.add("backward.workspace", Dtype.F32, workspace));
         } else {
-            Arena.Tensor qkv = arena.add("qkv", Dtype.F32, t, 3 * h);
-            Arena.Tensor context = arena.add("context", Dtype.F32, t, h);
-            Arena.Tensor sum = arena.add("sum", Dtype.F32, t, h);
-            Arena.Tensor attentionOut = arena.add("attention.out", Dtype.F32, t, h);
-            Arena.Tensor up = arena.add("up", Dtype.F32, t, i);
+            Arena.Tensor qkv = arena.add("qkv", dtype, t, 3 * h);
+            Arena.Tensor context = arena.add("context", dtype, t, h);
+            Arena.Tensor sum = arena.add("sum", dtype, t, h);
+            Arena.Tensor attentionOut = arena.add("attention.out", dtype, t, h);
+            Arena.Tensor up = arena.add("up", dtype, t, i);
             // a layer reads its input as late as its first LayerNorm and writes its output after that: one buffer will do
             java.util.Arrays.fill(layers,
                     new Layer(qkv, context, null, sum, null, null, attentionOut, up, up, sum, null, null, embeddings));

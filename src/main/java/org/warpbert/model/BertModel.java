@@ -2,11 +2,13 @@ package org.warpbert.model;
 
 import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
+import org.warpbert.backend.Dtype;
 import org.warpbert.memory.Arena;
+import org.warpbert.text.Capacity;
 import org.warpbert.text.PackedBatch;
 
 /**
- * BERT's encoder with a head, over packed batches of at most so many tokens and sequences, forward and backward by
+ * BERT's encoder with a head, over packed batches up to a capacity, forward and backward by
  * hand. Everything it needs is allocated when it is made; a pass allocates nothing. Several models may share one
  * {@link Parameters}: one to train, one to evaluate.
  */
@@ -19,7 +21,6 @@ public final class BertModel implements AutoCloseable {
     private final DeviceBatch batch;
     private final Pass pass;
     private final Embeddings embeddings;
-    private final Embeddings embeddingsGradient;
     private final LayerAddresses[] layers;
     private final LayerAddresses[] layerGradients;
 
@@ -27,40 +28,42 @@ public final class BertModel implements AutoCloseable {
      * @param gradients where a backward puts the parameters' gradients, or null: a model for inference, without
      *                  dropout and with two layers' worth of activations
      */
-    public BertModel(Backend backend, BertConfig config, Parameters parameters, Gradients gradients, Head head,
-            int maxTokens, int maxSequences) {
+    public BertModel(Backend backend, BertConfig config, Parameters parameters, Gradients gradients, Head head, Capacity capacity) {
         boolean training = gradients != null;
         this.config = config;
         this.parameters = parameters;
         this.gradients = gradients;
         this.head = head;
         this.arena = new Arena(training ? "activations for training" : "activations for inference");
-        Activations activations = new Activations(arena, config, maxTokens, training);
-        head.plan(arena, config, maxTokens, maxSequences, training);
+        PassPlan plan = new PassPlan(capacity, Dtype.F32, training);
+        Activations activations = new Activations(arena, config, plan);
+        head.plan(arena, config, plan);
         this.arena.allocate(backend);
         try {
-            this.batch = new DeviceBatch(backend, maxTokens, maxSequences);
+            this.batch = new DeviceBatch(backend, capacity);
         } catch (RuntimeException e) {
             arena.close();
             throw e;
         }
         this.pass = new Pass(backend, config, activations);
         pass.batch = batch;
-        ParameterTable table = parameters.table();
-        embeddings = new Embeddings(table, parameters.address());
-        layers = LayerAddresses.of(table, parameters.address(), config);
-        long gradientBase = training ? gradients.address() : 0;
-        embeddingsGradient = new Embeddings(table, gradientBase);
-        layerGradients = LayerAddresses.of(table, gradientBase, config);
-        head.bind(table, parameters.address(), gradientBase);
+        ParameterBuffers buffers = ParameterBuffers.f32(parameters.table(), parameters.address(), training ? gradients.address() : 0);
+        embeddings = new Embeddings(buffers);
+        layers = new LayerAddresses[config.numHiddenLayers()];
+        layerGradients = new LayerAddresses[config.numHiddenLayers()];
+        for (int l = 0; l < layers.length; l++) {
+            layers[l] = LayerAddresses.weights(buffers, l);
+            layerGradients[l] = LayerAddresses.gradients(buffers, l);
+        }
+        head.bind(buffers);
     }
 
-    /** Bytes that a model of these sizes allocates. */
-    public static long plannedBytes(BertConfig config, Head head, int maxTokens, int maxSequences, boolean training) {
+    /** Bytes that a model of this plan allocates. */
+    public static long plannedBytes(BertConfig config, Head head, PassPlan plan) {
         Arena table = new Arena("plan");
-        new Activations(table, config, maxTokens, training);
-        head.plan(table, config, maxTokens, maxSequences, training);
-        return table.bytes() + DeviceBatch.bytes(maxTokens, maxSequences);
+        new Activations(table, config, plan);
+        head.plan(table, config, plan);
+        return table.bytes() + DeviceBatch.bytes(plan.capacity());
     }
 
     /**
@@ -101,21 +104,21 @@ public final class BertModel implements AutoCloseable {
     /**
      * Runs losses and gradients of the batch last forwarded.
      *
-     * @param gradientScale 1 / the effective batch's normaliser
-     * @param accumulate    whether gradients are added to those of earlier micro-batches of this step
+     * @param gradientScales for each term of the head's loss, 1 / the effective batch's normaliser
+     * @param accumulate     whether gradients are added to those of earlier micro-batches of this step
      */
-    public void backward(float gradientScale, boolean accumulate) {
+    public void backward(float[] gradientScales, boolean accumulate) {
         if (!accumulate) {
             gradients.clear();
         }
         pass.accumulate = accumulate;
-        head.backward(pass, gradientScale);
+        head.backward(pass, gradientScales);
         for (int l = layers.length - 1; l >= 0; l--) {
             long input = l == 0 ? pass.activations.embeddings.address() : pass.activations.layers[l - 1].output().address();
             FeedForward.backward(pass, l, layers[l], layerGradients[l]);
             SelfAttention.backward(pass, l, layers[l], layerGradients[l], input);
         }
-        embeddings.backward(pass, embeddingsGradient);
+        embeddings.backward(pass);
     }
 
     /** Losses of the batch last forwarded, without gradients; the head has them. */

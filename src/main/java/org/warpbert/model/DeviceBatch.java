@@ -7,36 +7,38 @@ import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.DeviceMemory;
 import org.warpbert.backend.Dropout;
+import org.warpbert.text.Capacity;
 import org.warpbert.text.PackedBatch;
 
 /**
- * A packed batch's integers on the device, in one block that is uploaded at once and reused from step to step. Sized
- * for at most {@code maxTokens} tokens in {@code maxSequences} sequences.
+ * A packed batch's integers on the device, in one block that is uploaded at once and reused from step to step.
  */
 public final class DeviceBatch implements AutoCloseable {
     private static final int PER_TOKEN = 6;    // tokens, positions, segments, dropout rows, word order, position order
-    private static final int PER_SEQUENCE = 3; // cu_seqlens, labels, dropout sequences
-    private static final int HEAD = 8;         // rng (2 longs), cu_seqlens' last; a multiple of 8 keeps longs aligned
+    private static final int MASK = 1;         // at most: a padded batch's key mask, a byte for each token
+    private static final int PER_SEQUENCE = 2; // cu_seqlens, dropout sequences
+    private static final int PER_LABELLED = 3; // rows, labels, dropout rows
+    private static final int HEAD = 8;         // rng (2 longs), the last of cu_seqlens and cu_examples
 
-    private final int maxTokens;
-    private final int maxSequences;
+    private final Capacity capacity;
     private final DeviceMemory memory;
     private final ByteBuffer staging;
     private PackedBatch batch;
     private Dropout dropout;
     private Dropout sequenceDropout;
+    private Dropout labelledDropout;
 
-    public DeviceBatch(Backend backend, int maxTokens, int maxSequences) {
-        this.maxTokens = maxTokens;
-        this.maxSequences = maxSequences;
-        long bytes = bytes(maxTokens, maxSequences);
+    public DeviceBatch(Backend backend, Capacity capacity) {
+        this.capacity = capacity;
+        long bytes = bytes(capacity);
         this.memory = backend.allocate("the batch", bytes);
         this.staging = ByteBuffer.allocateDirect(Math.toIntExact(bytes)).order(ByteOrder.nativeOrder());
     }
 
-    /** What a batch of these sizes takes on the device. */
-    public static long bytes(int maxTokens, int maxSequences) {
-        return ((long) PER_TOKEN * maxTokens + (long) PER_SEQUENCE * maxSequences + HEAD) * Integer.BYTES;
+    /** What batches of these sizes take on the device. */
+    public static long bytes(Capacity most) {
+        return ((long) (PER_TOKEN + MASK) * most.tokens() + (long) PER_SEQUENCE * most.sequences() + most.examples() + most.labels()
+                + (long) PER_LABELLED * most.labelled() + HEAD) * Integer.BYTES;
     }
 
     /**
@@ -46,21 +48,29 @@ public final class DeviceBatch implements AutoCloseable {
      * @param step number of the optimizer step, the same for all micro-batches of it
      */
     public void upload(PackedBatch newBatch, long seed, long step) {
-        if (newBatch.totalTokens() > maxTokens || newBatch.sequences() > maxSequences) {
-            throw new WarpBertException("a batch of " + newBatch.totalTokens() + " tokens in " + newBatch.sequences()
-                    + " sequences does not fit the plan of " + maxTokens + " tokens in " + maxSequences + " sequences");
+        if (!capacity.holds(Capacity.of(newBatch))) {
+            throw new WarpBertException("a batch of " + Capacity.of(newBatch) + " does not fit the plan of " + capacity);
         }
         batch = newBatch;
         staging.clear();
         staging.putLong(seed).putLong(step);
         IntBuffer ints = staging.asIntBuffer();
         ints.put(batch.tokens()).put(batch.positions()).put(batch.segments()).put(batch.dropoutRows())
-                .put(batch.wordOrder()).put(batch.positionOrder()).put(batch.cuSeqlens()).put(batch.labels())
-                .put(batch.dropoutSequences());
-        staging.position(0).limit(2 * Long.BYTES + ints.position() * Integer.BYTES);
+                .put(batch.wordOrder()).put(batch.positionOrder()).put(batch.cuSeqlens()).put(batch.dropoutSequences())
+                .put(batch.cuExamples()).put(batch.labels()).put(batch.labelledRows()).put(batch.tokenLabels());
+        for (int row : batch.labelledRows()) {
+            ints.put(batch.dropoutRows()[row]);
+        }
+        int end = 2 * Long.BYTES + ints.position() * Integer.BYTES;
+        if (batch.keyMask() != null) {
+            staging.position(end).put(batch.keyMask());
+            end = staging.position();
+        }
+        staging.position(0).limit(end);
         memory.upload(0, staging);
         dropout = new Dropout(memory.address(), at(3));
-        sequenceDropout = new Dropout(memory.address(), labels() + (long) sequenceCount() * Integer.BYTES);
+        sequenceDropout = new Dropout(memory.address(), after(cuSeqlens(), sequenceCount() + 1));
+        labelledDropout = new Dropout(memory.address(), after(tokenLabels(), labelledCount()));
     }
 
     /** T, tokens of the batch now held. */
@@ -71,6 +81,16 @@ public final class DeviceBatch implements AutoCloseable {
     /** B, its sequences. */
     int sequenceCount() {
         return batch.sequences();
+    }
+
+    /** E, its examples. */
+    int exampleCount() {
+        return batch.examples();
+    }
+
+    /** M, its labelled tokens. */
+    int labelledCount() {
+        return batch.labelledRows().length;
     }
 
     int maxSeqlen() {
@@ -85,6 +105,11 @@ public final class DeviceBatch implements AutoCloseable {
     /** The same, for tensors of a row for each sequence. */
     Dropout sequenceDropout() {
         return sequenceDropout;
+    }
+
+    /** The same, for tensors of a row for each labelled token. */
+    Dropout labelledDropout() {
+        return labelledDropout;
     }
 
     long tokens() {
@@ -112,9 +137,33 @@ public final class DeviceBatch implements AutoCloseable {
         return at(PER_TOKEN);
     }
 
-    /** [B]. */
-    public long labels() {
-        return cuSeqlens() + (sequenceCount() + 1L) * Integer.BYTES;
+    /** [E + 1]. */
+    long cuExamples() {
+        return after(cuSeqlens(), 2 * sequenceCount() + 1);
+    }
+
+    /** [E, w]. */
+    long labels() {
+        return after(cuExamples(), exampleCount() + 1);
+    }
+
+    /** [M]. */
+    long labelledRows() {
+        return after(labels(), batch.labels().length);
+    }
+
+    /** [M]. */
+    long tokenLabels() {
+        return after(labelledRows(), labelledCount());
+    }
+
+    /** uint8[T], or 0 where every key counts. */
+    long keyMask() {
+        return batch.keyMask() == null ? 0 : after(tokenLabels(), 2 * labelledCount());
+    }
+
+    private static long after(long address, int ints) {
+        return address + (long) ints * Integer.BYTES;
     }
 
     private long at(int array) {

@@ -16,10 +16,10 @@ final class FeedForward {
         int i = p.config.intermediateSize();
         long x = a.attentionOut().address();
         long sum = a.outputSum().address();
-        p.backend.gemm().forward(a.up().address(), x, w.upWeight(), t, h, i);
-        p.backend.biasActivationForward(p.dtype, a.activated().address(), a.up().address(), w.upBias(), activation(p), t, i);
-        p.backend.gemm().forward(sum, a.activated().address(), w.downWeight(), t, i, h);
-        p.backend.residualLayernormForward(p.dtype, a.output().address(), p.training() ? sum : 0,
+        p.backend.gemm().forward(p.dtype(), a.up().address(), x, w.upWeight(), t, h, i);
+        p.backend.biasActivationForward(p.dtype(), a.activated().address(), a.up().address(), w.upBias(), activation(p), t, i);
+        p.backend.gemm().forward(p.dtype(), sum, a.activated().address(), w.downWeight(), t, i, h);
+        p.backend.residualLayernormForward(p.dtype(), a.output().address(), p.training() ? sum : 0,
                 Activations.orNull(a.outputMean()), Activations.orNull(a.outputRstd()), sum, w.downBias(), x,
                 w.outputGamma(), w.outputBeta(), p.eps(), p.hiddenDropout(), Pass.site(layer, OUTPUT), p.dropout(), t, h);
     }
@@ -35,15 +35,15 @@ final class FeedForward {
         long dx = b.residual().address();
         long wide = b.wide().address(); // [T, I]: of activated, then of up
         long workspace = b.workspace().address();
-        p.backend.residualLayernormBackward(p.dtype, branch, dx, dw.downBias(), dw.outputGamma(), dw.outputBeta(),
+        p.backend.residualLayernormBackward(p.dtype(), branch, dx, dw.downBias(), dw.outputGamma(), dw.outputBeta(),
                 workspace, b.gradient().address(), a.outputSum().address(), a.outputMean().address(),
                 a.outputRstd().address(), w.outputGamma(), p.hiddenDropout(), Pass.site(layer, OUTPUT), p.dropout(), t, h);
-        p.backend.gemm().backwardWeight(dw.downWeight(), branch, a.activated().address(), p.accumulate, t, i, h);
-        p.backend.gemm().backwardInput(wide, branch, w.downWeight(), false, t, i, h);
-        p.backend.biasActivationBackward(p.dtype, wide, dw.upBias(), workspace, wide, a.up().address(), w.upBias(),
+        p.backend.gemm().backwardWeight(p.dtype(), dw.downWeight(), branch, a.activated().address(), p.accumulate, t, i, h);
+        p.backend.gemm().backwardInput(p.dtype(), wide, branch, w.downWeight(), false, t, i, h);
+        p.backend.biasActivationBackward(p.dtype(), wide, dw.upBias(), workspace, wide, a.up().address(), w.upBias(),
                 activation(p), t, i);
-        p.backend.gemm().backwardWeight(dw.upWeight(), wide, a.attentionOut().address(), p.accumulate, t, h, i);
-        p.backend.gemm().backwardInput(dx, wide, w.upWeight(), true, t, h, i);
+        p.backend.gemm().backwardWeight(p.dtype(), dw.upWeight(), wide, a.attentionOut().address(), p.accumulate, t, h, i);
+        p.backend.gemm().backwardInput(p.dtype(), dx, wide, w.upWeight(), true, t, h, i);
     }
 
     private static Activation activation(Pass p) {

@@ -2,28 +2,38 @@ package org.warpbert.model;
 
 import org.warpbert.WarpBertException;
 import org.warpbert.memory.Arena;
+import org.warpbert.text.PackedBatch;
 
 /**
  * What stands on the encoder: a task's layers, loss and their backward. A head adds its tensors to the arena before it
  * is allocated, and learns where its parameters are.
  */
 public interface Head {
-    /** Adds every tensor that a pass over at most these sizes needs; a backward's only for {@code training}. */
-    void plan(Arena arena, BertConfig config, int maxTokens, int maxSequences, boolean training);
+    /** Adds every tensor that a pass over at most the plan's capacity needs; a backward's only for training. */
+    void plan(Arena arena, BertConfig config, PassPlan plan);
 
-    /** Says where the flat weights and, for training, their gradients (else 0) start. */
-    void bind(ParameterTable table, long weights, long gradients);
+    /** Says where the parameters and, for training, their gradients are. */
+    void bind(ParameterBuffers buffers);
 
     /** From {@link Pass#lastHiddenState} to the head's outputs. */
     void forward(Pass pass);
 
     /**
+     * What the summed losses of a batch are divided by, one for each term of the loss: the number of its labelled examples
+     * or tokens, or the sum of their weights. Micro-batches' normalisers add up to the whole batch's.
+     */
+    default double[] normalisers(PackedBatch batch) {
+        throw noLoss();
+    }
+
+    /**
      * From the outputs to losses, the head's parameters' gradients and {@link Pass#lastHiddenStateGradient}. A head for
      * inference alone has none of this.
      *
-     * @param gradientScale factor of the gradient of the summed losses: 1 / the effective batch's normaliser
+     * @param gradientScales for each term of the loss, the factor of its summed losses' gradient: 1 / the effective batch's
+     *                       normaliser
      */
-    default void backward(Pass pass, float gradientScale) {
+    default void backward(Pass pass, float[] gradientScales) {
         throw noLoss();
     }
 
@@ -32,9 +42,18 @@ public interface Head {
         throw noLoss();
     }
 
-    /** Losses of the items (sequences or tokens) of the batch last run backward or evaluated; 0 where an item has no label. */
-    default float[] losses() {
+    /** For each term, the summed losses of the batch last run backward or evaluated; what has no label adds nothing. */
+    default double[] lossSums() {
         throw noLoss();
+    }
+
+    /** The loss of summed losses: each term by its normaliser, and a term that nothing had a label for left out. */
+    static double loss(double[] sums, double[] normalisers) {
+        double loss = 0;
+        for (int k = 0; k < sums.length; k++) {
+            loss += normalisers[k] == 0 ? sums[k] : sums[k] / normalisers[k]; // sums[k] is 0 there, or NaN that must not pass unseen
+        }
+        return loss;
     }
 
     private WarpBertException noLoss() {
@@ -44,10 +63,10 @@ public interface Head {
     /** No head: the encoder's output is what is wanted. */
     Head NONE = new Head() {
         @Override
-        public void plan(Arena arena, BertConfig config, int maxTokens, int maxSequences, boolean training) {}
+        public void plan(Arena arena, BertConfig config, PassPlan plan) {}
 
         @Override
-        public void bind(ParameterTable table, long weights, long gradients) {}
+        public void bind(ParameterBuffers buffers) {}
 
         @Override
         public void forward(Pass pass) {}

@@ -1,5 +1,7 @@
 package org.warpbert.model;
 
+import java.util.function.ToLongFunction;
+
 /**
  * Where one encoder layer's parameters (or their gradients) stand, as byte addresses: looked up once, so that a step
  * looks nothing up by name. H hidden size, I intermediate size.
@@ -21,22 +23,24 @@ record LayerAddresses(long qkvWeight, long qkvBias, long attentionWeight, long a
                       long attentionBeta, long upWeight, long upBias, long downWeight, long downBias, long outputGamma,
                       long outputBeta) {
 
-    static LayerAddresses of(ParameterTable table, long base, int layer) {
-        String p = "encoder.layer." + layer + ".";
-        return new LayerAddresses(
-                table.address(base, p + "attention.self.query.weight"), table.address(base, p + "attention.self.query.bias"),
-                table.address(base, p + "attention.output.dense.weight"), table.address(base, p + "attention.output.dense.bias"),
-                table.address(base, p + "attention.output.LayerNorm.weight"), table.address(base, p + "attention.output.LayerNorm.bias"),
-                table.address(base, p + "intermediate.dense.weight"), table.address(base, p + "intermediate.dense.bias"),
-                table.address(base, p + "output.dense.weight"), table.address(base, p + "output.dense.bias"),
-                table.address(base, p + "output.LayerNorm.weight"), table.address(base, p + "output.LayerNorm.bias"));
+    /** Of layer {@code layer}'s weights. */
+    static LayerAddresses weights(ParameterBuffers buffers, int layer) {
+        return of(buffers::operand, buffers::weight, layer);
     }
 
-    static LayerAddresses[] of(ParameterTable table, long base, BertConfig config) {
-        LayerAddresses[] layers = new LayerAddresses[config.numHiddenLayers()];
-        for (int l = 0; l < layers.length; l++) {
-            layers[l] = of(table, base, l);
-        }
-        return layers;
+    /** Of their gradients. */
+    static LayerAddresses gradients(ParameterBuffers buffers, int layer) {
+        return of(buffers::gradient, buffers::gradient, layer);
+    }
+
+    private static LayerAddresses of(ToLongFunction<String> matrix, ToLongFunction<String> vector, int layer) {
+        String p = "encoder.layer." + layer + ".";
+        return new LayerAddresses(
+                matrix.applyAsLong(p + "attention.self.query.weight"), vector.applyAsLong(p + "attention.self.query.bias"),
+                matrix.applyAsLong(p + "attention.output.dense.weight"), vector.applyAsLong(p + "attention.output.dense.bias"),
+                vector.applyAsLong(p + "attention.output.LayerNorm.weight"), vector.applyAsLong(p + "attention.output.LayerNorm.bias"),
+                matrix.applyAsLong(p + "intermediate.dense.weight"), vector.applyAsLong(p + "intermediate.dense.bias"),
+                matrix.applyAsLong(p + "output.dense.weight"), vector.applyAsLong(p + "output.dense.bias"),
+                vector.applyAsLong(p + "output.LayerNorm.weight"), vector.applyAsLong(p + "output.LayerNorm.bias"));
     }
 }

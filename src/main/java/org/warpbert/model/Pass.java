@@ -12,7 +12,6 @@ public final class Pass {
     final Backend backend;
     final BertConfig config;
     final Activations activations;
-    final Dtype dtype = Dtype.F32;
     DeviceBatch batch;
     boolean accumulate;
 
@@ -31,7 +30,7 @@ public final class Pass {
     }
 
     public Dtype dtype() {
-        return dtype;
+        return activations.dtype;
     }
 
     /** Whether the forward drops out and saves for a backward. */
@@ -49,9 +48,39 @@ public final class Pass {
         return batch.sequenceCount();
     }
 
-    /** Address of int32[B], the class of each sequence. */
+    /** E, examples of the batch. */
+    public int examples() {
+        return batch.exampleCount();
+    }
+
+    /** M, tokens of the batch that have a label of their own. */
+    public int labelled() {
+        return batch.labelledCount();
+    }
+
+    /** Address of the examples' labels, [E, w]: int32, or floats for tasks whose labels are. */
     public long labels() {
         return batch.labels();
+    }
+
+    /** Address of int32[E + 1], where each example's sequences begin. */
+    public long cuExamples() {
+        return batch.cuExamples();
+    }
+
+    /** Address of int32[B + 1], where each sequence's rows begin. */
+    public long cuSeqlens() {
+        return batch.cuSeqlens();
+    }
+
+    /** Address of int32[M], the rows of the labelled tokens. */
+    public long labelledRows() {
+        return batch.labelledRows();
+    }
+
+    /** Address of int32[M], their classes. */
+    public long tokenLabels() {
+        return batch.tokenLabels();
     }
 
     /** Address of int32[B], the row of each sequence's first token. */
@@ -86,6 +115,11 @@ public final class Pass {
     /** As {@link #dropout}, for tensors of a row for each sequence. */
     public Dropout sequenceDropout() {
         return training() ? batch.sequenceDropout() : Dropout.NONE;
+    }
+
+    /** As {@link #dropout}, for tensors of a row for each labelled token. */
+    public Dropout labelledDropout() {
+        return training() ? batch.labelledDropout() : Dropout.NONE;
     }
 
     /** Dropout after embeddings and sublayers; 0 outside training. */

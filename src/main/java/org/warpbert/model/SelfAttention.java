@@ -22,13 +22,13 @@ final class SelfAttention {
         long qkv = a.qkv().address();
         long context = a.context().address();
         long sum = a.attentionSum().address();
-        p.backend.gemm().forward(qkv, input, w.qkvWeight(), t, h, 3 * h);
-        p.backend.biasActivationForward(p.dtype, qkv, qkv, w.qkvBias(), Activation.IDENTITY, t, 3L * h);
-        p.backend.attentionForward(p.dtype, context, Activations.orNull(a.lse()), qkv, p.batch.cuSeqlens(), 0,
+        p.backend.gemm().forward(p.dtype(), qkv, input, w.qkvWeight(), t, h, 3 * h);
+        p.backend.biasActivationForward(p.dtype(), qkv, qkv, w.qkvBias(), Activation.IDENTITY, t, 3L * h);
+        p.backend.attentionForward(p.dtype(), context, Activations.orNull(a.lse()), qkv, p.batch.cuSeqlens(), p.batch.keyMask(),
                 scale(headSize), p.attentionDropout(), Pass.site(layer, PROBABILITIES), p.dropout(), t,
                 p.batch.sequenceCount(), heads, headSize, p.batch.maxSeqlen());
-        p.backend.gemm().forward(sum, context, w.attentionWeight(), t, h, h);
-        p.backend.residualLayernormForward(p.dtype, a.attentionOut().address(), p.training() ? sum : 0,
+        p.backend.gemm().forward(p.dtype(), sum, context, w.attentionWeight(), t, h, h);
+        p.backend.residualLayernormForward(p.dtype(), a.attentionOut().address(), p.training() ? sum : 0,
                 Activations.orNull(a.attentionMean()), Activations.orNull(a.attentionRstd()), sum, w.attentionBias(),
                 input, w.attentionGamma(), w.attentionBeta(), p.eps(), p.hiddenDropout(), Pass.site(layer, OUTPUT),
                 p.dropout(), t, h);
@@ -46,20 +46,20 @@ final class SelfAttention {
         long dqkv = b.wide().address();
         long dInput = b.gradient().address();
         long workspace = b.workspace().address();
-        p.backend.residualLayernormBackward(p.dtype, branch, dInput, dw.attentionBias(), dw.attentionGamma(),
+        p.backend.residualLayernormBackward(p.dtype(), branch, dInput, dw.attentionBias(), dw.attentionGamma(),
                 dw.attentionBeta(), workspace, b.residual().address(), a.attentionSum().address(),
                 a.attentionMean().address(), a.attentionRstd().address(), w.attentionGamma(), p.hiddenDropout(),
                 Pass.site(layer, OUTPUT), p.dropout(), t, h);
-        p.backend.gemm().backwardWeight(dw.attentionWeight(), branch, a.context().address(), p.accumulate, t, h, h);
+        p.backend.gemm().backwardWeight(p.dtype(), dw.attentionWeight(), branch, a.context().address(), p.accumulate, t, h, h);
         long dContext = b.residual().address(); // its gradient has been taken over
-        p.backend.gemm().backwardInput(dContext, branch, w.attentionWeight(), false, t, h, h);
-        p.backend.attentionBackward(p.dtype, dqkv, workspace, dContext, a.context().address(), a.lse().address(),
-                a.qkv().address(), p.batch.cuSeqlens(), 0, scale(headSize), p.attentionDropout(),
+        p.backend.gemm().backwardInput(p.dtype(), dContext, branch, w.attentionWeight(), false, t, h, h);
+        p.backend.attentionBackward(p.dtype(), dqkv, workspace, dContext, a.context().address(), a.lse().address(),
+                a.qkv().address(), p.batch.cuSeqlens(), p.batch.keyMask(), scale(headSize), p.attentionDropout(),
                 Pass.site(layer, PROBABILITIES), p.dropout(), t, p.batch.sequenceCount(), heads, headSize,
                 p.batch.maxSeqlen());
-        p.backend.biasActivationBackward(p.dtype, dqkv, dw.qkvBias(), workspace, dqkv, 0, 0, Activation.IDENTITY, t, 3L * h);
-        p.backend.gemm().backwardWeight(dw.qkvWeight(), dqkv, input, p.accumulate, t, h, 3 * h);
-        p.backend.gemm().backwardInput(dInput, dqkv, w.qkvWeight(), true, t, h, 3 * h);
+        p.backend.biasActivationBackward(p.dtype(), dqkv, dw.qkvBias(), workspace, dqkv, 0, 0, Activation.IDENTITY, t, 3L * h);
+        p.backend.gemm().backwardWeight(p.dtype(), dw.qkvWeight(), dqkv, input, p.accumulate, t, h, 3 * h);
+        p.backend.gemm().backwardInput(p.dtype(), dInput, dqkv, w.qkvWeight(), true, t, h, 3 * h);
     }
 
     private static float scale(int headSize) {

@@ -1,13 +1,16 @@
 package org.warpbert.task;
 
+import java.util.Arrays;
 import org.warpbert.backend.Activation;
 import org.warpbert.backend.Dtype;
 import org.warpbert.memory.Arena;
 import org.warpbert.model.BertConfig;
 import org.warpbert.model.Head;
 import org.warpbert.model.Linear;
+import org.warpbert.model.ParameterBuffers;
 import org.warpbert.model.ParameterTable;
 import org.warpbert.model.Pass;
+import org.warpbert.model.PassPlan;
 import org.warpbert.model.Pooler;
 import org.warpbert.text.PackedBatch;
 
@@ -25,7 +28,6 @@ public final class ClassificationHead implements Head {
     private Arena.Tensor pooledGradient; // [B, H]
     private Arena.Tensor scratch; // [B, H]
     private Linear classifier;
-    private Linear classifierGradient;
     private int sequences;
 
     public ClassificationHead(int classes) {
@@ -42,23 +44,24 @@ public final class ClassificationHead implements Head {
     }
 
     @Override
-    public void plan(Arena arena, BertConfig config, int maxTokens, int maxSequences, boolean training) {
-        pooler = new Pooler(arena, config, maxSequences);
-        dropped = arena.add("classifier.dropped", Dtype.F32, maxSequences, config.hiddenSize());
-        logits = arena.add("classifier.logits", Dtype.F32, maxSequences, classes);
-        loss = arena.add("classifier.loss", Dtype.F32, maxSequences);
-        if (training) {
-            logitsGradient = arena.add("classifier.logits.gradient", Dtype.F32, maxSequences, classes);
-            pooledGradient = arena.add("classifier.pooled.gradient", Dtype.F32, maxSequences, config.hiddenSize());
-            scratch = arena.add("classifier.scratch", Dtype.F32, maxSequences, config.hiddenSize());
+    public void plan(Arena arena, BertConfig config, PassPlan plan) {
+        int b = plan.capacity().sequences();
+        int h = config.hiddenSize();
+        pooler = new Pooler(arena, config, plan);
+        dropped = arena.add("classifier.dropped", plan.dtype(), b, h);
+        logits = arena.add("classifier.logits", plan.dtype(), b, classes);
+        loss = arena.add("classifier.loss", Dtype.F32, b);
+        if (plan.training()) {
+            logitsGradient = arena.add("classifier.logits.gradient", plan.dtype(), b, classes);
+            pooledGradient = arena.add("classifier.pooled.gradient", plan.dtype(), b, h);
+            scratch = arena.add("classifier.scratch", plan.dtype(), b, h);
         }
     }
 
     @Override
-    public void bind(ParameterTable table, long weights, long gradients) {
-        pooler.bind(table, weights, gradients);
-        classifier = new Linear(table, weights, "classifier");
-        classifierGradient = new Linear(table, gradients, "classifier");
+    public void bind(ParameterBuffers buffers) {
+        pooler.bind(buffers);
+        classifier = new Linear(buffers, "classifier");
     }
 
     @Override
@@ -77,11 +80,16 @@ public final class ClassificationHead implements Head {
     }
 
     @Override
-    public void backward(Pass pass, float gradientScale) {
+    public double[] normalisers(PackedBatch batch) {
+        return new double[] {Arrays.stream(batch.labels()).filter(label -> label != PackedBatch.IGNORE).count()};
+    }
+
+    @Override
+    public void backward(Pass pass, float[] gradientScales) {
         pass.backend().crossEntropy(pass.dtype(), loss.address(), logitsGradient.address(), logits.address(),
-                pass.labels(), 0, 0, PackedBatch.IGNORE, gradientScale, sequences, classes);
+                pass.labels(), 0, 0, PackedBatch.IGNORE, gradientScales[0], sequences, classes);
         classifier.backward(pass, pooledGradient.address(), logitsGradient.address(), 0, dropped.address(),
-                Activation.IDENTITY, classifierGradient, sequences);
+                Activation.IDENTITY, sequences);
         pass.backend().dropoutBackward(pass.dtype(), pooledGradient.address(), pooledGradient.address(),
                 pass.headDropout(), pass.headSite(), pass.sequenceDropout(), sequences, pass.config().hiddenSize());
         pooler.backward(pass, pooledGradient.address(), scratch.address());
@@ -93,8 +101,16 @@ public final class ClassificationHead implements Head {
     }
 
     /** Cross-entropy of each sequence of the batch last run backward or evaluated, [B]; 0 where there is no label. */
-    @Override
     public float[] losses() {
         return loss.downloadFloats(sequences);
+    }
+
+    @Override
+    public double[] lossSums() {
+        double sum = 0;
+        for (float value : losses()) {
+            sum += value;
+        }
+        return new double[] {sum};
     }
 }

@@ -1,14 +1,15 @@
 package org.warpbert.task;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.PriorityQueue;
-import java.util.stream.IntStream;
 import org.warpbert.WarpBertException;
-import org.warpbert.backend.DeviceMemory;
 import org.warpbert.model.BertModel;
 import org.warpbert.model.ParameterTable;
+import org.warpbert.text.Capacity;
 import org.warpbert.text.Encoded;
+import org.warpbert.text.Instance;
 import org.warpbert.text.PackedBatch;
 
 /** Guesses the words behind [MASK]. One thread at a time. */
@@ -35,23 +36,21 @@ public final class FillMask implements AutoCloseable {
         }
         Encoded encoded = model.tokenizer().encode(text, pair, model.config().maxPositionEmbeddings());
         int mask = model.tokenizer().maskId();
-        int[] rows = IntStream.range(0, encoded.length()).filter(t -> encoded.tokens()[t] == mask).toArray();
-        if (rows.length == 0) {
+        int[] chosen = Arrays.stream(encoded.tokens()).map(token -> token == mask ? 0 : PackedBatch.IGNORE).toArray();
+        PackedBatch batch = PackedBatch.of(List.of(Instance.ofTokens(encoded, chosen)));
+        if (batch.labelledRows().length == 0) {
             throw new WarpBertException("the text has no " + model.tokenizer().token(mask) + " to fill"
                     + (encoded.truncated() ? " in its first " + encoded.length() + " tokens" : "") + ": " + text);
         }
-        try (DeviceMemory deviceRows = model.backend().allocate("the masked rows", (long) rows.length * Integer.BYTES)) {
-            deviceRows.upload(rows);
-            MaskedWordHead head = new MaskedWordHead(deviceRows, rows.length);
-            try (BertModel pass = new BertModel(model.backend(), model.config(), model.parameters(), null, head, encoded.length(), 1)) {
-                pass.forward(PackedBatch.of(List.of(encoded), null));
-                float[] logits = head.logits();
-                List<List<Candidate>> result = new ArrayList<>();
-                for (int n = 0; n < rows.length; n++) {
-                    result.add(top(logits, n * model.config().vocabSize(), top));
-                }
-                return result;
+        MaskedWordHead head = new MaskedWordHead();
+        try (BertModel pass = new BertModel(model.backend(), model.config(), model.parameters(), null, head, Capacity.of(batch))) {
+            pass.forward(batch);
+            float[] logits = head.logits();
+            List<List<Candidate>> result = new ArrayList<>();
+            for (int m = 0; m < batch.labelledRows().length; m++) {
+                result.add(top(logits, m * model.config().vocabSize(), top));
             }
+            return result;
         }
     }
 

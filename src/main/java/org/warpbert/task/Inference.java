@@ -9,6 +9,8 @@ import org.warpbert.model.BertModel;
 import org.warpbert.model.Head;
 import org.warpbert.text.BatchLoader;
 import org.warpbert.text.Example;
+import org.warpbert.text.InstanceSource;
+import org.warpbert.text.LabelledTexts;
 import org.warpbert.text.PackedBatch;
 
 /** One pass of a model over texts, in order, batch by batch. */
@@ -28,9 +30,9 @@ final class Inference {
         for (int i = 0; i < texts.size(); i++) {
             examples.add(new Example(i + 1L, texts.get(i), pairs == null ? null : pairs.get(i), null));
         }
-        try (BatchLoader loader = new BatchLoader(opened.tokenizer(), examples, null, maxLength, batchSize, 0, false);
-                BertModel model = new BertModel(opened.backend(), opened.config(), opened.parameters(), null, head,
-                        loader.maxBatchTokens(0, 1), Math.min(batchSize, texts.size()))) {
+        InstanceSource source = new LabelledTexts(opened.tokenizer(), examples, null, maxLength);
+        try (BatchLoader loader = new BatchLoader(source, batchSize, 0, false);
+                BertModel model = new BertModel(opened.backend(), opened.config(), opened.parameters(), null, head, loader.capacity(0, 1))) {
             for (Iterator<PackedBatch> batches = loader.epoch(0, 0); batches.hasNext(); ) {
                 PackedBatch batch = batches.next();
                 model.forward(batch);

@@ -3,8 +3,9 @@ package org.warpbert.task;
 import org.warpbert.memory.Arena;
 import org.warpbert.model.BertConfig;
 import org.warpbert.model.Head;
-import org.warpbert.model.ParameterTable;
+import org.warpbert.model.ParameterBuffers;
 import org.warpbert.model.Pass;
+import org.warpbert.model.PassPlan;
 import org.warpbert.model.Pooler;
 
 /** The pooler alone, as a feature: tanh of a dense layer on [CLS]. For inference. */
@@ -13,13 +14,13 @@ final class PooledHead implements Head {
     private int elements;
 
     @Override
-    public void plan(Arena arena, BertConfig config, int maxTokens, int maxSequences, boolean training) {
-        pooler = new Pooler(arena, config, maxSequences);
+    public void plan(Arena arena, BertConfig config, PassPlan plan) {
+        pooler = new Pooler(arena, config, plan);
     }
 
     @Override
-    public void bind(ParameterTable table, long weights, long gradients) {
-        pooler.bind(table, weights, gradients);
+    public void bind(ParameterBuffers buffers) {
+        pooler.bind(buffers);
     }
 
     @Override

@@ -1,6 +1,5 @@
 package org.warpbert.text;
 
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;
@@ -11,59 +10,44 @@ import java.util.stream.IntStream;
 import org.warpbert.WarpBertException;
 
 /**
- * Tokenises and packs batches ahead of their use, on a background thread. Texts are tokenised once, the first time an
+ * Tokenises and packs batches ahead of their use, on a background thread. Examples are tokenised once, the first time an
  * epoch comes to them, and kept as arrays. The last batch of an epoch holds what is left.
  *
- * <p>One thread uses a loader at a time. Close it to stop its thread; the tokenizer remains the caller's.
+ * <p>One thread uses a loader at a time. Close it to stop its thread; the source remains the caller's.
  */
 public final class BatchLoader implements AutoCloseable {
     private static final int BATCHES_AHEAD = 4;
     /** Texts handed to the tokenizer at once when all are wanted: enough to use every core. */
     private static final int CHUNK = 1024;
 
-    private final WordPieceTokenizer tokenizer;
-    private final List<Example> examples;
-    private final int[] labels;
-    private final int maxLength;
+    private final InstanceSource source;
     private final int batchSize;
     private final long seed;
     private final boolean shuffle;
-    private final Encoded[] encoded;
+    private final Instance[] encoded;
     private Producer producer;
 
     /**
-     * @param labels    class of each example, or null where unknown
-     * @param maxLength most tokens of a sequence, special tokens included
-     * @param batchSize sequences in a batch
+     * @param batchSize examples in a batch
      * @param shuffle   false: every epoch in the order of the examples
      */
-    public BatchLoader(WordPieceTokenizer tokenizer, List<Example> examples, int[] labels, int maxLength,
-                       int batchSize, long seed, boolean shuffle) {
+    public BatchLoader(InstanceSource source, int batchSize, long seed, boolean shuffle) {
         if (batchSize < 1) {
             throw new WarpBertException("The batch size must be at least 1, not " + batchSize + ".");
         }
-        if (examples.isEmpty()) {
+        if (source.size() == 0) {
             throw new WarpBertException("There are no examples to make batches of.");
         }
-        if (labels != null && labels.length != examples.size()) {
-            throw new WarpBertException(examples.size() + " examples were given " + labels.length + " labels.");
-        }
-        if (examples.stream().map(example -> example.pair() == null).distinct().count() > 1) {
-            throw new WarpBertException("Some examples have a second text and some have none.");
-        }
-        this.tokenizer = tokenizer;
-        this.examples = List.copyOf(examples);
-        this.labels = labels == null ? null : labels.clone();
-        this.maxLength = maxLength;
+        this.source = source;
         this.batchSize = batchSize;
         this.seed = seed;
         this.shuffle = shuffle;
-        this.encoded = new Encoded[examples.size()];
+        this.encoded = new Instance[source.size()];
     }
 
     /** Batches in an epoch, the last and smaller one included. */
     public int batchesPerEpoch() {
-        return (examples.size() + batchSize - 1) / batchSize;
+        return (encoded.length + batchSize - 1) / batchSize;
     }
 
     /**
@@ -74,44 +58,40 @@ public final class BatchLoader implements AutoCloseable {
      */
     public Iterator<PackedBatch> epoch(int epoch, int firstBatch) {
         stop();
-        producer = new Producer(order(epoch), firstBatch);
+        producer = new Producer(epoch, firstBatch);
         producer.start();
         return producer;
     }
 
-    /**
-     * Tokens of each example, special ones included, {@code [examples]}. Tokenises what has not been yet: what a
-     * memory plan needs before the first step.
-     */
-    public int[] lengths() {
+    /** All examples, in order; tokenises what has not been yet: what a memory plan needs before the first step. */
+    private Instance[] all() {
         stop();
         for (int from = 0; from < encoded.length; from += CHUNK) {
             encode(IntStream.range(from, Math.min(from + CHUNK, encoded.length)).toArray());
         }
-        return Arrays.stream(encoded).mapToInt(Encoded::length).toArray();
+        return encoded;
     }
 
-    /** T of the largest batch in these epochs; tokenises what has not been yet. */
-    public int maxBatchTokens(int firstEpoch, int epochs) {
-        int[] lengths = lengths();
-        int most = 0;
+    /** What the batches of these epochs hold at most; tokenises what has not been yet. */
+    public Capacity capacity(int firstEpoch, int epochs) {
+        Instance[] instances = all();
+        Capacity most = Capacity.NONE;
         for (int epoch = firstEpoch; epoch < firstEpoch + (shuffle ? epochs : 1); epoch++) {
             int[] order = order(epoch);
             for (int from = 0; from < order.length; from += batchSize) {
-                int tokens = 0;
+                Capacity batch = Capacity.NONE;
                 for (int i = from; i < Math.min(from + batchSize, order.length); i++) {
-                    tokens = Math.addExact(tokens, lengths[order[i]]);
+                    batch = batch.plus(instances[order[i]]);
                 }
-                most = Math.max(most, tokens);
+                most = most.max(batch);
             }
         }
         return most;
     }
 
-    /** How many of the texts were cut to the maximum length; tokenises what has not been yet. */
+    /** How many of the examples were cut to the maximum length; tokenises what has not been yet. */
     public int truncated() {
-        lengths();
-        return (int) Arrays.stream(encoded).filter(Encoded::truncated).count();
+        return (int) Arrays.stream(all()).filter(Instance::truncated).count();
     }
 
     /** Stops the background thread. */
@@ -121,7 +101,7 @@ public final class BatchLoader implements AutoCloseable {
     }
 
     private int[] order(int epoch) {
-        return BatchOrder.order(examples.size(), seed, epoch, shuffle);
+        return BatchOrder.order(encoded.length, seed, epoch, shuffle);
     }
 
     private void stop() {
@@ -137,26 +117,20 @@ public final class BatchLoader implements AutoCloseable {
         if (missing.length == 0) {
             return;
         }
-        List<String> texts = new ArrayList<>(missing.length);
-        List<String> pairs = new ArrayList<>(missing.length);
-        for (int row : missing) {
-            texts.add(examples.get(row).text());
-            pairs.add(examples.get(row).pair());
-        }
-        List<Encoded> fresh = tokenizer.encode(texts, pairs.get(0) == null ? null : pairs, maxLength);
+        List<Instance> fresh = source.encode(missing);
         for (int i = 0; i < missing.length; i++) {
             encoded[missing[i]] = fresh.get(i);
         }
     }
 
-    private PackedBatch pack(int[] rows) {
+    private PackedBatch pack(int[] rows, int epoch) {
         encode(rows);
-        return PackedBatch.of(Arrays.stream(rows).mapToObj(row -> encoded[row]).toList(),
-                labels == null ? null : Arrays.stream(rows).map(row -> labels[row]).toArray());
+        return PackedBatch.of(Arrays.stream(rows).mapToObj(row -> source.draw(encoded[row], row, epoch)).toList());
     }
 
     /** One epoch: a thread that fills a bounded queue, and the iterator that empties it. */
     private final class Producer implements Iterator<PackedBatch>, Runnable {
+        private final int epoch;
         private final int[] order;
         private final int firstBatch;
         private final BlockingQueue<Object> queue = new ArrayBlockingQueue<>(BATCHES_AHEAD); // batches or a Throwable
@@ -164,8 +138,9 @@ public final class BatchLoader implements AutoCloseable {
         private int nextBatch;
         private volatile boolean stopped;
 
-        Producer(int[] order, int firstBatch) {
-            this.order = order;
+        Producer(int epoch, int firstBatch) {
+            this.epoch = epoch;
+            this.order = order(epoch);
             this.firstBatch = firstBatch;
             this.nextBatch = firstBatch;
             thread.setDaemon(true);
@@ -201,7 +176,7 @@ public final class BatchLoader implements AutoCloseable {
             try {
                 for (int batch = firstBatch; batch < batchesPerEpoch() && !stopped; batch++) {
                     queue.put(pack(Arrays.copyOfRange(order, batch * batchSize,
-                            Math.min((batch + 1) * batchSize, order.length))));
+                            Math.min((batch + 1) * batchSize, order.length)), epoch));
                 }
             } catch (InterruptedException e) {
                 Thread.currentThread().interrupt(); // stop() asked for it

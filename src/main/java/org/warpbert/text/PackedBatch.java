@@ -1,18 +1,25 @@
 package org.warpbert.text;
 
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.IntStream;
 import org.warpbert.WarpBertException;
 
 /**
- * B sequences laid end to end without padding, T tokens in all. Everything that depends on the batch layout alone
+ * B sequences laid end to end without padding, T tokens in all, of E examples. Everything that depends on the batch layout alone
  * is computed here, on the loader's thread, so that a training step only copies arrays.
  *
  * @param tokens        vocabulary ids, {@code [T]}
  * @param positions     index into the position embeddings, {@code [T]}
  * @param segments      0 or 1, {@code [T]}
  * @param cuSeqlens     where each sequence starts, and T at the end, {@code [B + 1]}
- * @param labels        class of each sequence, {@link #IGNORE} where unknown, {@code [B]}
+ * @param cuExamples    which sequences belong together (a question's candidates): where each example's begin, and B at the
+ *                      end, {@code [E + 1]}; where every sequence is an example of its own, 0 … B
+ * @param labels        what each example teaches, {@code [E, w]} with the same w for all: its class ({@link #IGNORE} where
+ *                      unknown), the ends of a span, or the bits of floats
+ * @param labelledRows  rows of the tokens that have labels of their own, ascending, {@code [M]}
+ * @param tokenLabels   the classes of these tokens, {@code [M]}
  * @param maxSeqlen     length of the longest sequence
  * @param dropoutRows   row of each token inside the effective batch, {@code [T]}: dropout masks are drawn by this row,
  *                      so a batch split into micro-batches drops the same elements as the whole
@@ -20,19 +27,46 @@ import org.warpbert.WarpBertException;
  * @param wordOrder     token indices stably sorted by vocabulary id, {@code [T]}: the rows that add to one word
  *                      embedding's gradient are neighbours, in a fixed order
  * @param positionOrder token indices stably sorted by position, {@code [T]}
+ * @param keyMask       0 where no token may look at this one, {@code [T]}; null, as in every packed batch: nowhere
  */
-public record PackedBatch(int[] tokens, int[] positions, int[] segments, int[] cuSeqlens, int[] labels, int maxSeqlen,
-                          int[] dropoutRows, int[] dropoutSequences, int[] wordOrder, int[] positionOrder) {
+public record PackedBatch(int[] tokens, int[] positions, int[] segments, int[] cuSeqlens, int[] cuExamples, int[] labels,
+                          int[] labelledRows, int[] tokenLabels, int maxSeqlen, int[] dropoutRows, int[] dropoutSequences,
+                          int[] wordOrder, int[] positionOrder, byte[] keyMask) {
 
     /** The label that losses skip (the field's usual value). */
     public static final int IGNORE = -100;
 
     /**
-     * Packs sequences in the order given.
+     * Packs sequences in the order given, each an example.
      *
      * @param labels class of each sequence, or null: then all are {@link #IGNORE}
      */
     public static PackedBatch of(List<Encoded> sequences, int[] labels) {
+        if (labels != null && labels.length != sequences.size()) {
+            throw labelCount(sequences.size(), labels.length);
+        }
+        List<Instance> instances = new ArrayList<>(sequences.size());
+        for (int b = 0; b < sequences.size(); b++) {
+            instances.add(Instance.of(sequences.get(b), labels == null ? IGNORE : labels[b]));
+        }
+        return of(instances);
+    }
+
+    /** Packs examples in the order given; all have the same number of labels. */
+    public static PackedBatch of(List<Instance> instances) {
+        List<Encoded> sequences = instances.stream().flatMap(instance -> instance.sequences().stream()).toList();
+        int[] cuExamples = new int[instances.size() + 1];
+        int width = instances.isEmpty() ? 0 : instances.get(0).labels().length;
+        int[] labels = new int[instances.size() * width];
+        for (int e = 0; e < instances.size(); e++) {
+            Instance instance = instances.get(e);
+            cuExamples[e + 1] = cuExamples[e] + instance.sequences().size();
+            if (instance.labels().length != width) {
+                throw new WarpBertException("Example " + e + " of a batch has " + instance.labels().length + " labels, example 0 has "
+                        + width + ".");
+            }
+            System.arraycopy(instance.labels(), 0, labels, e * width, width);
+        }
         int[] cuSeqlens = new int[sequences.size() + 1];
         for (int b = 0; b < sequences.size(); b++) {
             cuSeqlens[b + 1] = Math.addExact(cuSeqlens[b], sequences.get(b).length());
@@ -49,7 +83,19 @@ public record PackedBatch(int[] tokens, int[] positions, int[] segments, int[] c
                 segments[cuSeqlens[b] + i] = sequence.segments()[i];
             }
         }
-        return packed(tokens, positions, segments, cuSeqlens, labels, identity(total), identity(sequences.size()));
+        int[] byToken = new int[total];
+        Arrays.fill(byToken, IGNORE);
+        int b = 0;
+        for (Instance instance : instances) {
+            for (int i = 0; i < instance.sequences().size(); i++, b++) {
+                if (instance.tokenLabels() != null) {
+                    System.arraycopy(instance.tokenLabels()[i], 0, byToken, cuSeqlens[b], cuSeqlens[b + 1] - cuSeqlens[b]);
+                }
+            }
+        }
+        int[] rows = labelled(byToken);
+        return packed(tokens, positions, segments, cuSeqlens, cuExamples, labels, rows, pick(byToken, rows), identity(total),
+                identity(sequences.size()));
     }
 
     /**
@@ -97,7 +143,16 @@ public record PackedBatch(int[] tokens, int[] positions, int[] segments, int[] c
                 }
             }
         }
-        return packed(tokens, positions, kinds, cuSeqlens, labels, identity(total), identity(ids.length));
+        int[] known = new int[ids.length];
+        Arrays.fill(known, IGNORE);
+        if (labels != null) {
+            if (labels.length != ids.length) {
+                throw labelCount(ids.length, labels.length);
+            }
+            System.arraycopy(labels, 0, known, 0, labels.length);
+        }
+        return packed(tokens, positions, kinds, cuSeqlens, identity(ids.length + 1), known, new int[0], new int[0],
+                identity(total), identity(ids.length));
     }
 
     /** {@link #fromPadded(int[][], int[][], int[][], int[])} without labels. */
@@ -105,31 +160,48 @@ public record PackedBatch(int[] tokens, int[] positions, int[] segments, int[] c
         return fromPadded(ids, attentionMask, segments, null);
     }
 
-    /** The micro-batch of sequences {@code from} (inclusive) to {@code to} (exclusive); see {@link #select}. */
+    /** The micro-batch of examples {@code from} (inclusive) to {@code to} (exclusive); see {@link #select}. */
     public PackedBatch slice(int from, int to) {
-        int[] sequences = new int[to - from];
-        Arrays.setAll(sequences, i -> from + i);
-        return select(sequences);
+        int[] examples = new int[to - from];
+        Arrays.setAll(examples, i -> from + i);
+        return select(examples);
     }
 
     /**
-     * The micro-batch of the given sequences, in that order. Its {@code dropoutRows} still point into this batch, so
+     * The micro-batch of the given examples, in that order. Its {@code dropoutRows} still point into this batch, so
      * accumulated micro-batches give the gradient of the whole.
      */
-    public PackedBatch select(int... sequences) {
+    public PackedBatch select(int... examples) {
+        int[] ends = new int[examples.length + 1];
+        for (int i = 0; i < examples.length; i++) {
+            ends[i + 1] = ends[i] + cuExamples[examples[i] + 1] - cuExamples[examples[i]];
+        }
+        int[] sequences = new int[ends[examples.length]];
+        int[] chosen = new int[examples.length * labelWidth()];
+        for (int i = 0; i < examples.length; i++) {
+            int first = cuExamples[examples[i]];
+            for (int b = ends[i]; b < ends[i + 1]; b++) {
+                sequences[b] = first + b - ends[i];
+            }
+            System.arraycopy(labels, examples[i] * labelWidth(), chosen, i * labelWidth(), labelWidth());
+        }
         int[] starts = new int[sequences.length + 1];
-        int[] chosen = new int[sequences.length];
         int[] numbers = new int[sequences.length];
         for (int i = 0; i < sequences.length; i++) {
             starts[i + 1] = starts[i] + length(sequences[i]);
-            chosen[i] = labels[sequences[i]];
             numbers[i] = dropoutSequences[sequences[i]];
+        }
+        int[] whole = new int[totalTokens()];
+        Arrays.fill(whole, IGNORE);
+        for (int m = 0; m < labelledRows.length; m++) {
+            whole[labelledRows[m]] = tokenLabels[m];
         }
         int total = starts[sequences.length];
         int[] ids = new int[total];
         int[] at = new int[total];
         int[] kinds = new int[total];
         int[] rows = new int[total];
+        int[] byToken = new int[total];
         for (int i = 0; i < sequences.length; i++) {
             int from = cuSeqlens[sequences[i]];
             int n = length(sequences[i]);
@@ -137,11 +209,51 @@ public record PackedBatch(int[] tokens, int[] positions, int[] segments, int[] c
             System.arraycopy(positions, from, at, starts[i], n);
             System.arraycopy(segments, from, kinds, starts[i], n);
             System.arraycopy(dropoutRows, from, rows, starts[i], n);
+            System.arraycopy(whole, from, byToken, starts[i], n);
         }
-        return packed(ids, at, kinds, starts, chosen, rows, numbers);
+        int[] withLabel = labelled(byToken);
+        return packed(ids, at, kinds, starts, ends, chosen, withLabel, pick(byToken, withLabel), rows, numbers);
     }
 
-    /** T, the number of real tokens. */
+    /**
+     * This batch as frameworks that pad compute it: every sequence {@code length} tokens long, the added ones masked as keys.
+     * Real tokens keep their dropout masks, so losses and gradients are this batch's. The twin to measure packing against.
+     *
+     * @param padId vocabulary id of the added tokens
+     */
+    public PackedBatch padded(int length, int padId) {
+        if (length < maxSeqlen) {
+            throw new WarpBertException("A batch with a sequence of " + maxSeqlen + " tokens cannot be padded to " + length + ".");
+        }
+        int total = Math.multiplyExact(sequences(), length);
+        int[] ids = new int[total];
+        int[] at = new int[total];
+        int[] kinds = new int[total];
+        int[] rows = new int[total];
+        byte[] real = new byte[total];
+        int[] starts = new int[sequences() + 1];
+        int[] moved = new int[totalTokens()]; // where each token has gone
+        for (int b = 0; b < sequences(); b++) {
+            starts[b + 1] = starts[b] + length;
+            for (int s = 0; s < length; s++) {
+                int to = starts[b] + s;
+                boolean token = s < length(b);
+                int from = cuSeqlens[b] + s;
+                ids[to] = token ? tokens[from] : padId;
+                at[to] = token ? positions[from] : s;
+                kinds[to] = token ? segments[from] : 0;
+                rows[to] = token ? dropoutRows[from] : totalTokens() + to; // no real token's
+                real[to] = (byte) (token ? 1 : 0);
+                if (token) {
+                    moved[from] = to;
+                }
+            }
+        }
+        return new PackedBatch(ids, at, kinds, starts, cuExamples, labels, pick(moved, labelledRows), tokenLabels, length, rows,
+                dropoutSequences, stableOrder(ids), stableOrder(at), real);
+    }
+
+    /** T, the number of tokens; of a padded batch, padding counted. */
     public int totalTokens() {
         return tokens.length;
     }
@@ -149,6 +261,16 @@ public record PackedBatch(int[] tokens, int[] positions, int[] segments, int[] c
     /** B, the number of sequences. */
     public int sequences() {
         return cuSeqlens.length - 1;
+    }
+
+    /** E, the number of examples. */
+    public int examples() {
+        return cuExamples.length - 1;
+    }
+
+    /** w, the labels of an example. */
+    public int labelWidth() {
+        return labels.length / examples();
     }
 
     /** Length of one sequence in tokens. */
@@ -161,26 +283,30 @@ public record PackedBatch(int[] tokens, int[] positions, int[] segments, int[] c
         return (long) sequences() * maxLength;
     }
 
-    private static PackedBatch packed(int[] tokens, int[] positions, int[] segments, int[] cuSeqlens, int[] labels,
-                                      int[] dropoutRows, int[] dropoutSequences) {
+    private static PackedBatch packed(int[] tokens, int[] positions, int[] segments, int[] cuSeqlens, int[] cuExamples, int[] labels,
+                                      int[] labelledRows, int[] tokenLabels, int[] dropoutRows, int[] dropoutSequences) {
         int sequences = cuSeqlens.length - 1;
         if (sequences == 0) {
             throw new WarpBertException("A batch needs at least one sequence.");
-        }
-        if (labels != null && labels.length != sequences) {
-            throw new WarpBertException(
-                    "A batch of " + sequences + " sequences was given " + labels.length + " labels.");
-        }
-        int[] known = labels == null ? new int[sequences] : labels.clone();
-        if (labels == null) {
-            Arrays.fill(known, IGNORE);
         }
         int longest = 0;
         for (int b = 0; b < sequences; b++) {
             longest = Math.max(longest, cuSeqlens[b + 1] - cuSeqlens[b]);
         }
-        return new PackedBatch(tokens, positions, segments, cuSeqlens, known, longest, dropoutRows,
-                dropoutSequences, stableOrder(tokens), stableOrder(positions));
+        return new PackedBatch(tokens, positions, segments, cuSeqlens, cuExamples, labels, labelledRows, tokenLabels, longest,
+                dropoutRows, dropoutSequences, stableOrder(tokens), stableOrder(positions), null);
+    }
+
+    private static WarpBertException labelCount(int sequences, int labels) {
+        return new WarpBertException("A batch of " + sequences + " sequences was given " + labels + " labels.");
+    }
+
+    private static int[] labelled(int[] byToken) {
+        return IntStream.range(0, byToken.length).filter(t -> byToken[t] != IGNORE).toArray();
+    }
+
+    private static int[] pick(int[] values, int[] rows) {
+        return Arrays.stream(rows).map(row -> values[row]).toArray();
     }
 
     /** Indices of {@code keys} (none negative) by key, then by index: both in one long makes a plain sort stable. */

@@ -2,11 +2,14 @@ package org.warpbert.train;
 
 import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
+import org.warpbert.backend.Dtype;
 import org.warpbert.model.BertConfig;
 import org.warpbert.model.BertModel;
 import org.warpbert.model.Gradients;
 import org.warpbert.model.Head;
 import org.warpbert.model.Parameters;
+import org.warpbert.model.PassPlan;
+import org.warpbert.text.Capacity;
 import org.warpbert.text.PackedBatch;
 
 /**
@@ -24,10 +27,10 @@ public final class Trainer implements AutoCloseable {
 
     /**
      * @param scheduledSteps steps of all epochs, over which the linear schedule falls unless {@code totalSteps} says other
-     * @param maxTokens      tokens of the largest batch to come
+     * @param capacity       of the largest batch to come
      */
     public Trainer(Backend backend, BertConfig config, Parameters parameters, Head head, Hyperparameters hyper,
-            long scheduledSteps, int maxTokens, int maxSequences) {
+            long scheduledSteps, Capacity capacity) {
         this.hyper = hyper;
         this.scheduledSteps = scheduledSteps;
         this.head = head;
@@ -36,7 +39,7 @@ public final class Trainer implements AutoCloseable {
         AdamW madeOptimizer = null;
         try {
             madeOptimizer = new AdamW(backend, parameters, madeGradients, hyper.weightDecay(), hyper.clip());
-            model = new BertModel(backend, used, parameters, madeGradients, head, maxTokens, maxSequences);
+            model = new BertModel(backend, used, parameters, madeGradients, head, capacity);
         } catch (RuntimeException e) { // no memory: what was taken goes back
             if (madeOptimizer != null) {
                 madeOptimizer.close();
@@ -49,9 +52,9 @@ public final class Trainer implements AutoCloseable {
     }
 
     /** Bytes that a trainer of these sizes allocates, the weights not counted. */
-    public static long plannedBytes(BertConfig config, Parameters parameters, Head head, int maxTokens, int maxSequences) {
+    public static long plannedBytes(BertConfig config, Parameters parameters, Head head, Capacity capacity) {
         return parameters.table().size() * Float.BYTES + AdamW.plannedBytes(parameters.table())
-                + BertModel.plannedBytes(config, head, maxTokens, maxSequences, true);
+                + BertModel.plannedBytes(config, head, new PassPlan(capacity, Dtype.F32, true));
     }
 
     /** What a step did; see {@link TrainingListener.Step}. */
@@ -61,10 +64,15 @@ public final class Trainer implements AutoCloseable {
     public Result step(PackedBatch batch) {
         double lr = hyper.lr(steps, scheduledSteps);
         model.forward(batch, hyper.seed(), steps);
-        model.backward(1f / batch.sequences(), false);
+        double[] normalisers = head.normalisers(batch);
+        float[] scales = new float[normalisers.length];
+        for (int k = 0; k < scales.length; k++) {
+            scales[k] = normalisers[k] == 0 ? 0 : (float) (1 / normalisers[k]); // a term that nothing in the batch has a label for
+        }
+        model.backward(scales, false);
         optimizer.step(lr);
         steps++;
-        double loss = sum(head.losses()) / batch.sequences();
+        double loss = Head.loss(head.lossSums(), normalisers);
         if (Double.isNaN(loss)) {
             throw new WarpBertException("the loss is not a number at step " + steps + "; a lower --lr may help (it was " + lr + ")");
         }
@@ -74,14 +82,6 @@ public final class Trainer implements AutoCloseable {
     /** Gradients of the last step, before clipping. */
     public Gradients gradients() {
         return gradients;
-    }
-
-    static double sum(float[] values) {
-        double sum = 0;
-        for (float value : values) {
-            sum += value;
-        }
-        return sum;
     }
 
     @Override

@@ -13,6 +13,7 @@ import org.warpbert.model.ParameterTable;
 import org.warpbert.model.Parameters;
 import org.warpbert.reference.TorchBertConfig;
 import org.warpbert.task.ClassificationHead;
+import org.warpbert.text.Capacity;
 import org.warpbert.text.Encoded;
 import org.warpbert.text.PackedBatch;
 import org.warpbert.train.Hyperparameters;
@@ -45,11 +46,11 @@ final class WarpEngine implements Engine {
         batch = PackedBatch.of(sequences, job.labels());
         if (job.training()) {
             Hyperparameters hyper = new Hyperparameters(1, batch.sequences(), 512, 2e-5, 0, 0.01, 1.0, job.dropout(), Schedule.CONSTANT, 0, 0, job.seed(), false);
-            trainer = new Trainer(backend, config, parameters, new ClassificationHead(2), hyper, 1, batch.totalTokens(), batch.sequences());
+            trainer = new Trainer(backend, config, parameters, new ClassificationHead(2), hyper, 1, Capacity.of(batch));
             model = null;
         } else {
             trainer = null;
-            model = new BertModel(backend, config, parameters, null, Head.NONE, batch.totalTokens(), batch.sequences());
+            model = new BertModel(backend, config, parameters, null, Head.NONE, Capacity.of(batch));
         }
     }
 
