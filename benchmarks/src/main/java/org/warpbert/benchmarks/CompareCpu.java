@@ -59,7 +59,7 @@ public final class CompareCpu implements Callable<Integer> {
             System.out.println(contest.title());
             ObjectNode report = contest.run(warmup, contest.job().training() ? rounds : 2 * rounds);
             report.set("machine", RunFolder.JSON.valueToTree(machine));
-            report.put("command", "CompareCpu --only " + contest.name() + " --rounds " + rounds + " --warmup " + warmup + " --threads " + count);
+            report.put("command", "org.warpbert.benchmarks.CompareCpu --only " + contest.name() + " --rounds " + rounds + " --warmup " + warmup + " --threads " + count);
             AtomicFile.write(results.resolve("cpu-" + contest.name() + ".json"),
                     (JSON.writerWithDefaultPrettyPrinter().writeValueAsString(report) + "\n").getBytes(java.nio.charset.StandardCharsets.UTF_8));
             print(report);
