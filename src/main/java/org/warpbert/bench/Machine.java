@@ -1,12 +1,15 @@
 package org.warpbert.bench;
 
 import java.io.IOException;
+import java.net.URISyntaxException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.CodeSource;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
+import java.util.ArrayList;
+import java.util.List;
 import org.warpbert.backend.Backend;
 
 /**
@@ -25,8 +28,13 @@ public record Machine(String device, String description, String cpu, int cores, 
 
     /** This machine, with this backend open. */
     public static Machine of(Backend backend) {
+        return of(backend, Machine.class);
+    }
+
+    /** @param built a class of the checkout that {@code commit} is to name */
+    public static Machine of(Backend backend, Class<?> built) {
         return new Machine(backend.name(), backend.describe(), cpuModel(), Runtime.getRuntime().availableProcessors(),
-                backend.threads(), driverVersion(), commitOfBuild(), System.getProperty("java.version"),
+                backend.threads(), driverVersion(), commitOfBuild(built), System.getProperty("java.version"),
                 Instant.now().truncatedTo(ChronoUnit.SECONDS).toString());
     }
 
@@ -48,24 +56,36 @@ public record Machine(String device, String description, String cpu, int cores, 
         }
     }
 
-    /** Asks git about the place that these classes were loaded from: built and run in one checkout, they lie inside it. */
-    public static String commitOfBuild() {
-        CodeSource source = Machine.class.getProtectionDomain().getCodeSource();
+    /** Asks git about the place that a class was loaded from: built and run in one checkout, it lies inside it. */
+    private static String commitOfBuild(Class<?> built) {
+        CodeSource source = built.getProtectionDomain().getCodeSource();
         if (source == null) {
             return null;
         }
         try {
             Path place = Path.of(source.getLocation().toURI());
             Path folder = Files.isDirectory(place) ? place : place.getParent();
-            Process git = new ProcessBuilder("git", "-C", folder.toString(), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*")
-                    .redirectError(ProcessBuilder.Redirect.DISCARD).start();
-            String commit = new String(git.getInputStream().readAllBytes(), StandardCharsets.UTF_8).strip();
-            return git.waitFor() == 0 && !commit.isEmpty() ? commit : null;
-        } catch (IOException | java.net.URISyntaxException e) {
+            String commit = git(folder, "rev-parse", "--short=12", "HEAD");
+            // results and pages change while figures are taken
+            if (commit.isEmpty()) {
+                return null;
+            }
+            boolean clean = git(folder, "status", "--porcelain", "--", ":/src", ":/native", ":/benchmarks/src").isEmpty();
+            return clean ? commit : commit + "-dirty";
+        } catch (IOException | URISyntaxException e) {
             return null; // no git here
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             return null;
         }
+    }
+
+    /** What git prints, or nothing where it fails. */
+    private static String git(Path folder, String... command) throws IOException, InterruptedException {
+        List<String> line = new ArrayList<>(List.of("git", "-C", folder.toString()));
+        line.addAll(List.of(command));
+        Process git = new ProcessBuilder(line).redirectError(ProcessBuilder.Redirect.DISCARD).start();
+        String text = new String(git.getInputStream().readAllBytes(), StandardCharsets.UTF_8).strip();
+        return git.waitFor() == 0 ? text : "";
     }
 }

@@ -50,7 +50,7 @@ public final class CompareCpu implements Callable<Integer> {
         int count = threads == 0 ? Runtime.getRuntime().availableProcessors() : threads;
         Machine machine;
         try (Backend backend = Backends.open("cpu", count)) {
-            machine = Machine.of(backend);
+            machine = Machine.of(backend, CompareCpu.class);
         }
         for (Contest contest : contests(count)) {
             if (!contest.name().contains(only)) {

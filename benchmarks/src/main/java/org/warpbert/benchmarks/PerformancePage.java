@@ -61,7 +61,7 @@ public final class PerformancePage {
             heading(start.get("title").asText());
             text("%.2f s (%.2f to %.2f over %d starts); wanted: under %.0f s.", start.get("median").asDouble(), start.get("min").asDouble(),
                     start.get("max").asDouble(), start.get("repeats").asInt(), start.get("target").asDouble());
-            source(start, "start", start.get("command").asText());
+            source(start, "cpu-start", start.get("command").asText());
         }
         calls();
     }

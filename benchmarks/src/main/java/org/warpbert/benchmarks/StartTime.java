@@ -63,7 +63,7 @@ public final class StartTime implements Callable<Integer> {
             report.setAll((ObjectNode) json.valueToTree(timing));
             report.put("target", 3.0).put("command", "org.warpbert.benchmarks.StartTime --repeats " + repeats);
             try (Backend backend = Backends.open("cpu", 0)) {
-                report.set("machine", RunFolder.JSON.valueToTree(Machine.of(backend)));
+                report.set("machine", RunFolder.JSON.valueToTree(Machine.of(backend, StartTime.class)));
             }
             AtomicFile.write(results.resolve("cpu-start.json"), (json.writerWithDefaultPrettyPrinter().writeValueAsString(report) + "\n").getBytes(StandardCharsets.UTF_8));
             System.out.printf(Locale.ROOT, "from the command to the first step: %.2f s (spread %.1f%%)%n", timing.median(), 100 * timing.spread());
