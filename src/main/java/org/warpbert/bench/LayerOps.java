@@ -167,6 +167,11 @@ final class LayerOps {
         long losses = tensors.floats(Math.max(sequences, MASKED));
         long logits = tensors.floats((long) MASKED * v);
         long gradient = tensors.floats((long) MASKED * v);
+        long target = tensors.zeros(4L * sequences * BenchModel.CLASSES);
+        long answers = tensors.floats(2L * sequences);
+        long spans = tensors.floats(2L * t);
+        long starts = tensors.ints(batch.cuSeqlens());
+        long ends = tensors.ints(new int[2 * sequences]);
         String rows = "[" + sequences + "," + h + "]";
         long bh = 4L * sequences * h;
         return List.of(
@@ -177,6 +182,12 @@ final class LayerOps {
                 new Op("cross_entropy classes", "[" + sequences + "," + BenchModel.CLASSES + "]", 1, 8L * sequences * BenchModel.CLASSES, 0,
                         () -> backend.crossEntropy(F32, losses, gradient, logits, labels, 0, 0, PackedBatch.IGNORE, 1, sequences, BenchModel.CLASSES)),
                 new Op("cross_entropy words", "[" + MASKED + "," + v + "]", 0, 8L * MASKED * v, 0,
-                        () -> backend.crossEntropy(F32, losses, gradient, logits, labels, 0, 0, PackedBatch.IGNORE, 1, MASKED, v)));
+                        () -> backend.crossEntropy(F32, losses, gradient, logits, labels, 0, 0, PackedBatch.IGNORE, 1, MASKED, v)),
+                new Op("mean_squared_error", "[" + sequences + ",1]", 0, 12L * sequences, 0,
+                        () -> backend.meanSquaredError(F32, losses, gradient, logits, target, 1, sequences, 1)),
+                new Op("binary_cross_entropy", "[" + sequences + "," + BenchModel.CLASSES + "]", 0, 12L * sequences * BenchModel.CLASSES, 0,
+                        () -> backend.binaryCrossEntropy(F32, answers, gradient, logits, target, 0, 1, sequences, BenchModel.CLASSES)),
+                new Op("segment_cross_entropy", "[" + t + ",2]", 0, 16L * t, 0,
+                        () -> backend.segmentCrossEntropy(F32, answers, spans, y, starts, ends, PackedBatch.IGNORE, 1, t, sequences, 2)));
     }
 }
