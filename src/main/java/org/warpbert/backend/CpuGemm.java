@@ -2,15 +2,25 @@ package org.warpbert.backend;
 
 import org.warpbert.WarpBertException;
 
-/** Float32 products by OpenBLAS, on the backend's own threads. Leading dimensions are the row lengths: nothing is padded. */
+/**
+ * Float32 products on the backend's own threads: by kernels of our own where the CPU has AVX-512, else by OpenBLAS
+ * (everywhere with {@code WARPBERT_GEMM=openblas} in the environment). Leading dimensions are the row lengths: nothing is
+ * padded.
+ */
 final class CpuGemm implements Gemm {
     private final Backend backend;
+    private final String library;
     private final String core;
     private long nanos;
 
     CpuGemm(Backend backend) {
         this.backend = backend;
-        OpenBlas.load();
+        Native.load();
+        boolean openBlas = Native.wb_blas_needed() != 0;
+        this.library = openBlas ? "OpenBLAS" : "products";
+        if (openBlas) {
+            OpenBlas.load();
+        }
         this.core = OpenBlas.core();
     }
 
@@ -66,7 +76,7 @@ final class CpuGemm implements Gemm {
 
     @Override
     public String describe() {
-        return "OpenBLAS (" + core + ")";
+        return library + " (" + core + ")";
     }
 
     @Override

@@ -26,6 +26,9 @@ public final class CompareCpu implements Callable<Integer> {
     private static final ObjectMapper JSON = new ObjectMapper();
     private static final long SEED = 42;
 
+    /** What our own matrix products bring: the same program with OpenBLAS's. */
+    private static final Rival OPENBLAS = new Rival("warpbert-openblas", "WarpBERT, packed, with OpenBLAS", 0, 0);
+
     @Option(names = "--threads", defaultValue = "0", description = "0: as many as there are cores (default).")
     private int threads;
 
@@ -71,20 +74,20 @@ public final class CompareCpu implements Callable<Integer> {
         List<Contest> contests = new ArrayList<>();
         Job cola = job("train", "bert-base", "cola", 32, threads);
         contests.add(new Contest("train-cola", "Training step, bert-base, 32 sequences as long as CoLA's", cola, List.of(
-                new Rival("libtorch", "libtorch, padded to 64", 64, 5), new Rival("libtorch", "libtorch, padded to the longest", cola.longest(), 2))));
+                new Rival("libtorch", "libtorch, padded to 64", 64, 5), new Rival("libtorch", "libtorch, padded to the longest", cola.longest(), 2), OPENBLAS)));
         contests.add(new Contest("train-128", "Training step, bert-base, 8 sequences of 128", job("train", "bert-base", "fixed:128", 8, threads),
-                List.of(new Rival("libtorch", "libtorch", 128, 1.15))));
+                List.of(new Rival("libtorch", "libtorch", 128, 1.15), OPENBLAS)));
         contests.add(new Contest("infer-minilm-128", "Inference, all-MiniLM-L6-v2, 32 sequences of 128",
-                job("infer", "all-MiniLM-L6-v2", "fixed:128", 32, threads), onnx(true, 128, "", 1.15)));
+                job("infer", "all-MiniLM-L6-v2", "fixed:128", 32, threads), with(onnx(true, 128, "", 1.15), OPENBLAS)));
         contests.add(new Contest("infer-base-128", "Inference, bert-base, 8 sequences of 128",
-                job("infer", "bert-base", "fixed:128", 8, threads), with(onnx(false, 128, "", 1.15), new Rival("libtorch", "libtorch", 128, 1.15))));
+                job("infer", "bert-base", "fixed:128", 8, threads), with(with(onnx(false, 128, "", 1.15), new Rival("libtorch", "libtorch", 128, 1.15)), OPENBLAS)));
         for (String model : List.of("minilm", "base")) {
             boolean small = model.equals("minilm");
             Job half = job("infer", small ? "all-MiniLM-L6-v2" : "bert-base", "fill:0.5@128", small ? 32 : 8, threads);
             contests.add(new Contest("infer-" + model + "-half", "Inference, " + half.model() + ", " + half.lengths().length + " sequences of 64 on average, up to 128", half,
                     with(onnx(small, 128, ", padded to 128", 2.1), onnx(small, half.longest(), ", padded to the longest", 0).get(0))));
             contests.add(new Contest("infer-" + model + "-one", "Inference, " + half.model() + ", one sequence of 128",
-                    job("infer", half.model(), "fixed:128", 1, threads), onnx(small, 128, "", 0)));
+                    job("infer", half.model(), "fixed:128", 1, threads), with(onnx(small, 128, "", 0), OPENBLAS)));
         }
         return contests;
     }

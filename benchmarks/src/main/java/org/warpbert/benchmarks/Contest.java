@@ -26,7 +26,7 @@ record Contest(String name, String title, Job job, List<Rival> rivals) {
      * A peer.
      *
      * @param engine of {@link EngineMain}
-     * @param padded what it pads every sequence to
+     * @param padded what it pads every sequence to; 0: nothing, it packs
      * @param target the ratio that the project wants, or 0
      */
     record Rival(String engine, String title, int padded, double target) {}
@@ -37,7 +37,7 @@ record Contest(String name, String title, Job job, List<Rival> rivals) {
         try {
             engines.add(new EngineProcess("warpbert", job.paddedTo(job.longest())));
             for (Rival rival : rivals) {
-                engines.add(new EngineProcess(rival.engine, job.paddedTo(rival.padded)));
+                engines.add(new EngineProcess(rival.engine, job.paddedTo(rival.padded == 0 ? job.longest() : rival.padded)));
             }
             double[][] seconds = new double[engines.size()][rounds];
             for (int round = -warmup; round < rounds; round++) {
@@ -67,7 +67,7 @@ record Contest(String name, String title, Job job, List<Rival> rivals) {
             ObjectNode entry = entries.addObject();
             entry.setAll((ObjectNode) JSON.valueToTree(timing));
             entry.put("real_tokens_per_second", job.realTokens() / timing.median());
-            entry.put("fill", (double) job.realTokens() / (i == 0 ? job.realTokens() : job.lengths().length * rivals.get(i - 1).padded));
+            entry.put("fill", i == 0 || rivals.get(i - 1).padded == 0 ? 1.0 : (double) job.realTokens() / (job.lengths().length * rivals.get(i - 1).padded));
             entry.set("seconds", JSON.valueToTree(seconds[i]));
             entry.set("about", about);
             if (!job.training()) {

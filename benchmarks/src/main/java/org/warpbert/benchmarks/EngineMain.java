@@ -44,7 +44,7 @@ public final class EngineMain {
 
     private static Engine engine(String name, Job job) throws Exception {
         return switch (name) {
-            case "warpbert" -> new WarpEngine(job);
+            case "warpbert", "warpbert-openblas" -> new WarpEngine(job);
             case "libtorch" -> new TorchEngine(job);
             case "onnxruntime" -> new OnnxEngine(job, true);
             case "onnxruntime-fused" -> new OnnxEngine(job, false);

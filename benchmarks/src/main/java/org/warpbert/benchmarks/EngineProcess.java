@@ -34,6 +34,9 @@ final class EngineProcess implements AutoCloseable {
         environment.remove("OPENBLAS_L2_SIZE");
         environment.put("OPENBLAS_THREAD_TIMEOUT", "4");
         environment.put("OMP_WAIT_POLICY", "passive");
+        if (engine.equals("warpbert-openblas")) {
+            environment.put("WARPBERT_GEMM", "openblas");
+        }
         process = builder.start();
         orders = process.outputWriter(StandardCharsets.UTF_8);
         answers = new BufferedReader(new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8));
