@@ -12,7 +12,7 @@ import org.warpbert.bench.Report;
 class BenchOpsTest {
     @Test
     void everyOpIsMeasured() {
-        Report report = Benchmark.run(new Report.Settings(Report.Kind.OPS, "random:bert-tiny", "cola", "packed", "cpu", 2, 3, 1, 1, null));
+        Report report = Benchmark.run(new Report.Settings(Report.Kind.OPS, "random:bert-tiny", "cola", "packed", "cpu", 2, Precision.AUTO, 3, 1, 1, null));
         List<String> names = report.figures().stream().map(figure -> figure.timing().name()).toList();
         List<String> missing = OpHeader.ops().stream().filter(op -> names.stream().noneMatch(name -> name.split(" ")[0].equals(op))).toList();
         assertEquals(List.of(), missing, "ops of warpbert.h that no measurement runs: add them to LayerOps or OptimizerOps");

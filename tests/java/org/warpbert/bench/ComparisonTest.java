@@ -15,10 +15,11 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.warpbert.WarpBertException;
+import org.warpbert.backend.Precision;
 
 /** The gate, on crafted reports. */
 class ComparisonTest {
-    private static final Report.Settings SETTINGS = new Report.Settings(Report.Kind.TRAIN, "random:bert-tiny", "cola", "packed", "cpu", 2, 32, 2, 9, null);
+    private static final Report.Settings SETTINGS = new Report.Settings(Report.Kind.TRAIN, "random:bert-tiny", "cola", "packed", "cpu", 2, Precision.AUTO, 32, 2, 9, null);
     private static final Machine MACHINE = new Machine("cpu", "an op set", "a processor", 2, 2, null, "abc", "17", "2026-01-01T00:00:00Z");
 
     @TempDir Path folder;
@@ -62,8 +63,8 @@ class ComparisonTest {
         refused(comparison, SETTINGS, new Machine("cuda", "an op set", "a processor", 2, 2, null, null, "", ""), "another device ('cpu', here 'cuda')");
         refused(comparison, SETTINGS, new Machine("cpu", "an op set", "a processor", 2, 4, null, null, "", ""), "another thread count ('2', here '4')");
         refused(comparison, SETTINGS, new Machine("cpu", "an op set", "another", 2, 2, null, null, "", ""), "another processor");
-        refused(comparison, new Report.Settings(Report.Kind.TRAIN, "random:bert-tiny", "nsmc", "packed", "cpu", 2, 32, 2, 9, null), MACHINE, "another --lengths ('cola', here 'nsmc')");
-        refused(comparison, new Report.Settings(Report.Kind.INFER, "random:bert-tiny", "cola", "packed", "cpu", 2, 32, 2, 9, null), MACHINE, "another measurement");
+        refused(comparison, new Report.Settings(Report.Kind.TRAIN, "random:bert-tiny", "nsmc", "packed", "cpu", 2, Precision.AUTO, 32, 2, 9, null), MACHINE, "another --lengths ('cola', here 'nsmc')");
+        refused(comparison, new Report.Settings(Report.Kind.INFER, "random:bert-tiny", "cola", "packed", "cpu", 2, Precision.AUTO, 32, 2, 9, null), MACHINE, "another measurement");
     }
 
     private static void refused(Comparison comparison, Report.Settings settings, Machine machine, String why) {

@@ -9,6 +9,7 @@ import org.warpbert.hub.Hub;
 import org.warpbert.model.BertConfig;
 import org.warpbert.model.ParameterTable;
 import org.warpbert.model.Parameters;
+import org.warpbert.model.WeightFormat;
 import org.warpbert.task.ClassificationHead;
 
 /** The model that is measured: one that exists, or fresh weights of the same sizes, whose speed is the same. */
@@ -66,13 +67,13 @@ public final class BenchModel {
     }
 
     /** The weights on a device; a classification head is made where the model has none of two classes. */
-    public Parameters parameters(Backend backend) {
+    public Parameters parameters(Backend backend, WeightFormat format) {
         if (name.startsWith(RANDOM)) {
-            return Parameters.random(backend, table(), SEED);
+            return Parameters.random(backend, table(), format, SEED);
         }
         List<String> fresh = new ArrayList<>();
         try (ModelFolder folder = ModelFolder.open(Hub.resolve(name))) {
-            return Parameters.load(backend, table(), folder.tensors(), SEED, fresh);
+            return Parameters.load(backend, table(), folder.tensors(), format, SEED, fresh);
         }
     }
 }

@@ -9,10 +9,12 @@ import java.util.SplittableRandom;
 import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.Backends;
+import org.warpbert.backend.Dtype;
 import org.warpbert.memory.ProcessMemory;
 import org.warpbert.model.BertConfig;
 import org.warpbert.model.BertModel;
 import org.warpbert.model.Parameters;
+import org.warpbert.model.WeightFormat;
 import org.warpbert.task.ClassificationHead;
 import org.warpbert.text.Capacity;
 import org.warpbert.text.Encoded;
@@ -29,6 +31,7 @@ public final class Benchmark {
     private final Report.Settings settings;
     private final BenchModel model;
     private final Backend backend;
+    private final Dtype dtype;
     private final Roofline roofline;
     private final int[] lengths;
     private final int paddedLength;
@@ -43,7 +46,8 @@ public final class Benchmark {
         paddedLength = source.paddedLength();
         work = Work.of(settings.model(), model.config(), model.table().parameters(), source, settings.padded(), lengths);
         requirePositions(source);
-        roofline = Roofline.measure(backend);
+        dtype = settings.precision().on(backend).dtype();
+        roofline = Roofline.measure(backend, dtype);
     }
 
     private void requirePositions(Lengths source) {
@@ -74,13 +78,13 @@ public final class Benchmark {
     private List<Report.Figure> ops() {
         List<Report.Figure> figures = new ArrayList<>();
         try (Tensors tensors = new Tensors(backend)) {
-            LayerOps layer = new LayerOps(backend, model.config(), batch(lengths, paddedLength), tensors);
+            LayerOps layer = new LayerOps(backend, dtype, model.config(), batch(lengths, paddedLength), tensors);
             for (List<Op> group : List.of(layer.products(), layer.attention(), layer.elementwise(), layer.embeddings(), layer.heads())) {
                 group.forEach(op -> figures.add(op.measure(backend, roofline, settings.warmup(), settings.repeats())));
             }
         }
         try (Tensors tensors = new Tensors(backend)) {
-            OptimizerOps.of(backend, model.table(), tensors)
+            OptimizerOps.of(backend, dtype, model.table(), tensors)
                     .forEach(op -> figures.add(op.measure(backend, roofline, settings.warmup(), settings.repeats())));
         }
         return figures;
@@ -91,7 +95,7 @@ public final class Benchmark {
         PackedBatch batch = batch(lengths, paddedLength);
         Hyperparameters hyper = new Hyperparameters(1, batch.sequences(), Math.max(3, batch.maxSeqlen()), 2e-5, 0, 0.01, 1.0, null,
                 Schedule.CONSTANT, 0, 0, SEED, false);
-        try (Parameters parameters = model.parameters(backend);
+        try (Parameters parameters = model.parameters(backend, new WeightFormat(dtype, true));
                 Trainer trainer = new Trainer(backend, model.config(), parameters, new ClassificationHead(BenchModel.CLASSES), hyper,
                         settings.warmup() + settings.repeats(), Capacity.of(batch))) {
             long before = backend.gemm().nanos();
@@ -108,7 +112,7 @@ public final class Benchmark {
     private List<Report.Figure> infer() {
         BertConfig config = model.config();
         int mean = Math.max(1, Math.round((float) work.realTokens() / lengths.length));
-        try (Parameters parameters = model.parameters(backend)) {
+        try (Parameters parameters = model.parameters(backend, new WeightFormat(dtype, false))) {
             Work one = Work.of(settings.model(), config, work.parameters(), Lengths.parse("fixed:" + mean), false, new int[] {mean});
             return List.of(infer("latency", parameters, new int[] {mean}, mean, one), infer("batch", parameters, lengths, paddedLength, work));
         }

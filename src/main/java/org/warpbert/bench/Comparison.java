@@ -83,6 +83,7 @@ public final class Comparison {
         same("measurement", "" + then.what(), "" + now.what());
         same("--model", then.model(), now.model());
         same("--lengths", then.lengths(), now.lengths());
+        same("--precision", then.precision().toString(), now.precision().toString());
         same("--layout", then.layout(), now.layout());
         same("--batch-size", "" + then.batchSize(), "" + now.batchSize());
     }

@@ -13,11 +13,11 @@ import org.warpbert.text.PackedBatch;
 
 /** The ops of embeddings, encoder layers and heads, on a batch's own rows. T tokens, B sequences, H hidden, I intermediate size. */
 final class LayerOps {
-    private static final Dtype F32 = Dtype.F32;
     private static final int SITE = 1;
     private static final int MASKED = 64; // rows that a masked language model judges
 
     private final Backend backend;
+    private final Dtype dtype;
     private final BertConfig c;
     private final PackedBatch batch;
     private final Tensors tensors;
@@ -44,8 +44,9 @@ final class LayerOps {
     private final long rstd;
     private final long workspace;
 
-    LayerOps(Backend backend, BertConfig config, PackedBatch batch, Tensors tensors) {
+    LayerOps(Backend backend, Dtype dtype, BertConfig config, PackedBatch batch, Tensors tensors) {
         this.backend = backend;
+        this.dtype = dtype;
         this.c = config;
         this.batch = batch;
         this.tensors = tensors;
@@ -54,14 +55,14 @@ final class LayerOps {
         i = c.intermediateSize();
         layers = c.numHiddenLayers();
         sequences = batch.sequences();
-        th = 4L * t * h;
-        ti = 4L * t * i;
+        th = (long) dtype.bytes() * t * h;
+        ti = (long) dtype.bytes() * t * i;
         drop = (float) c.hiddenDropoutProb();
         long widest = Math.max(i, 3L * h);
-        a = tensors.floats(t * widest);
-        b = tensors.floats(t * widest);
-        x = tensors.floats(t * widest);
-        y = tensors.floats(t * widest);
+        a = tensors.of(dtype, t * widest);
+        b = tensors.of(dtype, t * widest);
+        x = tensors.of(dtype, t * widest);
+        y = tensors.of(dtype, t * widest);
         p = tensors.floats(widest);
         q = tensors.floats(widest);
         r = tensors.floats(widest);
@@ -82,17 +83,17 @@ final class LayerOps {
         Activation act = c.hiddenAct();
         return List.of(
                 new Op("bias_activation_forward " + act.configName(), wide, layers, 2 * ti, 0,
-                        () -> backend.biasActivationForward(F32, y, x, p, act, t, i)),
+                        () -> backend.biasActivationForward(dtype, y, x, p, act, t, i)),
                 new Op("bias_activation_backward " + act.configName(), wide, layers, 3 * ti, 0,
-                        () -> backend.biasActivationBackward(F32, y, q, workspace, a, x, p, act, t, i)),
+                        () -> backend.biasActivationBackward(dtype, y, q, workspace, a, x, p, act, t, i)),
                 new Op("bias_activation_forward bias", qkv, layers, 6 * th, 0,
-                        () -> backend.biasActivationForward(F32, y, y, p, Activation.IDENTITY, t, 3L * h)),
+                        () -> backend.biasActivationForward(dtype, y, y, p, Activation.IDENTITY, t, 3L * h)),
                 new Op("bias_activation_backward bias", qkv, layers, 6 * th, 0,
-                        () -> backend.biasActivationBackward(F32, y, q, workspace, y, 0, 0, Activation.IDENTITY, t, 3L * h)),
+                        () -> backend.biasActivationBackward(dtype, y, q, workspace, y, 0, 0, Activation.IDENTITY, t, 3L * h)),
                 new Op("residual_layernorm_forward", rows, 2 * layers, 4 * th, 0,
-                        () -> backend.residualLayernormForward(F32, y, b, mean, rstd, x, p, a, q, r, eps, drop, SITE, dropout, t, h)),
+                        () -> backend.residualLayernormForward(dtype, y, b, mean, rstd, x, p, a, q, r, eps, drop, SITE, dropout, t, h)),
                 new Op("residual_layernorm_backward", rows, 2 * layers, 4 * th, 0,
-                        () -> backend.residualLayernormBackward(F32, y, b, p, q, r, workspace, x, a, mean, rstd, gamma, drop, SITE, dropout, t, h)));
+                        () -> backend.residualLayernormBackward(dtype, y, b, p, q, r, workspace, x, a, mean, rstd, gamma, drop, SITE, dropout, t, h)));
     }
 
     List<Op> embeddings() {
@@ -114,10 +115,10 @@ final class LayerOps {
         String rows = "[" + t + "," + h + "]";
         return List.of(
                 new Op("embeddings_forward", rows, 1, 2 * th, 0,
-                        () -> backend.embeddingsForward(F32, y, mean, rstd, word, position, segment, p, q, ids, places, segments,
+                        () -> backend.embeddingsForward(dtype, y, mean, rstd, word, position, segment, p, q, ids, places, segments,
                                 eps, drop, SITE, dropout, t, h, v, positions, kinds)),
                 new Op("embeddings_backward", rows, 1, 4 * th, 0,
-                        () -> backend.embeddingsBackward(F32, dword, dposition, dsegment, p, q, workspace, x, mean, rstd, word,
+                        () -> backend.embeddingsBackward(dtype, dword, dposition, dsegment, p, q, workspace, x, mean, rstd, word,
                                 position, segment, gamma, ids, places, segments, wordOrder, positionOrder, drop, SITE, dropout, t, h, v, positions, kinds)));
     }
 
@@ -136,10 +137,10 @@ final class LayerOps {
         }
         String shape = sequences + " of up to " + batch.maxSeqlen();
         // the backward needs the log-sum-exp of this very forward
-        Runnable forward = () -> backend.attentionForward(F32, y, lse, x, starts, mask, scale, probability, SITE, dropout, t, sequences, heads, size, batch.maxSeqlen());
+        Runnable forward = () -> backend.attentionForward(dtype, y, lse, x, starts, mask, scale, probability, SITE, dropout, t, sequences, heads, size, batch.maxSeqlen());
         return List.of(new Op("attention_forward", shape, layers, 4 * th, 2 * product, forward),
                 new Op("attention_backward", shape, layers, 8 * th, 5 * product,
-                        () -> backend.attentionBackward(F32, a, workspace, b, y, lse, x, starts, mask, scale, probability, SITE, dropout, t, sequences, heads, size, batch.maxSeqlen())));
+                        () -> backend.attentionBackward(dtype, a, workspace, b, y, lse, x, starts, mask, scale, probability, SITE, dropout, t, sequences, heads, size, batch.maxSeqlen())));
     }
 
     List<Op> products() {
@@ -149,15 +150,15 @@ final class LayerOps {
 
     private List<Op> product(String name, int in, int out) {
         Gemm gemm = backend.gemm();
-        long weight = tensors.floats((long) in * out);
+        long weight = tensors.of(dtype, (long) in * out);
         long gradient = tensors.floats((long) in * out);
         String shape = "[" + t + "," + in + "] x [" + out + "," + in + "]";
-        long bytes = 4L * ((long) t * in + (long) in * out + (long) t * out);
+        long bytes = dtype.bytes() * ((long) t * in + (long) in * out + (long) t * out);
         double flop = 2.0 * t * in * out;
         return List.of(
-                new Op("gemm_forward " + name, shape, layers, bytes, flop, () -> gemm.forward(F32, y, x, weight, t, in, out)),
-                new Op("gemm_backward_input " + name, shape, layers, bytes, flop, () -> gemm.backwardInput(F32, y, x, weight, false, t, in, out)),
-                new Op("gemm_backward_weight " + name, shape, layers, bytes, flop, () -> gemm.backwardWeight(F32, gradient, y, x, false, t, in, out)));
+                new Op("gemm_forward " + name, shape, layers, bytes, flop, () -> gemm.forward(dtype, y, x, weight, t, in, out)),
+                new Op("gemm_backward_input " + name, shape, layers, bytes, flop, () -> gemm.backwardInput(dtype, y, x, weight, false, t, in, out)),
+                new Op("gemm_backward_weight " + name, shape, layers, bytes, flop, () -> gemm.backwardWeight(dtype, gradient, y, x, false, t, in, out)));
     }
 
     List<Op> heads() {
@@ -165,29 +166,29 @@ final class LayerOps {
         long firsts = tensors.ints(Arrays.copyOf(batch.cuSeqlens(), sequences));
         long labels = tensors.ints(new int[Math.max(sequences, MASKED)]);
         long losses = tensors.floats(Math.max(sequences, MASKED));
-        long logits = tensors.floats((long) MASKED * v);
-        long gradient = tensors.floats((long) MASKED * v);
+        long logits = tensors.of(dtype, (long) MASKED * v);
+        long gradient = tensors.of(dtype, (long) MASKED * v);
         long target = tensors.zeros(4L * sequences * BenchModel.CLASSES);
         long answers = tensors.floats(2L * sequences);
-        long spans = tensors.floats(2L * t);
+        long spans = tensors.of(dtype, 2L * t);
         long starts = tensors.ints(batch.cuSeqlens());
         long ends = tensors.ints(new int[2 * sequences]);
         String rows = "[" + sequences + "," + h + "]";
-        long bh = 4L * sequences * h;
+        long bh = (long) dtype.bytes() * sequences * h;
         return List.of(
-                new Op("gather_rows_forward", rows, 1, 2 * bh, 0, () -> backend.gatherRowsForward(F32, y, x, firsts, sequences, t, h)),
-                new Op("gather_rows_backward", rows + " of " + t, 1, bh + th, 0, () -> backend.gatherRowsBackward(F32, y, x, firsts, sequences, t, h)),
-                new Op("dropout_forward", rows, 1, 2 * bh, 0, () -> backend.dropoutForward(F32, y, x, 0.1f, SITE, dropout, sequences, h)),
-                new Op("dropout_backward", rows, 1, 2 * bh, 0, () -> backend.dropoutBackward(F32, y, x, 0.1f, SITE, dropout, sequences, h)),
-                new Op("cross_entropy classes", "[" + sequences + "," + BenchModel.CLASSES + "]", 1, 8L * sequences * BenchModel.CLASSES, 0,
-                        () -> backend.crossEntropy(F32, losses, gradient, logits, labels, 0, 0, PackedBatch.IGNORE, 1, sequences, BenchModel.CLASSES)),
-                new Op("cross_entropy words", "[" + MASKED + "," + v + "]", 0, 8L * MASKED * v, 0,
-                        () -> backend.crossEntropy(F32, losses, gradient, logits, labels, 0, 0, PackedBatch.IGNORE, 1, MASKED, v)),
+                new Op("gather_rows_forward", rows, 1, 2 * bh, 0, () -> backend.gatherRowsForward(dtype, y, x, firsts, sequences, t, h)),
+                new Op("gather_rows_backward", rows + " of " + t, 1, bh + th, 0, () -> backend.gatherRowsBackward(dtype, y, x, firsts, sequences, t, h)),
+                new Op("dropout_forward", rows, 1, 2 * bh, 0, () -> backend.dropoutForward(dtype, y, x, 0.1f, SITE, dropout, sequences, h)),
+                new Op("dropout_backward", rows, 1, 2 * bh, 0, () -> backend.dropoutBackward(dtype, y, x, 0.1f, SITE, dropout, sequences, h)),
+                new Op("cross_entropy classes", "[" + sequences + "," + BenchModel.CLASSES + "]", 1, 2L * dtype.bytes() * sequences * BenchModel.CLASSES, 0,
+                        () -> backend.crossEntropy(dtype, losses, gradient, logits, labels, 0, 0, PackedBatch.IGNORE, 1, sequences, BenchModel.CLASSES)),
+                new Op("cross_entropy words", "[" + MASKED + "," + v + "]", 0, 2L * dtype.bytes() * MASKED * v, 0,
+                        () -> backend.crossEntropy(dtype, losses, gradient, logits, labels, 0, 0, PackedBatch.IGNORE, 1, MASKED, v)),
                 new Op("mean_squared_error", "[" + sequences + ",1]", 0, 12L * sequences, 0,
-                        () -> backend.meanSquaredError(F32, losses, gradient, logits, target, 1, sequences, 1)),
+                        () -> backend.meanSquaredError(dtype, losses, gradient, logits, target, 1, sequences, 1)),
                 new Op("binary_cross_entropy", "[" + sequences + "," + BenchModel.CLASSES + "]", 0, 12L * sequences * BenchModel.CLASSES, 0,
-                        () -> backend.binaryCrossEntropy(F32, answers, gradient, logits, target, 0, 1, sequences, BenchModel.CLASSES)),
+                        () -> backend.binaryCrossEntropy(dtype, answers, gradient, logits, target, 0, 1, sequences, BenchModel.CLASSES)),
                 new Op("segment_cross_entropy", "[" + t + ",2]", 0, 16L * t, 0,
-                        () -> backend.segmentCrossEntropy(F32, answers, spans, y, starts, ends, PackedBatch.IGNORE, 1, t, sequences, 2)));
+                        () -> backend.segmentCrossEntropy(dtype, answers, spans, y, starts, ends, PackedBatch.IGNORE, 1, t, sequences, 2)));
     }
 }

@@ -9,7 +9,7 @@ import org.warpbert.model.ParameterTable;
 final class OptimizerOps {
     private OptimizerOps() {}
 
-    static List<Op> of(Backend backend, ParameterTable table, Tensors tensors) {
+    static List<Op> of(Backend backend, Dtype dtype, ParameterTable table, Tensors tensors) {
         long n = table.size();
         long cleared = table.end(ParameterTable.Region.VECTORS) * Float.BYTES;
         long parameter = tensors.floats(n);
@@ -22,10 +22,11 @@ final class OptimizerOps {
         long decay = tensors.floats(0.01f);
         long scale = tensors.floats(1);
         long workspace = tensors.zeros(8L * Backend.REDUCE_BLOCKS);
+        long copy = dtype == Dtype.F32 ? 0 : tensors.of(dtype, n); // of the master weights, for products
         String all = "[" + n + "]";
         return List.of(
                 new Op("gradient_norm", all, 1, 4 * n, 0, () -> backend.gradientNorm(stats, workspace, gradient, 0, 1, n)),
-                new Op("adamw", all, 1, 28 * n, 0, () -> backend.adamw(Dtype.F32, parameter, m, v, 0, gradient, stats, hyper, ends,
+                new Op("adamw", all, 1, (28 + (copy == 0 ? 0 : dtype.bytes())) * n, 0, () -> backend.adamw(dtype, parameter, m, v, copy, gradient, stats, hyper, ends,
                         decay, scale, 0.9f, 0.999f, 1e-8f, n, 1)),
                 new Op("cast bf16", all, 0, 6 * n, 0, () -> backend.cast(m, Dtype.BF16, gradient, Dtype.F32, n)),
                 new Op("zero", "[" + cleared / Float.BYTES + "]", 1, cleared, 0, () -> backend.zero(gradient, cleared)));

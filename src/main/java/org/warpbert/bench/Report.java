@@ -3,9 +3,11 @@ package org.warpbert.bench;
 import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.annotation.JsonUnwrapped;
 import com.fasterxml.jackson.core.JsonProcessingException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import org.warpbert.backend.Precision;
 import org.warpbert.format.AtomicFile;
 import org.warpbert.train.RunFolder;
 
@@ -25,8 +27,12 @@ public record Report(Settings settings, Machine machine, double gemmGflops, doub
      *
      * @param peakTflops the device's published peak, which utilisation is counted against; null: the measured rate
      */
-    public record Settings(Kind what, String model, String lengths, String layout, String device, int threads, int batchSize,
+    public record Settings(Kind what, String model, String lengths, String layout, String device, int threads, Precision precision, int batchSize,
                            int warmup, int repeats, @JsonInclude(JsonInclude.Include.NON_NULL) Double peakTflops) {
+        public Settings {
+            precision = precision == null ? Precision.AUTO : precision;
+        }
+
         boolean padded() {
             return layout.equals("padded");
         }
@@ -48,7 +54,7 @@ public record Report(Settings settings, Machine machine, double gemmGflops, doub
     /** Writes the JSON, whole or not at all. */
     public void write(Path file) {
         try {
-            AtomicFile.write(file, (RunFolder.JSON.writerWithDefaultPrettyPrinter().writeValueAsString(this) + "\n").getBytes(java.nio.charset.StandardCharsets.UTF_8));
+            AtomicFile.write(file, (RunFolder.JSON.writerWithDefaultPrettyPrinter().writeValueAsString(this) + "\n").getBytes(StandardCharsets.UTF_8));
         } catch (JsonProcessingException e) {
             throw new IllegalStateException("no JSON can be made of a report", e);
         }

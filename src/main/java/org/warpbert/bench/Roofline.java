@@ -26,19 +26,19 @@ public final class Roofline {
         this.gemmGflops = gemmGflops;
     }
 
-    /** Measures the matrix-product rate; copy rates are measured when they are asked for. */
-    public static Roofline measure(Backend backend) {
+    /** Measures the matrix-product rate in this type; copy rates are measured when they are asked for. */
+    public static Roofline measure(Backend backend, Dtype dtype) {
         double best = 0;
         for (int[] p : PRODUCTS) {
             long rows = p[0];
             long in = p[1];
             long out = p[2];
             try (Tensors tensors = new Tensors(backend)) {
-                long y = tensors.floats(rows * out);
-                long x = tensors.floats(rows * in);
-                long w = tensors.floats(out * in);
+                long y = tensors.of(dtype, rows * out);
+                long x = tensors.of(dtype, rows * in);
+                long w = tensors.of(dtype, out * in);
                 Timing timing = Timing.measure("gemm", 1, GEMM_REPEATS, () -> {
-                    backend.gemm().forward(Dtype.F32, y, x, w, p[0], p[1], p[2]);
+                    backend.gemm().forward(dtype, y, x, w, p[0], p[1], p[2]);
                     backend.synchronize();
                 });
                 best = Math.max(best, 2e-9 * rows * in * out / timing.median());

@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.SplittableRandom;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.DeviceMemory;
+import org.warpbert.backend.Dtype;
 
 /** Blocks of a device that live as long as one measurement; what an op works on, by address. */
 final class Tensors implements AutoCloseable {
@@ -32,6 +33,19 @@ final class Tensors implements AutoCloseable {
         for (long at = 0; at < count; at += CHUNK) {
             random.clear().limit((int) Math.min(CHUNK, count - at) * Float.BYTES);
             block.upload(at * Float.BYTES, random);
+        }
+        return block.address();
+    }
+
+    /** As {@link #floats(long)}, rounded to a type. */
+    long of(Dtype dtype, long count) {
+        if (dtype == Dtype.F32) {
+            return floats(count);
+        }
+        DeviceMemory block = block(count * dtype.bytes());
+        try (Tensors exact = new Tensors(backend)) {
+            backend.cast(block.address(), dtype, exact.floats(count), Dtype.F32, count);
+            backend.synchronize();
         }
         return block.address();
     }

@@ -95,7 +95,7 @@ final class BenchCommand extends WarpBertCommand {
         atLeastOne("--warmup", warmup);
         atLeastOne("--repeats", repeats);
         checked(() -> Lengths.parse(lengths));
-        return new Report.Settings(what, model, lengths, layout, device.device, device.threads, batchSize, warmup, repeats, peakTflops);
+        return new Report.Settings(what, model, lengths, layout, device.device, device.threads, device.precision, batchSize, warmup, repeats, peakTflops);
     }
 
     private void atLeastOne(String option, int value) {
