@@ -89,6 +89,11 @@ public final class TorchBert implements AutoCloseable {
         });
     }
 
+    /** The first token's last hidden state [H]; all of the batch is computed, and no more of it copied. */
+    public double[] firstState(TorchBatch batch) {
+        return scoped(false, () -> TorchTensors.doubles(hidden(batch).select(0, 0).select(0, 0)));
+    }
+
     /** Vocabulary logits [rows, V] of the masked language model at packed rows. */
     public double[] mlmLogits(TorchBatch batch, int[] rows) {
         return scoped(false, () -> TorchTensors.doubles(mlm(hidden(batch), batch, rows)));
