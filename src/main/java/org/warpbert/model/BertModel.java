@@ -23,24 +23,35 @@ public final class BertModel implements AutoCloseable {
     private final Embeddings embeddings;
     private final LayerAddresses[] layers;
     private final LayerAddresses[] layerGradients;
+    private final Recomputation recomputation;
 
     /**
+     * A model whose forward saves everything for the backward.
+     *
      * @param gradients where a backward puts the parameters' gradients, or null: a model for inference, without
      *                  dropout and with two layers' worth of activations
      */
     public BertModel(Backend backend, BertConfig config, Parameters parameters, Gradients gradients, Head head, Capacity capacity) {
-        boolean training = gradients != null;
+        this(backend, config, parameters, gradients, head, new PassPlan(capacity, Dtype.F32, gradients != null));
+    }
+
+    /**
+     * A model made to a plan.
+     *
+     * @param gradients where a backward puts the parameters' gradients, or null where the plan is not for training
+     */
+    public BertModel(Backend backend, BertConfig config, Parameters parameters, Gradients gradients, Head head, PassPlan plan) {
+        boolean training = plan.training();
         this.config = config;
         this.parameters = parameters;
         this.gradients = gradients;
         this.head = head;
         this.arena = new Arena(training ? "activations for training" : "activations for inference");
-        PassPlan plan = new PassPlan(capacity, Dtype.F32, training);
         Activations activations = new Activations(arena, config, plan);
         head.plan(arena, config, plan);
         this.arena.allocate(backend);
         try {
-            this.batch = new DeviceBatch(backend, capacity);
+            this.batch = new DeviceBatch(backend, plan.capacity());
         } catch (RuntimeException e) {
             arena.close();
             throw e;
@@ -55,6 +66,7 @@ public final class BertModel implements AutoCloseable {
             layers[l] = LayerAddresses.weights(buffers, l);
             layerGradients[l] = LayerAddresses.gradients(buffers, l);
         }
+        recomputation = new Recomputation(pass, layers);
         head.bind(buffers);
     }
 
@@ -78,11 +90,9 @@ public final class BertModel implements AutoCloseable {
         requireInside("segment", packed.segments(), config.typeVocabSize());
         batch.upload(packed, seed, step);
         embeddings.forward(pass);
-        long input = pass.activations.embeddings.address();
         for (int l = 0; l < layers.length; l++) {
-            SelfAttention.forward(pass, l, layers[l], input);
+            SelfAttention.forward(pass, l, layers[l], pass.activations.input(l));
             FeedForward.forward(pass, l, layers[l]);
-            input = pass.activations.layers[l].output().address();
         }
         head.forward(pass);
     }
@@ -114,9 +124,10 @@ public final class BertModel implements AutoCloseable {
         pass.accumulate = accumulate;
         head.backward(pass, gradientScales);
         for (int l = layers.length - 1; l >= 0; l--) {
-            long input = l == 0 ? pass.activations.embeddings.address() : pass.activations.layers[l - 1].output().address();
+            recomputation.feedForward(l);
             FeedForward.backward(pass, l, layers[l], layerGradients[l]);
-            SelfAttention.backward(pass, l, layers[l], layerGradients[l], input);
+            recomputation.attention(l);
+            SelfAttention.backward(pass, l, layers[l], layerGradients[l], pass.activations.input(l));
         }
         embeddings.backward(pass);
     }
