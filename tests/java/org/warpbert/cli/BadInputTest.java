@@ -69,7 +69,7 @@ class BadInputTest {
     void emptyAndOverlongTextsAreCounted() throws IOException {
         CommandRun run = train(GOOD + "good\t \nbad\t\ngood\t" + "very ".repeat(600) + "long\n", "--max-length", "512").done();
         assertTrue(run.err().contains("2 of 7 rows skipped"), run.err());
-        assertTrue(run.err().contains("1 of 5 training texts are cut to 512 tokens"), run.err());
+        assertTrue(run.err().contains("1 of 5 training examples are cut to 512 tokens"), run.err());
     }
 
     @Test

@@ -1,6 +1,7 @@
 package org.warpbert.model;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -43,7 +44,8 @@ class BertConfigTest {
 
     @Test
     void everyFieldSurvivesWritingAndReading() {
-        BertConfig config = new BertConfig(100, 24, 3, 4, 50, Activation.GELU_TANH, 0.25, 0.125, 0.5, 40, 1, 1e-5, 7, List.of("neg", "중립", "pos"));
+        BertConfig config = new BertConfig(100, 24, 3, 4, 50, Activation.GELU_TANH, 0.25, 0.125, 0.5, 40, 1, 1e-5, 7, List.of("neg", "중립", "pos"),
+                new BertConfig.Use("BertForSequenceClassification", "regression", "regress"));
         Path file = folder.resolve("deep/er/config.json");
         config.write(file);
         assertEquals(config, BertConfig.read(file));
@@ -53,10 +55,12 @@ class BertConfigTest {
     void writesWhatTransformersNeeds() throws IOException {
         BertConfig config = read(GOOGLE);
         Path file = folder.resolve("out.json");
-        config.withLabels(List.of("no", "yes")).write(file);
+        config.withLabels(List.of("no", "yes")).withUse(new BertConfig.Use("BertForSequenceClassification", null, "pair")).write(file);
         JsonNode json = new ObjectMapper().readTree(file.toFile());
         assertEquals("bert", json.get("model_type").asText());
         assertEquals("[\"BertForSequenceClassification\"]", json.get("architectures").toString());
+        assertEquals("pair", json.get("finetuning_task").asText());
+        assertFalse(json.has("problem_type"));
         assertEquals("{\"0\":\"no\",\"1\":\"yes\"}", json.get("id2label").toString());
         assertEquals("{\"no\":0,\"yes\":1}", json.get("label2id").toString());
         assertTrue(json.get("classifier_dropout").isNull());
@@ -73,7 +77,7 @@ class BertConfigTest {
 
     @Test
     void dropoutIsReplacedEverywhere() {
-        BertConfig config = new BertConfig(100, 24, 3, 4, 50, Activation.RELU, 0.25, 0.125, 0.5, 40, 1, 1e-5, 7, null).withDropout(0);
+        BertConfig config = new BertConfig(100, 24, 3, 4, 50, Activation.RELU, 0.25, 0.125, 0.5, 40, 1, 1e-5, 7, null, null).withDropout(0);
         assertEquals(0, config.hiddenDropoutProb());
         assertEquals(0, config.attentionProbsDropoutProb());
         assertEquals(0, config.headDropoutProb());

@@ -29,7 +29,7 @@ public final class TinyBert {
 
     public TinyBert(int hidden, int heads, int intermediate, int layers, Activation activation, double dropout, int classes, long seed) {
         config = new BertConfig(VOCABULARY, hidden, layers, heads, intermediate, activation, dropout, dropout, null, POSITIONS, 2,
-                1e-12, 0, null);
+                1e-12, 0, null, null);
         this.classes = classes;
         torchConfig = new TorchBertConfig(VOCABULARY, hidden, layers, heads, intermediate, POSITIONS, 2, 1e-12, activation.configName());
         values = TorchBertConfig.random(torchConfig.shapes(classes, false), 1.5 / Math.sqrt(hidden), seed);

@@ -11,6 +11,8 @@ import java.util.Set;
 import java.util.stream.Collectors;
 import org.warpbert.format.AtomicFile;
 import org.warpbert.hub.Hub;
+import org.warpbert.task.ClassifyTask;
+import org.warpbert.task.Columns;
 import org.warpbert.task.Finetune;
 import org.warpbert.task.TextClassifier;
 import org.warpbert.text.Example;
@@ -57,8 +59,8 @@ final class DemoCommand extends WarpBertCommand {
         Path train = write(data.resolve("train.tsv"), sample.train);
         Path dev = write(data.resolve("dev.tsv"), sample.dev);
         terminal.note(String.format(Locale.ROOT, "%,d definitions from WordNet 3.1 to learn from and %,d to judge by, in %s", sample.train.size(), sample.dev.size(), data));
-        Summary summary = FinetuneCommand.train(this, new Finetune.Options(MODEL, train, dev, null, true, "text", null, "label", HYPER,
-                device.device, device.threads, out, true));
+        Summary summary = FinetuneCommand.train(this, new Finetune.Options(MODEL,
+                ClassifyTask.of(new Columns(true, "text", null, "label")), train, dev, null, HYPER, device.device, device.threads, out, true));
         TrainingReport.table(terminal, summary);
         terminal.print("");
         show(sample.dev.subList(0, SHOWN));

@@ -2,22 +2,22 @@ package org.warpbert.cli;
 
 import java.nio.file.Path;
 import java.util.Locale;
+import org.warpbert.model.BertConfig;
 import org.warpbert.task.Evaluation;
-import org.warpbert.task.TextClassifier;
-import org.warpbert.text.Examples;
+import org.warpbert.task.Task;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/** How well a classifier does on labelled texts. */
-@Command(name = "evaluate", description = "Judge a fine-tuned model by a file of labelled texts.")
+/** How well a fine-tuned model does on labelled examples. */
+@Command(name = "evaluate", description = "Judge a fine-tuned model by a file of labelled examples.")
 final class EvaluateCommand extends WarpBertCommand {
     @Mixin private InferenceOptions inference;
 
-    @Option(names = {"--data", "--dev"}, required = true, paramLabel = "FILE", description = "Labelled texts: .tsv, .csv or .jsonl, or these with .gz.")
+    @Option(names = {"--data", "--dev"}, required = true, paramLabel = "FILE", description = "Labelled examples, as for finetune.")
     private Path data;
 
-    @Mixin private ColumnOptions columns;
+    @Mixin private TaskOptions tasks;
 
     @Option(names = "--json", description = "JSON on standard output.")
     private boolean json;
@@ -29,27 +29,29 @@ final class EvaluateCommand extends WarpBertCommand {
     @Override
     void run() {
         inference.check(this);
-        Examples examples = columns.read(data);
-        if (examples.skippedEmpty() > 0) {
-            terminal.note(String.format(Locale.ROOT, "%s: %,d of %,d rows skipped, their text is empty", data, examples.skippedEmpty(), examples.read()));
-        }
         fetch(inference.model);
+        BertConfig config = TaskOptions.config(inference.model);
+        Task task = tasks.of(this, config);
+        task.check(data);
+        int maxLength = inference.maxLength(config.maxPositionEmbeddings());
         Evaluation evaluation;
-        int maxLength;
-        int batches = (examples.rows().size() + inference.batchSize - 1) / inference.batchSize;
-        try (TextClassifier classifier = TextClassifier.load(inference.model, inference.device.device, inference.device.threads);
-                ProgressLine line = new ProgressLine(terminal, quiet, "Evaluating", batches, "batches", 1)) {
-            maxLength = inference.maxLength(classifier.positions());
-            evaluation = classifier.evaluate(examples, maxLength, inference.batchSize, done -> line.at(done, ""));
+        try (TrainingReport report = new TrainingReport(terminal, quiet)) {
+            evaluation = Evaluation.run(inference.model, task, data, maxLength, inference.batchSize, inference.device.device,
+                    inference.device.threads, report);
         }
         if (evaluation.truncated() > 0) {
-            terminal.note(String.format(Locale.ROOT, "%,d of %,d texts are cut to %d tokens", evaluation.truncated(), evaluation.examples(), maxLength));
+            terminal.note(String.format(Locale.ROOT, "%,d of %,d examples are cut to %d tokens", evaluation.truncated(), evaluation.examples(), maxLength));
         }
         if (json) {
             terminal.json(evaluation);
         } else {
-            terminal.print(String.format(Locale.ROOT, "examples %,d   loss %.4f   accuracy %.4f   MCC %.3f   (always the most frequent class: accuracy %.4f)",
-                    evaluation.examples(), evaluation.loss(), evaluation.accuracy(), evaluation.matthewsCorrelation(), evaluation.majority()));
+            StringBuilder line = new StringBuilder(String.format(Locale.ROOT, "examples %,d   loss %.4f", evaluation.examples(), evaluation.loss()));
+            evaluation.metrics().forEach((name, value) -> {
+                Double without = evaluation.baseline().get(name);
+                line.append(String.format(Locale.ROOT, "   %s %.4f", name, value))
+                        .append(without == null ? "" : String.format(Locale.ROOT, " (%s %.4f)", TrainingReport.BASELINE, without));
+            });
+            terminal.print(line.toString());
             terminal.print(String.format(Locale.ROOT, "%,d tokens in %s, %,.0f tokens/s", evaluation.tokens(),
                     TrainingReport.time(evaluation.seconds()), evaluation.tokens() / evaluation.seconds()));
         }

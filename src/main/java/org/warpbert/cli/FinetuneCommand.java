@@ -2,6 +2,7 @@ package org.warpbert.cli;
 
 import java.nio.file.Path;
 import org.warpbert.task.Finetune;
+import org.warpbert.task.Task;
 import org.warpbert.train.Hyperparameters;
 import org.warpbert.train.Summary;
 import picocli.CommandLine.Command;
@@ -9,16 +10,11 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** From a pretrained model and a data file to a run folder. */
-@Command(name = "finetune", description = "Fine-tune a model on a file of labelled texts.",
-        footer = {"", "Data files are .tsv, .csv or .jsonl, or any of these with .gz.",
+@Command(name = "finetune", description = "Fine-tune a model on a file of labelled examples.",
+        footer = {"", "Tables are .tsv, .csv or .jsonl, or any of these with .gz.",
                 "  warpbert finetune --model bert-base-uncased --train cola.tsv --no-header --text 3 --label 1 --dev-split 0.1 --out runs/cola",
                 "  warpbert finetune @recipes/cola.args --train cola.tsv --dev-split 0.1 --out runs/cola"})
 final class FinetuneCommand extends WarpBertCommand {
-    private static final String CLASSIFY = "classify";
-
-    @Option(names = "--task", paramLabel = CLASSIFY, defaultValue = CLASSIFY, description = "What to learn; there is: classify (texts, or pairs of texts).")
-    private String task;
-
     @Option(names = "--model", required = true, paramLabel = "NAME|DIR", description = "What to start from: a name (see: warpbert models list), or a model or run folder.")
     private String model;
 
@@ -31,7 +27,7 @@ final class FinetuneCommand extends WarpBertCommand {
     @Option(names = "--dev-split", paramLabel = "SHARE", description = "Instead of --dev: this share of the training data, such as 0.1.")
     private Double devSplit;
 
-    @Mixin private ColumnOptions columns;
+    @Mixin private TaskOptions tasks;
     @Mixin private HyperparameterOptions hyper;
     @Mixin private DeviceOptions device;
 
@@ -50,18 +46,16 @@ final class FinetuneCommand extends WarpBertCommand {
 
     @Override
     void run() {
-        if (!task.equals(CLASSIFY)) {
-            throw usage("Unknown task '" + task + "'; there is: " + CLASSIFY);
-        }
         if (devSplit != null && !(devSplit > 0 && devSplit < 1)) {
             throw usage("--dev-split is " + devSplit + ", it must be between 0 and 1");
         }
         Hyperparameters checked = checked(hyper::get);
-        Finetune.Options options = checked(() -> new Finetune.Options(model, train, dev, devSplit, !columns.noHeader, columns.text,
-                columns.pair, columns.label, checked, device.device, device.threads, out, overwrite));
-        columns.check(train); // a wrong column is said before a model is downloaded
+        Task task = tasks.get(this);
+        Finetune.Options options = checked(() -> new Finetune.Options(model, task, train, dev, devSplit, checked, device.device,
+                device.threads, out, overwrite));
+        task.check(train); // a wrong column is said before a model is downloaded
         if (dev != null) {
-            columns.check(dev);
+            task.check(dev);
         }
         Summary summary = train(this, options);
         if (json) {

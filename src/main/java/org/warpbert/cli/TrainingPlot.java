@@ -10,7 +10,9 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import javax.imageio.ImageIO;
 import org.knowm.xchart.XYChart;
 import org.knowm.xchart.XYChartBuilder;
@@ -27,8 +29,8 @@ final class TrainingPlot {
     private static final int HEIGHT = 420;
     private static final Color FAINT = new Color(0xb9, 0xcd, 0xe6);
     private static final Color STRONG = new Color(0x1f, 0x4e, 0x9c);
-    private static final Color GREEN = new Color(0x2a, 0x8c, 0x4a);
-    private static final Color GREY = new Color(0x80, 0x80, 0x80);
+    private static final Color[] COLORS = {STRONG, new Color(0x2a, 0x8c, 0x4a), new Color(0xb0, 0x5a, 0x1e), new Color(0x7a, 0x3f, 0x98),
+        new Color(0x80, 0x80, 0x80)};
 
     private TrainingPlot() {}
 
@@ -106,24 +108,39 @@ final class TrainingPlot {
         return means;
     }
 
+    /** Metrics that are shares or correlations, and their baselines; where a task has none of these, the loss. */
     private static XYChart dev(JsonNode summary) {
         List<Double> epochs = new ArrayList<>();
-        List<Double> accuracy = new ArrayList<>();
-        List<Double> matthews = new ArrayList<>();
-        List<Double> majority = new ArrayList<>();
+        Map<String, List<Double>> lines = new LinkedHashMap<>();
         for (JsonNode epoch : summary.path("epochs")) {
             epochs.add(epoch.path("epoch").asDouble());
-            accuracy.add(epoch.path("accuracy").asDouble());
-            matthews.add(epoch.path("matthews_correlation").asDouble());
-            majority.add(summary.path("majority").asDouble());
+            epoch.path("metrics").fields().forEachRemaining(metric -> add(lines, metric.getKey(), metric.getValue().asDouble()));
+            summary.path("baseline").fields().forEachRemaining(metric -> {
+                if (metric.getValue().asDouble() != 0) {
+                    add(lines, metric.getKey() + " without reading", metric.getValue().asDouble());
+                }
+            });
+        }
+        lines.values().removeIf(values -> values.stream().anyMatch(value -> Math.abs(value) > 1));
+        boolean shares = !lines.isEmpty();
+        if (!shares) {
+            summary.path("epochs").forEach(epoch -> add(lines, "dev loss", epoch.path("dev_loss").asDouble()));
         }
         XYChart chart = chart("dev set", "epoch", "");
-        line(chart, "accuracy", epochs, accuracy, STRONG, true);
-        line(chart, "Matthews correlation", epochs, matthews, GREEN, true);
-        line(chart, "most frequent class", epochs, majority, GREY, true);
-        chart.getStyler().setYAxisMin(Math.min(0, matthews.stream().min(Double::compare).orElse(0.0))).setYAxisMax(1.0);
+        int drawn = 0;
+        for (Map.Entry<String, List<Double>> each : lines.entrySet()) {
+            line(chart, each.getKey(), epochs, each.getValue(), COLORS[Math.min(drawn++, COLORS.length - 1)], true);
+        }
+        if (shares) {
+            double least = lines.values().stream().flatMap(List::stream).min(Double::compare).orElse(0.0);
+            chart.getStyler().setYAxisMin(Math.min(0, least)).setYAxisMax(1.0);
+        }
         chart.getStyler().setXAxisDecimalPattern("0").setXAxisTickMarkSpacingHint(WIDTH / Math.max(2, epochs.size() + 1));
         return chart;
+    }
+
+    private static void add(Map<String, List<Double>> lines, String name, double value) {
+        lines.computeIfAbsent(name, key -> new ArrayList<>()).add(value);
     }
 
     private static XYChart chart(String title, String x, String y) {

@@ -1,13 +1,18 @@
 package org.warpbert.cli;
 
 import java.util.Locale;
+import java.util.Set;
+import org.warpbert.task.Evaluation;
 import org.warpbert.train.Summary;
 import org.warpbert.train.TrainingListener;
 
 /** Tells a person how a run goes, on standard error, and what came of it. */
-final class TrainingReport implements TrainingListener, AutoCloseable {
+final class TrainingReport implements TrainingListener, Evaluation.Progress, AutoCloseable {
     /** The loss shown is a mean that forgets at this rate: one batch's loss jumps too much to be read. */
     private static final double FORGET = 0.05;
+
+    /** What the figures of the best answer are called that does not look at the text. */
+    static final String BASELINE = "without reading";
 
     private final Terminal terminal;
     private final boolean quiet;
@@ -33,7 +38,7 @@ final class TrainingReport implements TrainingListener, AutoCloseable {
         start = started;
         if (!quiet) {
             terminal.note(started.model() + ", " + millions(started.parameters()) + " parameters, on " + started.device());
-            terminal.note(String.format(Locale.ROOT, "%,d training texts, %,d dev texts; %,d steps per epoch, at most %,d tokens per step; %,.2f GB",
+            terminal.note(String.format(Locale.ROOT, "%,d training examples, %,d dev examples; %,d steps per epoch, at most %,d tokens per step; %,.2f GB",
                     started.trainExamples(), started.devExamples(), started.stepsPerEpoch(), started.maxBatchTokens(), started.plannedBytes() / 1e9));
         }
     }
@@ -63,6 +68,11 @@ final class TrainingReport implements TrainingListener, AutoCloseable {
         line.at(done, "");
     }
 
+    @Override
+    public void at(int done, int batches) {
+        evaluating(done, batches);
+    }
+
     private void show(String task, long total, String unit) {
         close();
         line = new ProgressLine(terminal, quiet, task, total, unit, 1);
@@ -73,7 +83,7 @@ final class TrainingReport implements TrainingListener, AutoCloseable {
         close();
         if (!quiet && !terminal.interactive()) {
             terminal.note(String.format(Locale.ROOT, "Epoch %d/%d: train loss %.4f%s, %s", epoch.epoch(), start.epochs(), epoch.trainLoss(),
-                    Double.isNaN(epoch.devLoss()) ? "" : String.format(Locale.ROOT, ", dev loss %.4f, accuracy %.4f", epoch.devLoss(), epoch.accuracy()),
+                    Double.isNaN(epoch.devLoss()) ? "" : String.format(Locale.ROOT, ", dev loss %.4f%s", epoch.devLoss(), metrics(epoch)),
                     time(epoch.seconds())));
         }
     }
@@ -86,21 +96,42 @@ final class TrainingReport implements TrainingListener, AutoCloseable {
         }
     }
 
-    /** The epochs of a run as a table, the majority-class baseline below. */
+    private static String metrics(Epoch epoch) {
+        StringBuilder line = new StringBuilder();
+        epoch.metrics().forEach((name, value) -> line.append(String.format(Locale.ROOT, ", %s %.4f", name, value)));
+        return line.toString();
+    }
+
+    /** The epochs of a run as a table, the baseline below. */
     static void table(Terminal terminal, Summary summary) {
         boolean dev = summary.devExamples() > 0;
-        terminal.print(dev ? "epoch   train loss   dev loss   accuracy      MCC       time" : "epoch   train loss       time");
+        Set<String> names = dev ? summary.epochs().get(0).metrics().keySet() : Set.of();
+        StringBuilder head = new StringBuilder("epoch   train loss").append(dev ? "   dev loss" : "");
+        names.forEach(name -> head.append("   ").append(String.format("%" + width(name) + "s", name)));
+        terminal.print(head.append("         time").toString());
         for (TrainingListener.Epoch epoch : summary.epochs()) {
-            terminal.print(dev
-                    ? String.format(Locale.ROOT, "%5d   %10.4f   %8.4f   %8.4f   %6.3f   %8s", epoch.epoch(), epoch.trainLoss(), epoch.devLoss(),
-                            epoch.accuracy(), epoch.matthewsCorrelation(), time(epoch.seconds()))
-                    : String.format(Locale.ROOT, "%5d   %10.4f   %8s", epoch.epoch(), epoch.trainLoss(), time(epoch.seconds())));
+            StringBuilder row = new StringBuilder(String.format(Locale.ROOT, "%5d   %10.4f", epoch.epoch(), epoch.trainLoss()));
+            if (dev) {
+                row.append(String.format(Locale.ROOT, "   %8.4f", epoch.devLoss()));
+            }
+            names.forEach(name -> row.append("   ").append(cell(name, epoch.metrics().get(name))));
+            terminal.print(row.append(String.format("   %10s", time(epoch.seconds()))).toString());
         }
-        if (dev) {
-            terminal.print(String.format(Locale.ROOT, "always the most frequent class   %8.4f   %6.3f", summary.majority(), 0.0));
+        if (!summary.baseline().isEmpty()) {
+            StringBuilder row = new StringBuilder(String.format("%-29s", BASELINE));
+            names.forEach(name -> row.append("   ").append(cell(name, summary.baseline().get(name))));
+            terminal.print(row.toString().stripTrailing());
         }
         terminal.print(String.format(Locale.ROOT, "%,d steps, %,d real tokens (%,d padded tokens avoided), %s in all, peak memory %.2f GB",
                 summary.steps(), summary.realTokens(), summary.paddedTokensAvoided(), time(summary.seconds()), summary.peakBytes() / 1e9));
+    }
+
+    private static int width(String name) {
+        return Math.max(8, name.length());
+    }
+
+    private static String cell(String name, Double value) {
+        return value == null ? " ".repeat(width(name)) : String.format(Locale.ROOT, "%" + width(name) + ".4f", value);
     }
 
     static String time(double seconds) {

@@ -15,6 +15,6 @@ final class ConfigFromShapes {
         long[] intermediate = tensors.shape("encoder.layer.0.intermediate.dense.weight"); // [I, H]
         return new BertConfig((int) words[0], (int) words[1], layers, heads, (int) intermediate[0], activation, 0.1, 0.1, null,
                 (int) tensors.shape("embeddings.position_embeddings.weight")[0],
-                (int) tensors.shape("embeddings.token_type_embeddings.weight")[0], epsilon, 0, null);
+                (int) tensors.shape("embeddings.token_type_embeddings.weight")[0], epsilon, 0, null, null);
     }
 }

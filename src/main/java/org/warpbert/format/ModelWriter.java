@@ -57,7 +57,7 @@ public final class ModelWriter {
             progress.at(done[0] += (long) buffer.flip().remaining() * Float.BYTES, all);
             return buffer;
         });
-        model.config().write(folder.resolve("config.json"), architecture(source.shapes().keySet()));
+        model.config().withUse(new BertConfig.Use(architecture(source.shapes().keySet()), null, null)).write(folder.resolve("config.json"));
     }
 
     /** The class of transformers that has these tensors. */

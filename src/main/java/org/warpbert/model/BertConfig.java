@@ -30,13 +30,26 @@ import org.warpbert.format.AtomicFile;
  * @param layerNormEps              epsilon of every LayerNorm
  * @param padTokenId                id of {@code [PAD]}
  * @param id2label                  the head's label names in id order, or null where there is no head
+ * @param use                       what the model is for, {@link Use#NONE} where nothing says
  */
 public record BertConfig(
         int vocabSize, int hiddenSize, int numHiddenLayers, int numAttentionHeads, int intermediateSize,
         Activation hiddenAct, double hiddenDropoutProb, double attentionProbsDropoutProb, Double classifierDropout,
-        int maxPositionEmbeddings, int typeVocabSize, double layerNormEps, int padTokenId, List<String> id2label) {
+        int maxPositionEmbeddings, int typeVocabSize, double layerNormEps, int padTokenId, List<String> id2label, Use use) {
 
     private static final ObjectMapper JSON = new ObjectMapper();
+
+    /**
+     * What a model was made for.
+     *
+     * @param architecture transformers' class that opens it, such as BertForSequenceClassification
+     * @param problem      transformers' {@code problem_type}, which tells the losses of one architecture apart, or null
+     * @param task         {@code finetuning_task}: the name of a task of ours, or whatever its maker wrote; or null
+     */
+    public record Use(String architecture, String problem, String task) {
+        /** The encoder alone. */
+        public static final Use NONE = new Use("BertModel", null, null);
+    }
 
     public BertConfig {
         positive("vocab_size", vocabSize);
@@ -57,12 +70,13 @@ public record BertConfig(
             throw new WarpBertException("pad_token_id " + padTokenId + " is outside the vocabulary of " + vocabSize + " pieces.");
         if (hiddenAct == null) throw new WarpBertException("hidden_act is missing.");
         if (id2label != null) id2label = List.copyOf(id2label);
+        if (use == null) use = Use.NONE;
     }
 
     /** A configuration of these sizes, with BERT's constants (GELU, dropout 0.1, epsilon 1e-12, pad id 0, no labels). */
     public static BertConfig ofSizes(int vocabSize, int hiddenSize, int layers, int heads, int intermediateSize, int maxPositions, int typeVocabSize) {
         return new BertConfig(vocabSize, hiddenSize, layers, heads, intermediateSize, Activation.GELU, 0.1, 0.1, null,
-                maxPositions, typeVocabSize, 1e-12, 0, null);
+                maxPositions, typeVocabSize, 1e-12, 0, null, null);
     }
 
     /** Width of one attention head, H / A. */
@@ -79,14 +93,21 @@ public record BertConfig(
     public BertConfig withDropout(double probability) {
         return new BertConfig(vocabSize, hiddenSize, numHiddenLayers, numAttentionHeads, intermediateSize, hiddenAct,
                 probability, probability, classifierDropout == null ? null : (Double) probability,
-                maxPositionEmbeddings, typeVocabSize, layerNormEps, padTokenId, id2label);
+                maxPositionEmbeddings, typeVocabSize, layerNormEps, padTokenId, id2label, use);
     }
 
     /** The same model with these label names (null: none). */
     public BertConfig withLabels(List<String> labels) {
         return new BertConfig(vocabSize, hiddenSize, numHiddenLayers, numAttentionHeads, intermediateSize, hiddenAct,
                 hiddenDropoutProb, attentionProbsDropoutProb, classifierDropout,
-                maxPositionEmbeddings, typeVocabSize, layerNormEps, padTokenId, labels);
+                maxPositionEmbeddings, typeVocabSize, layerNormEps, padTokenId, labels, use);
+    }
+
+    /** The same model for another use. */
+    public BertConfig withUse(Use other) {
+        return new BertConfig(vocabSize, hiddenSize, numHiddenLayers, numAttentionHeads, intermediateSize, hiddenAct,
+                hiddenDropoutProb, attentionProbsDropoutProb, classifierDropout,
+                maxPositionEmbeddings, typeVocabSize, layerNormEps, padTokenId, id2label, other);
     }
 
     /**
@@ -119,18 +140,21 @@ public record BertConfig(
                 number(json, "hidden_dropout_prob", 0.1), number(json, "attention_probs_dropout_prob", 0.1),
                 classifierDropout.isNull() || classifierDropout.isMissingNode() ? null : (Double) number(json, "classifier_dropout", 0.1),
                 integer(json, "max_position_embeddings", 512), integer(json, "type_vocab_size", 2),
-                number(json, "layer_norm_eps", 1e-12), integer(json, "pad_token_id", 0), labels(json.path("id2label")));
+                number(json, "layer_norm_eps", 1e-12), integer(json, "pad_token_id", 0), labels(json.path("id2label")),
+                use(json));
     }
 
-    /** Writes {@code config.json} for a {@code BertForSequenceClassification} where there are labels, else a {@code BertModel}. */
+    private static Use use(JsonNode json) {
+        return new Use(json.path("architectures").path(0).asText(Use.NONE.architecture), json.path("problem_type").asText(null),
+                json.path("finetuning_task").asText(null));
+    }
+
+    /** Writes {@code config.json}, atomically, as transformers reads it; a model of no known use is a {@code BertModel}. */
     public void write(Path file) {
-        write(file, id2label != null ? "BertForSequenceClassification" : "BertModel");
-    }
-
-    /** Writes {@code config.json}, atomically, as transformers reads it for this architecture (a class name of theirs). */
-    public void write(Path file, String architecture) {
         ObjectNode json = JSON.createObjectNode();
-        json.putArray("architectures").add(architecture);
+        json.putArray("architectures").add(use.architecture);
+        if (use.problem != null) json.put("problem_type", use.problem);
+        if (use.task != null) json.put("finetuning_task", use.task);
         json.put("model_type", "bert").put("vocab_size", vocabSize).put("hidden_size", hiddenSize)
                 .put("num_hidden_layers", numHiddenLayers).put("num_attention_heads", numAttentionHeads)
                 .put("intermediate_size", intermediateSize).put("hidden_act", hiddenAct.configName())

@@ -47,6 +47,15 @@ public interface Head {
         throw noLoss();
     }
 
+    /** The loss of summed losses: each term by its normaliser, and a term that nothing had a label for left out. */
+    static double loss(double[] sums, double[] normalisers) {
+        double loss = 0;
+        for (int k = 0; k < sums.length; k++) {
+            loss += normalisers[k] == 0 ? sums[k] : sums[k] / normalisers[k]; // sums[k] is 0 there, or NaN that must not pass unseen
+        }
+        return loss;
+    }
+
     private WarpBertException noLoss() {
         return new WarpBertException(getClass().getSimpleName() + " is for inference: it has no loss");
     }

@@ -9,7 +9,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
-import java.util.function.Predicate;
 import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.DeviceMemory;
@@ -39,28 +38,19 @@ public final class Parameters implements AutoCloseable {
     }
 
     /**
-     * Reads every parameter of the table. What a head or the pooler lacks in the file is initialised from {@code seed}
-     * and listed; anything else that is missing, mis-shaped or left over is an error that names it.
+     * Reads every parameter of the table. What a head or the pooler lacks in the file, or a head has there in another
+     * shape, is initialised from {@code seed} and listed; anything else that is missing, mis-shaped or left over is an error
+     * that names it.
      *
      * @param fresh receives the names of parameters that were initialised rather than read
      */
     public static Parameters load(Backend backend, ParameterTable table, TensorSource source, long seed, List<String> fresh) {
-        return load(backend, table, source, name -> true, seed, fresh);
-    }
-
-    /**
-     * As {@link #load(Backend, ParameterTable, TensorSource, long, List)}, reading of the heads only what is wanted.
-     *
-     * @param wanted says of a parameter's name whether the file's is to be used where there is one
-     */
-    public static Parameters load(Backend backend, ParameterTable table, TensorSource source, Predicate<String> wanted,
-            long seed, List<String> fresh) {
         rejectLeftOver(table, source);
         Parameters parameters = new Parameters(backend, table);
         try {
             ByteBuffer staging = parameters.staging();
             for (ParameterTable.Slice slice : table.slices()) {
-                if (source.contains(slice.name()) && wanted.test(slice.name())) {
+                if (source.contains(slice.name()) && !(isHead(slice.name()) && ofOtherShape(slice.name(), table, source))) {
                     staging.clear().limit(Math.toIntExact(slice.count() * Float.BYTES));
                     source.read(slice.name(), slice.shape(), staging.asFloatBuffer());
                     parameters.weights.upload(slice.offset() * Float.BYTES, staging);
@@ -82,6 +72,13 @@ public final class Parameters implements AutoCloseable {
     private static boolean isHead(String name) {
         return name.startsWith("classifier.") || name.startsWith("cls.") || name.startsWith("pooler.")
                 || name.startsWith("qa_outputs.");
+    }
+
+    /** Whether a linear layer is of another shape in the file; weight and bias go together. */
+    private static boolean ofOtherShape(String name, ParameterTable table, TensorSource source) {
+        String weight = name.replaceFirst("\\.bias$", ".weight");
+        String judged = table.contains(weight) && source.contains(weight) ? weight : name;
+        return !name.startsWith("pooler.") && !Arrays.equals(source.shape(judged), table.slice(judged).shape());
     }
 
     private static void rejectLeftOver(ParameterTable table, TensorSource source) {

@@ -9,10 +9,11 @@ import org.warpbert.hub.Hub;
 import org.warpbert.model.BertConfig;
 import org.warpbert.model.ParameterTable;
 import org.warpbert.model.Parameters;
+import org.warpbert.text.LabelMap;
 import org.warpbert.text.WordPieceTokenizer;
 
 /** A pretrained or fine-tuned model's folder with its tokenizer. */
-final class Checkpoint implements AutoCloseable {
+public final class Checkpoint implements AutoCloseable {
     private final ModelFolder folder;
     private final WordPieceTokenizer tokenizer;
 
@@ -22,7 +23,7 @@ final class Checkpoint implements AutoCloseable {
     }
 
     /** Opens a folder, or a known name's folder, which is fetched on first use. */
-    static Checkpoint open(String model) {
+    public static Checkpoint open(String model) {
         ModelFolder folder = ModelFolder.open(Hub.resolve(model));
         try {
             return new Checkpoint(folder, new WordPieceTokenizer(folder.vocabulary(), folder.lowerCase()));
@@ -32,31 +33,46 @@ final class Checkpoint implements AutoCloseable {
         }
     }
 
-    BertConfig config() {
+    public BertConfig config() {
         return folder.config();
     }
 
-    WordPieceTokenizer tokenizer() {
+    public WordPieceTokenizer tokenizer() {
         return tokenizer;
     }
 
-    boolean has(String tensor) {
+    public boolean has(String tensor) {
         return folder.tensors().contains(tensor);
     }
 
     /** Classes of the classification head, or 0 where the folder has none. */
-    int classes() {
+    public int classes() {
         return has("classifier.weight") ? Math.toIntExact(folder.tensors().shape("classifier.weight")[0]) : 0;
     }
 
-    /** Reads every parameter of the table; {@code fresh} receives those that only a new head has. */
-    Parameters load(Backend backend, ParameterTable table, long seed, List<String> fresh) {
-        return Parameters.load(backend, table, folder.tensors(), seed, fresh);
+    /**
+     * What the outputs of the folder's {@code classifier} mean: id2label, or 0, 1, … where nothing names them.
+     *
+     * @param what the head's name, for the error where the folder has none
+     */
+    public LabelMap labels(String what) {
+        int classes = classes();
+        if (classes == 0) {
+            throw new WarpBertException(folder.path() + " has no " + what + " (classifier.weight): fine-tune it first");
+        }
+        List<String> names = config().id2label();
+        if (names != null && names.size() != classes) {
+            throw new WarpBertException(folder.path() + ": config.json names " + names.size() + " labels, the head has " + classes + " classes");
+        }
+        return names != null ? LabelMap.of(names) : LabelMap.numbered(classes);
     }
 
-    /** As {@link #load}, with everything under this prefix made anew. */
-    Parameters loadWithout(String prefix, Backend backend, ParameterTable table, long seed, List<String> fresh) {
-        return Parameters.load(backend, table, folder.tensors(), name -> !name.startsWith(prefix), seed, fresh);
+    /**
+     * Reads every parameter of the table. A head's that the folder lacks, or has in another shape, is made anew from
+     * {@code seed}; {@code fresh} receives their names.
+     */
+    Parameters load(Backend backend, ParameterTable table, long seed, List<String> fresh) {
+        return Parameters.load(backend, table, folder.tensors(), seed, fresh);
     }
 
     /** Reads every parameter of the table; none may be missing. */

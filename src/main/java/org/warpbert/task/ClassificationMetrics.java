@@ -3,7 +3,6 @@ package org.warpbert.task;
 /** Counts of (true class, predicted class) and what is read off them. */
 public final class ClassificationMetrics {
     private final long[][] counts; // [true][predicted]
-    private double lossSum;
     private long examples;
 
     public ClassificationMetrics(int classes) {
@@ -11,19 +10,9 @@ public final class ClassificationMetrics {
     }
 
     /** Adds one example. */
-    public void add(int label, int predicted, double loss) {
+    public void add(int label, int predicted) {
         counts[label][predicted]++;
-        lossSum += loss;
         examples++;
-    }
-
-    public long examples() {
-        return examples;
-    }
-
-    /** Mean cross-entropy. */
-    public double loss() {
-        return lossSum / examples;
     }
 
     /** Share of examples whose class was predicted. */

@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.Backends;
@@ -16,18 +17,15 @@ import org.warpbert.model.Parameters;
 import org.warpbert.text.BatchLoader;
 import org.warpbert.text.BatchOrder;
 import org.warpbert.text.Capacity;
-import org.warpbert.text.Examples;
-import org.warpbert.text.LabelMap;
-import org.warpbert.text.LabelledTexts;
+import org.warpbert.text.InstanceSource;
 import org.warpbert.text.PackedBatch;
-import org.warpbert.text.TextTable;
 import org.warpbert.train.Hyperparameters;
 import org.warpbert.train.RunFolder;
 import org.warpbert.train.Summary;
 import org.warpbert.train.Trainer;
 import org.warpbert.train.TrainingListener;
 
-/** Fine-tunes a BERT to classify texts or pairs of texts, from files to a run folder. */
+/** Fine-tunes a BERT for a {@link Task}, from files to a run folder. */
 public final class Finetune {
     /**
      * What to train on what.
@@ -35,15 +33,12 @@ public final class Finetune {
      * @param model     a folder, or a name of {@link org.warpbert.hub.Hub}
      * @param dev       file to judge by, or null
      * @param devSplit  share of the training file to judge by instead, or null
-     * @param header    whether the files' first row names the columns
-     * @param text      column of the text: a header name or a 0-based index
-     * @param pair      column of a second text, or null
      * @param device    see {@link Backends#open}
      * @param out       the run folder to make
      * @param overwrite whether {@code out} may replace an earlier run
      */
-    public record Options(String model, Path train, Path dev, Double devSplit, boolean header, String text, String pair,
-                          String label, Hyperparameters hyper, String device, int threads, Path out, boolean overwrite) {
+    public record Options(String model, Task task, Path train, Path dev, Double devSplit, Hyperparameters hyper, String device,
+                          int threads, Path out, boolean overwrite) {
         public Options {
             if (dev != null && devSplit != null) {
                 throw new WarpBertException("--dev and --dev-split exclude each other");
@@ -52,14 +47,15 @@ public final class Finetune {
     }
 
     private final Options options;
+    private final Task task;
     private final Hyperparameters hyper;
     private final TrainingListener listener;
-    private Examples train;
-    private Examples dev;
-    private LabelMap labels;
+    private Dataset train;
+    private Dataset dev;
 
     private Finetune(Options options, TrainingListener listener) {
         this.options = options;
+        this.task = options.task;
         this.hyper = options.hyper;
         this.listener = listener;
     }
@@ -74,12 +70,14 @@ public final class Finetune {
             readData(); // before the model is fetched: a wrong column is known at once
             try (Checkpoint checkpoint = Checkpoint.open(options.model)) {
                 checkpoint.checkLength(hyper.maxLength());
-                chooseLabels(checkpoint);
+                task.learn(train, checkpoint, listener::note);
+                InstanceSource trainSource = task.instances(train, checkpoint.tokenizer(), hyper.maxLength());
+                InstanceSource devSource = dev == null ? null : task.instances(dev, checkpoint.tokenizer(), hyper.maxLength());
                 try (Backend backend = Backends.open(options.device, options.threads);
-                        BatchLoader trainLoader = loader(checkpoint, train, hyper.shuffle());
-                        BatchLoader devLoader = dev == null ? null : loader(checkpoint, dev, false);
+                        BatchLoader trainLoader = loader(trainSource, hyper.shuffle());
+                        BatchLoader devLoader = dev == null ? null : loader(devSource, false);
                         Parameters parameters = parameters(backend, checkpoint)) {
-                    Summary summary = train(backend, checkpoint.config(), parameters, trainLoader, devLoader, folder);
+                    Summary summary = train(backend, checkpoint.config(), parameters, trainLoader, devSource, devLoader, folder);
                     write(folder, checkpoint, parameters, summary);
                     folder.commit();
                     return summary;
@@ -93,69 +91,33 @@ public final class Finetune {
         if (options.dev != null) {
             dev = read(options.dev);
         } else if (options.devSplit != null) {
-            BatchOrder.Split split = BatchOrder.split(train.rows().size(), options.devSplit, hyper.seed());
+            BatchOrder.Split split = BatchOrder.split(train.size(), options.devSplit, hyper.seed());
             dev = train.select(split.dev());
             train = train.select(split.train());
         }
     }
 
-    private Examples read(Path file) {
-        TextTable.Options table = options.header ? TextTable.Options.DEFAULT : TextTable.Options.DEFAULT.withoutHeader();
-        try (TextTable rows = TextTable.open(file, table)) {
-            Examples examples = Examples.read(rows, options.text, options.pair, options.label);
-            if (examples.skippedEmpty() > 0) {
-                listener.note(String.format(Locale.ROOT, "%s: %,d of %,d rows skipped, their text is empty",
-                        file, examples.skippedEmpty(), examples.read()));
-            }
-            return examples;
-        }
+    private Dataset read(Path file) {
+        Dataset data = task.read(file);
+        data.notes().forEach(listener::note);
+        return data;
     }
 
-    /** The head's labels where the model has a head for them, else those of the training file. */
-    private void chooseLabels(Checkpoint checkpoint) {
-        LabelMap seen = LabelMap.fromTraining(train);
-        int classes = checkpoint.classes();
-        labels = seen;
-        if (classes > 0) {
-            LabelMap heads = headLabels(checkpoint.config().id2label(), classes);
-            if (heads != null && heads.labels().containsAll(seen.labels())) {
-                labels = heads;
-            } else if (classes != seen.size()) {
-                listener.note("the model's head has " + classes + " classes and the training file " + seen.size()
-                        + ": a new head is made");
-            }
-        }
-    }
-
-    /** What a head's outputs mean: id2label, or 0, 1, … where that holds placeholders or is not there. */
-    private static LabelMap headLabels(List<String> id2label, int classes) {
-        if (id2label != null && id2label.size() != classes) {
-            return null;
-        }
-        if (id2label == null || LabelMap.of(id2label).placeholders()) {
-            return LabelMap.numbered(classes);
-        }
-        return LabelMap.of(id2label);
-    }
-
-    private BatchLoader loader(Checkpoint checkpoint, Examples examples, boolean shuffle) {
-        return new BatchLoader(LabelledTexts.ofClasses(checkpoint.tokenizer(), examples.rows(), labels.ids(examples),
-                hyper.maxLength()), hyper.batchSize(), hyper.seed(), shuffle);
+    private BatchLoader loader(InstanceSource source, boolean shuffle) {
+        return new BatchLoader(source, hyper.batchSize(), hyper.seed(), shuffle);
     }
 
     private Parameters parameters(Backend backend, Checkpoint checkpoint) {
-        ParameterTable table = ClassificationHead.parameters(checkpoint.config(), labels.size());
+        ParameterTable table = task.parameters(checkpoint.config());
         List<String> fresh = new ArrayList<>();
-        Parameters parameters = checkpoint.classes() == labels.size() || checkpoint.classes() == 0
-                ? checkpoint.load(backend, table, hyper.seed(), fresh)
-                : checkpoint.loadWithout("classifier.", backend, table, hyper.seed(), fresh);
+        Parameters parameters = checkpoint.load(backend, table, hyper.seed(), fresh);
         if (!fresh.isEmpty()) {
             listener.note("made anew, not in " + options.model + ": " + String.join(", ", fresh));
         }
         return parameters;
     }
 
-    private Summary train(Backend backend, BertConfig config, Parameters parameters, BatchLoader trainLoader,
+    private Summary train(Backend backend, BertConfig config, Parameters parameters, BatchLoader trainLoader, InstanceSource devSource,
             BatchLoader devLoader, RunFolder folder) {
         int stepsPerEpoch = trainLoader.batchesPerEpoch();
         long scheduled = (long) stepsPerEpoch * hyper.epochs();
@@ -163,8 +125,8 @@ public final class Finetune {
         Capacity capacity = trainLoader.capacity(0, hyper.epochs());
         int truncated = trainLoader.truncated();
         if (truncated > 0) {
-            listener.note(String.format(Locale.ROOT, "%,d of %,d training texts are cut to %d tokens",
-                    truncated, train.rows().size(), hyper.maxLength()));
+            listener.note(String.format(Locale.ROOT, "%,d of %,d training examples are cut to %d tokens",
+                    truncated, train.size(), hyper.maxLength()));
         }
         List<TrainingListener.Epoch> epochs = new ArrayList<>();
         long realTokens = 0;
@@ -172,13 +134,13 @@ public final class Finetune {
         long steps = 0;
         long gemmNanos = 0;
         double trainSeconds = 0;
-        double majority = Double.NaN;
+        Map<String, Double> baseline = Map.of();
         long start = System.nanoTime();
-        try (Trainer trainer = new Trainer(backend, config, parameters, new ClassificationHead(labels.size()), hyper,
-                scheduled, capacity)) {
-            listener.started(new TrainingListener.Start("classify", options.model, parameters.table().parameters(),
-                    backend.describe(), train.rows().size(), dev == null ? 0 : dev.rows().size(), train.skippedEmpty(),
-                    truncated, stepsPerEpoch, hyper.epochs(), capacity.tokens(), backend.allocatedBytes()));
+        int devSize = dev == null ? 0 : dev.size();
+        try (Trainer trainer = new Trainer(backend, config, parameters, task.head(), hyper, scheduled, capacity)) {
+            listener.started(new TrainingListener.Start(task.name(), options.model, parameters.table().parameters(),
+                    backend.describe(), train.size(), devSize, train.skipped(), truncated, stepsPerEpoch, hyper.epochs(),
+                    capacity.tokens(), backend.allocatedBytes()));
             for (int epoch = 1; epoch <= hyper.epochs() && steps < last; epoch++) {
                 double lossSum = 0;
                 int epochSteps = 0;
@@ -202,29 +164,23 @@ public final class Finetune {
                 double seconds = (System.nanoTime() - epochStart) / 1e9;
                 trainSeconds += seconds;
                 gemmNanos += backend.gemm().nanos() - gemmStart;
-                Evaluation judged = devLoader == null ? null : evaluate(backend, config, parameters, devLoader);
-                majority = judged == null ? majority : judged.majority();
+                Evaluation judged = devLoader == null ? null : Evaluation.run(backend, config, parameters, task, dev, devSource, devLoader,
+                        done -> listener.evaluating(done, devLoader.batchesPerEpoch()));
+                baseline = judged == null ? baseline : judged.baseline();
                 TrainingListener.Epoch report = new TrainingListener.Epoch(epoch, lossSum / epochSteps,
-                        judged == null ? Double.NaN : judged.loss(), judged == null ? Double.NaN : judged.accuracy(),
-                        judged == null ? Double.NaN : judged.matthewsCorrelation(), seconds);
+                        judged == null ? Double.NaN : judged.loss(), judged == null ? Map.of() : judged.metrics(), seconds);
                 epochs.add(report);
                 listener.finishedEpoch(report);
             }
         }
-        return new Summary("classify", options.model, parameters.table().parameters(), backend.name(),
-                backend.describe(), hyper, hyper.seed(),
-                labels.labels(), train.rows().size(), dev == null ? 0 : dev.rows().size(), train.skippedEmpty(), truncated,
-                steps, epochs, majority, realTokens, avoided, backend.peakBytes(), ProcessMemory.peakResidentBytes(),
+        return new Summary(task.name(), options.model, parameters.table().parameters(), backend.name(), backend.describe(), hyper,
+                hyper.seed(), task.saved(config).id2label(), train.size(), devSize, train.skipped(), truncated, steps, epochs,
+                baseline, realTokens, avoided, backend.peakBytes(), ProcessMemory.peakResidentBytes(),
                 gemmNanos == 0 ? Double.NaN : gemmNanos / 1e9 / trainSeconds, (System.nanoTime() - start) / 1e9);
     }
 
-    private Evaluation evaluate(Backend backend, BertConfig config, Parameters parameters, BatchLoader loader) {
-        return Evaluation.run(backend, config, parameters, labels.size(), loader,
-                done -> listener.evaluating(done, loader.batchesPerEpoch()));
-    }
-
     private void write(RunFolder folder, Checkpoint checkpoint, Parameters parameters, Summary summary) {
-        BertConfig config = checkpoint.config().withLabels(labels.labels());
+        BertConfig config = task.saved(checkpoint.config());
         config.write(folder.staging().resolve("config.json"));
         checkpoint.tokenizer().writeFiles(folder.staging(), config.maxPositionEmbeddings());
         ModelWriter.writeTensors(folder.staging(), parameters.shapes(), parameters::host);

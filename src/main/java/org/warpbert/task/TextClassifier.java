@@ -2,18 +2,15 @@ package org.warpbert.task;
 
 import java.util.ArrayList;
 import java.util.List;
-import java.util.function.IntConsumer;
-import org.warpbert.WarpBertException;
-import org.warpbert.text.BatchLoader;
-import org.warpbert.text.Examples;
 import org.warpbert.text.LabelMap;
-import org.warpbert.text.LabelledTexts;
 
 /** A fine-tuned classifier, ready to answer. One thread at a time. */
 public final class TextClassifier implements AutoCloseable {
     /** Length and batch size where a caller names none. */
     public static final int MAX_LENGTH = 512;
     public static final int BATCH_SIZE = 32;
+
+    private static final String HEAD = "classification head";
 
     private final OpenModel model;
     private final LabelMap labels;
@@ -40,22 +37,10 @@ public final class TextClassifier implements AutoCloseable {
      */
     public static TextClassifier load(String model, String device, int threads) {
         OpenModel opened = OpenModel.load(model, device, threads, checkpoint -> {
-            if (checkpoint.classes() == 0) {
-                throw new WarpBertException(model + " has no classification head (classifier.weight): fine-tune it first");
-            }
-            labels(model, checkpoint); // that they fit the head is known before the weights are read
+            checkpoint.labels(HEAD); // that they fit the head is known before the weights are read
             return ClassificationHead.parameters(checkpoint.config(), checkpoint.classes());
-        }, "complete classification head");
-        return new TextClassifier(opened, labels(model, opened.checkpoint()));
-    }
-
-    private static LabelMap labels(String model, Checkpoint checkpoint) {
-        List<String> names = checkpoint.config().id2label();
-        int classes = checkpoint.classes();
-        if (names != null && names.size() != classes) {
-            throw new WarpBertException(model + ": config.json names " + names.size() + " labels, the head has " + classes + " classes");
-        }
-        return names != null ? LabelMap.of(names) : LabelMap.numbered(classes);
+        }, "complete " + HEAD);
+        return new TextClassifier(opened, opened.checkpoint().labels(HEAD));
     }
 
     /** Labels by class number. */
@@ -92,15 +77,6 @@ public final class TextClassifier implements AutoCloseable {
             }
         });
         return predictions;
-    }
-
-    /** Judges the classifier by labelled examples; {@code progress} receives the number of batches done. */
-    public Evaluation evaluate(Examples examples, int maxLength, int batchSize, IntConsumer progress) {
-        model.checkpoint().checkLength(maxLength);
-        try (BatchLoader loader = new BatchLoader(LabelledTexts.ofClasses(model.tokenizer(), examples.rows(), labels.ids(examples),
-                maxLength), batchSize, 0, false)) {
-            return Evaluation.run(model.backend(), model.config(), model.parameters(), labels.size(), loader, progress);
-        }
     }
 
     /** softmax of {@code count} values from {@code from} on. */

@@ -1,13 +1,15 @@
 package org.warpbert.train;
 
 import java.util.List;
+import java.util.Map;
 
 /**
  * What a run was and what came of it: the run folder's {@code summary.json}, in snake case.
  *
  * @param device              "cpu", "cuda"
  * @param deviceDescription   what computed, one line
- * @param majority            accuracy of always answering the dev set's most frequent class; NaN without a dev set
+ * @param labels              of the head's outputs, or null where they have no names
+ * @param baseline            the dev set's metrics for the best answer that does not look at the text
  * @param realTokens          tokens trained on, all steps
  * @param paddedTokensAvoided tokens that padding every sequence to the maximum length would have added
  * @param plannedBytes        what was allocated for weights, gradients, optimizer state and activations
@@ -15,12 +17,12 @@ import java.util.List;
  * @param gemmShare           share of the training steps' time that went into matrix products; NaN on a device that runs
  *                            them beside the host
  * @param seconds             training and evaluation
- * @param truncated           training texts cut to the maximum length
- * @param skippedEmpty        training rows left out for an empty text
+ * @param truncated           training examples cut to the maximum length
+ * @param skipped             rows of the training file left out
  */
 public record Summary(String task, String model, long parameters, String device, String deviceDescription,
                       Hyperparameters hyperparameters,
-                      long seed, List<String> labels, int trainExamples, int devExamples, int skippedEmpty, int truncated,
-                      long steps, List<TrainingListener.Epoch> epochs, double majority, long realTokens,
+                      long seed, List<String> labels, int trainExamples, int devExamples, int skipped, int truncated,
+                      long steps, List<TrainingListener.Epoch> epochs, Map<String, Double> baseline, long realTokens,
                       long paddedTokensAvoided, long plannedBytes, long peakBytes, double gemmShare,
                       double seconds) {}

@@ -72,11 +72,7 @@ public final class Trainer implements AutoCloseable {
         model.backward(scales, false);
         optimizer.step(lr);
         steps++;
-        double[] sums = head.lossSums();
-        double loss = 0;
-        for (int k = 0; k < sums.length; k++) {
-            loss += normalisers[k] == 0 ? sums[k] : sums[k] / normalisers[k];
-        }
+        double loss = Head.loss(head.lossSums(), normalisers);
         if (Double.isNaN(loss)) {
             throw new WarpBertException("the loss is not a number at step " + steps + "; a lower --lr may help (it was " + lr + ")");
         }

@@ -1,10 +1,12 @@
 package org.warpbert.train;
 
+import java.util.Map;
+
 /** Hears what a run does, on the training thread. Every method may be left out. */
 public interface TrainingListener {
     /** What a run is about to do. */
     record Start(String task, String model, long parameters, String device, int trainExamples, int devExamples,
-                 int skippedEmpty, int truncated, int stepsPerEpoch, int epochs, int maxBatchTokens, long plannedBytes) {}
+                 int skipped, int truncated, int stepsPerEpoch, int epochs, int maxBatchTokens, long plannedBytes) {}
 
     /**
      * One optimizer step.
@@ -20,12 +22,13 @@ public interface TrainingListener {
     record Step(long step, int epoch, double loss, double gradNorm, double lr, int tokens, double tokensPerSecond) {}
 
     /**
-     * One epoch. Without a dev set, {@code devLoss}, {@code accuracy} and {@code matthewsCorrelation} are NaN.
+     * One epoch. Without a dev set, {@code devLoss} is NaN and {@code metrics} is empty.
      *
      * @param trainLoss mean of the steps' losses
+     * @param metrics   the task's on the dev set, by name
      * @param seconds   training alone, evaluation not counted
      */
-    record Epoch(int epoch, double trainLoss, double devLoss, double accuracy, double matthewsCorrelation, double seconds) {}
+    record Epoch(int epoch, double trainLoss, double devLoss, Map<String, Double> metrics, double seconds) {}
 
     /** A line that the user should read: rows skipped, texts cut, a head made anew. */
     default void note(String line) {}

@@ -1,0 +1,52 @@
+package org.warpbert.task;
+
+import java.nio.file.Path;
+import java.util.function.Consumer;
+import org.warpbert.model.BertConfig;
+import org.warpbert.model.Head;
+import org.warpbert.model.ParameterTable;
+import org.warpbert.text.InstanceSource;
+import org.warpbert.text.WordPieceTokenizer;
+
+/**
+ * A kind of work to fine-tune for: what its data are, what stands on the encoder, how it is judged. An object of it serves
+ * one run: first {@link #learn} or {@link #open}, which fix the labels, then the rest.
+ */
+public interface Task {
+    /** As {@code --task} names it and {@code finetuning_task} of a config.json keeps it. */
+    String name();
+
+    /** Reads a file of labelled examples. */
+    Dataset read(Path file);
+
+    /** Fails where a file cannot be this task's data, without reading more than its beginning: before a model is fetched. */
+    default void check(Path file) {}
+
+    /** Fixes what the head is to look like: from the training data, and from the model's own head where it has a fitting one. */
+    void learn(Dataset train, Checkpoint model, Consumer<String> note);
+
+    /** As {@link #learn}, from a finished model; one without this task's head is an error. */
+    void open(Checkpoint model);
+
+    /** The model's parameters, the head's among them. */
+    ParameterTable parameters(BertConfig config);
+
+    /** A head for one model; several may live at a time. */
+    Head head();
+
+    /**
+     * What batches are made of.
+     *
+     * @param maxLength most tokens of a sequence, special tokens included
+     */
+    InstanceSource instances(Dataset data, WordPieceTokenizer tokenizer, int maxLength);
+
+    /** Judges by what a head of {@link #head} says of all instances of {@code data}, in order. */
+    Judge judge(Dataset data, InstanceSource instances, Head head);
+
+    /** The metric that says which of two epochs is better; larger is better. */
+    String metric();
+
+    /** The configuration to save: labels, use. */
+    BertConfig saved(BertConfig config);
+}
