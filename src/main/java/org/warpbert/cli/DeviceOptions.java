@@ -9,4 +9,8 @@ final class DeviceOptions {
 
     @Option(names = "--threads", paramLabel = "N", defaultValue = "0", description = "Host threads (default: 0, as many as there are cores).")
     int threads;
+
+    @Option(names = "--memory", paramLabel = "SIZE", converter = MemorySize.class,
+            description = "The most memory to take: 4GiB, 9.07GB, 512MiB, bytes; on the CPU of the whole process (default: what is free, less a margin).")
+    long memory;
 }

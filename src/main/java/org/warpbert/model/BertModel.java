@@ -4,6 +4,7 @@ import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.Dtype;
 import org.warpbert.memory.Arena;
+import org.warpbert.memory.MemoryPlan;
 import org.warpbert.text.Capacity;
 import org.warpbert.text.PackedBatch;
 
@@ -72,10 +73,25 @@ public final class BertModel implements AutoCloseable {
 
     /** Bytes that a model of this plan allocates. */
     public static long plannedBytes(BertConfig config, Head head, PassPlan plan) {
+        return table(config, head, plan).bytes() + DeviceBatch.bytes(plan.capacity());
+    }
+
+    /** What a model of this plan allocates, part by part: layers, buffers that they share, the backward's, the head's. */
+    public static MemoryPlan memory(BertConfig config, Head head, PassPlan plan) {
+        return new MemoryPlan().add(table(config, head, plan), BertModel::part).add("batch", DeviceBatch.bytes(plan.capacity()));
+    }
+
+    private static Arena table(BertConfig config, Head head, PassPlan plan) {
         Arena table = new Arena("plan");
         new Activations(table, config, plan);
         head.plan(table, config, plan);
-        return table.bytes() + DeviceBatch.bytes(plan.capacity());
+        return table;
+    }
+
+    /** A layer's tensors are a part, and those of one prefix are: layer.0.qkv's is layer.0, backward.wide's is backward. */
+    private static String part(String tensor) {
+        String[] names = tensor.split("\\.");
+        return names[0].equals("layer") ? names[0] + "." + names[1] : names[0];
     }
 
     /**

@@ -24,7 +24,7 @@ public final class Parameters implements AutoCloseable {
 
     private Parameters(Backend backend, ParameterTable table) {
         this.table = table;
-        this.weights = backend.allocate("the weights", table.size() * Float.BYTES);
+        this.weights = backend.allocate("the weights", plannedBytes(table));
         weights.zero();
     }
 
@@ -114,6 +114,11 @@ public final class Parameters implements AutoCloseable {
             }
         }
         weights.upload(slice.offset(), values, values.length);
+    }
+
+    /** Bytes that the weights of this table take. */
+    public static long plannedBytes(ParameterTable table) {
+        return table.size() * Float.BYTES;
     }
 
     public ParameterTable table() {

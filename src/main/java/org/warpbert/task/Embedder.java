@@ -2,6 +2,7 @@ package org.warpbert.task;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Consumer;
 import org.warpbert.model.Head;
 import org.warpbert.model.ParameterTable;
 import org.warpbert.text.PackedBatch;
@@ -26,9 +27,19 @@ public final class Embedder implements AutoCloseable {
         this.pooling = pooling;
     }
 
-    /** Opens a model's encoder, and its pooler where {@code pooling} is that. */
+    /** {@link #load(String, Pooling, String, int, long, Consumer)} in the memory that is free. */
     public static Embedder load(String model, Pooling pooling, String device, int threads) {
-        return new Embedder(OpenModel.load(model, device, threads, checkpoint -> {
+        return load(model, pooling, device, threads, 0, line -> {});
+    }
+
+    /**
+     * Opens a model's encoder, and its pooler where {@code pooling} is that.
+     *
+     * @param memory the most to take, see {@link org.warpbert.memory.MemoryBudget}; 0: what is free, less a margin
+     * @param note   receives a line where memory was refused
+     */
+    public static Embedder load(String model, Pooling pooling, String device, int threads, long memory, Consumer<String> note) {
+        return new Embedder(OpenModel.load(model, device, threads, memory, note, checkpoint -> {
             ParameterTable.Builder table = ParameterTable.bert(checkpoint.config());
             return (pooling == Pooling.POOLER ? table.pooler() : table).build();
         }, "pooler"), pooling);

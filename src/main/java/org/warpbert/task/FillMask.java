@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.PriorityQueue;
+import java.util.function.Consumer;
 import org.warpbert.WarpBertException;
 import org.warpbert.model.BertModel;
 import org.warpbert.model.ParameterTable;
@@ -23,9 +24,19 @@ public final class FillMask implements AutoCloseable {
         this.model = model;
     }
 
-    /** Opens a model with a masked language model's head. */
+    /** {@link #load(String, String, int, long, Consumer)} in the memory that is free. */
     public static FillMask load(String model, String device, int threads) {
-        return new FillMask(OpenModel.load(model, device, threads,
+        return load(model, device, threads, 0, line -> {});
+    }
+
+    /**
+     * Opens a model with a masked language model's head.
+     *
+     * @param memory the most to take, see {@link org.warpbert.memory.MemoryBudget}; 0: what is free, less a margin
+     * @param note   receives a line where memory was refused
+     */
+    public static FillMask load(String model, String device, int threads, long memory, Consumer<String> note) {
+        return new FillMask(OpenModel.load(model, device, threads, memory, note,
                 checkpoint -> ParameterTable.bert(checkpoint.config()).maskedLanguageModel().build(), "masked language model head"));
     }
 
