@@ -74,7 +74,11 @@ public final class BatchPlanner {
                 most = middle - 1;
             }
         }
-        Capacity microBatch = batches.microBatch(fits);
+        return choice(fits, level);
+    }
+
+    private Choice choice(int tokens, Recompute level) {
+        Capacity microBatch = batches.microBatch(tokens);
         BatchSizes.Parts parts = batches.parts(microBatch);
         return new Choice(microBatch, level, parts.most(), sizes.bytes(microBatch, level), cost.seconds(batches.meanTokens(), parts.mean(), level));
     }
@@ -83,13 +87,13 @@ public final class BatchPlanner {
         return sizes.bytes(batches.microBatch(tokens), level);
     }
 
-    /** The fewest bytes in which the batches can be computed: an example at a time, and as much computed again as can be. */
-    public long least() {
-        return bytes(batches.largestExample().tokens(), levels.get(levels.size() - 1));
+    /** The way of the fewest bytes: an example at a time, and as much computed again as can be. */
+    public Choice least() {
+        return choice(batches.largestExample().tokens(), levels.get(levels.size() - 1));
     }
 
-    /** As {@link #least}, had the longest example so many tokens. */
-    public long least(int tokens) {
+    /** The bytes of {@link #least}, had the largest example so many tokens. */
+    public long leastBytes(int tokens) {
         return sizes.bytes(batches.largestExample().cutTo(tokens), levels.get(levels.size() - 1));
     }
 

@@ -44,8 +44,8 @@ public final class PassPlanner {
         return planner.batches().largest().tokens();
     }
 
-    /** The fewest bytes in which the batches can be computed. */
-    public long least() {
+    /** The way of the fewest bytes in which the batches can be computed. */
+    public Choice least() {
         return planner.least();
     }
 
@@ -58,13 +58,13 @@ public final class PassPlanner {
      */
     public String suggestion(long available, long rest, long overhead) {
         int longest = longest(available);
-        String memory = "--memory " + ByteSize.option(planner.least() + rest + overhead);
+        String memory = "--memory " + ByteSize.option(planner.least().bytes() + rest + overhead);
         if (longest < SHORTEST) {
             return memory;
         }
         int advised = longest > ROUND ? longest / ROUND * ROUND : longest;
         Capacity example = planner.batches().largestExample();
-        return "--max-length " + advised + " (" + ByteSize.format(planner.least(advised * example.sequences()) + rest) + "), or " + memory;
+        return "--max-length " + advised + " (" + ByteSize.format(planner.leastBytes(advised * example.sequences()) + rest) + "), or " + memory;
     }
 
     /** The longest sequences that an example could have. */
@@ -74,7 +74,7 @@ public final class PassPlanner {
         int most = example.tokens() / example.sequences();
         while (fits < most) {
             int middle = fits + (most - fits + 1) / 2;
-            if (planner.least(middle * example.sequences()) <= available) {
+            if (planner.leastBytes(middle * example.sequences()) <= available) {
                 fits = middle;
             } else {
                 most = middle - 1;

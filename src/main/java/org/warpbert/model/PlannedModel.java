@@ -58,7 +58,7 @@ public final class PlannedModel implements AutoCloseable {
         choice = planner.choose(available);
         if (choice == null) {
             long rest = backend.allocatedBytes();
-            throw new WarpBertException("the model does not fit: a micro-batch of one example takes " + ByteSize.format(planner.least())
+            throw new WarpBertException("the model does not fit: a micro-batch of one example takes " + ByteSize.format(planner.least().bytes())
                     + ", and " + ByteSize.format(available) + " are free beside " + ByteSize.format(rest) + " held; what would do: "
                     + planner.suggestion(available, rest, 0), cause);
         }

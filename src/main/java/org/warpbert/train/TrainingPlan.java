@@ -44,13 +44,11 @@ public final class TrainingPlan {
         PassPlanner judging = dev == null ? null : new PassPlanner(config, table, head, dtype, false, dev, speed);
         Choice judged = dev == null ? null : judging.choose(available);
         choice = dev == null || judged != null ? planner.choose(available) : null;
-        if (choice != null) {
-            memory.add(BertModel.memory(config, head, planner.plan(choice)));
-            if (judged != null && judged.bytes() > choice.bytes()) {
-                memory.add("evaluation", judged.bytes() - choice.bytes());
-            }
-        } else {
-            memory.add("smallest pass", dev == null ? planner.least() : Math.max(planner.least(), judging.least()));
+        Choice shown = choice != null ? choice : planner.least();
+        memory.add(BertModel.memory(config, head, planner.plan(shown)));
+        long judges = dev == null ? 0 : (choice != null ? judged : judging.least()).bytes();
+        if (judges > shown.bytes()) {
+            memory.add("evaluation", judges - shown.bytes());
         }
     }
 
