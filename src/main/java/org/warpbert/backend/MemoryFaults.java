@@ -13,14 +13,20 @@ final class MemoryFaults {
     static final String FAIL = "warpbert.fail-alloc";
     static final String SCRIPT = "warpbert.device-memory";
 
+    /** Of a device that is still being opened: none. */
+    static final MemoryFaults NONE = new MemoryFaults("0", null);
+
     private final long failing;
     private final TreeMap<Long, Long> script = new TreeMap<>();
     private long requests;
 
     /** What the properties say now. */
-    MemoryFaults() {
-        failing = number(FAIL, System.getProperty(FAIL, "0"));
-        String steps = System.getProperty(SCRIPT);
+    static MemoryFaults ofProperties() {
+        return new MemoryFaults(System.getProperty(FAIL, "0"), System.getProperty(SCRIPT));
+    }
+
+    private MemoryFaults(String fail, String steps) {
+        failing = number(FAIL, fail);
         if (steps != null) {
             for (String step : steps.split(",")) {
                 int colon = step.indexOf(':');

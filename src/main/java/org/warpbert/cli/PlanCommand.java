@@ -29,6 +29,7 @@ import picocli.CommandLine.Option;
         footer = {"", "With --train the real lengths count, else the worst: every text as long as --max-length, and a classifier as head.",
                 "  warpbert plan --model bert-base-uncased --batch-size 10 --max-length 512 --device cuda --memory 9.07GB"})
 final class PlanCommand extends WarpBertCommand {
+    private static final String ABSENT = "cuda"; // the one kind of device that may be planned for where it is not
     private static final int CLASSES = 2; // where neither the model nor a file says how many
 
     @Option(names = "--model", required = true, paramLabel = "NAME|DIR", description = "What would be fine-tuned.")
@@ -40,14 +41,7 @@ final class PlanCommand extends WarpBertCommand {
     @Mixin private TaskOptions tasks;
     @Mixin private HyperparameterOptions hyper;
 
-    @Option(names = "--device", paramLabel = "cpu|cuda|simt", defaultValue = "cpu", description = "What would compute (default: cpu); it need not be there if --memory says how much it has.")
-    private String device;
-
-    @Option(names = "--threads", paramLabel = "N", defaultValue = "0", description = "Host threads (default: 0, as many as there are cores).")
-    private int threads;
-
-    @Option(names = "--memory", paramLabel = "SIZE", converter = MemorySize.class, description = "The budget: 4GiB, 9.07GB, 512MiB, bytes (default: what is free, less a margin).")
-    private long memory;
+    @Mixin private DeviceOptions device;
 
     @Option(names = "--json", description = "JSON on standard output.")
     private boolean json;
@@ -72,7 +66,7 @@ final class PlanCommand extends WarpBertCommand {
     }
 
     private PlanReport plan(Hyperparameters checked) {
-        int count = threads == 0 ? Runtime.getRuntime().availableProcessors() : threads;
+        int threads = device.threads == 0 ? Runtime.getRuntime().availableProcessors() : device.threads;
         try (Checkpoint checkpoint = Checkpoint.open(model); Backend backend = open()) {
             checkpoint.checkLength(checked.maxLength());
             Task task = train == null ? null : tasks.get(this);
@@ -82,19 +76,20 @@ final class PlanCommand extends WarpBertCommand {
             int classes = checkpoint.classes() == 0 ? CLASSES : checkpoint.classes();
             Head head = task == null ? new ClassificationHead(classes) : task.head();
             ParameterTable table = task == null ? ClassificationHead.parameters(config, classes) : task.parameters(config);
-            MemoryBudget budget = memory == 0 ? MemoryBudget.limit(backend, 0) : new MemoryBudget(memory, FixedOverhead.of(device, count));
-            DeviceSpeed speed = backend == null ? DeviceSpeed.assumed(device) : DeviceSpeed.measure(backend);
-            TrainingPlan plan = new TrainingPlan(config, table, head, Dtype.F32, sizes, null, speed, budget, Long.MAX_VALUE);
-            return new PlanReport(plan, sizes, device, speed);
+            String kind = backend == null ? ABSENT : backend.name();
+            MemoryBudget budget = device.memory == 0 ? MemoryBudget.limit(backend, 0) : new MemoryBudget(device.memory, FixedOverhead.of(kind, threads));
+            DeviceSpeed speed = backend == null ? DeviceSpeed.assumed(kind) : DeviceSpeed.measure(backend);
+            TrainingPlan plan = new TrainingPlan(config, table, head, Dtype.F32, sizes, null, speed, kind, budget, Long.MAX_VALUE);
+            return new PlanReport(plan, sizes, kind, speed);
         }
     }
 
     /** The device, or null where it is not here and its memory is given. */
     private Backend open() {
         try {
-            return Backends.open(device, threads);
+            return Backends.open(device.device, device.threads);
         } catch (WarpBertException e) {
-            if (memory == 0 || !device.equals("cuda")) {
+            if (device.memory == 0 || !device.device.startsWith(ABSENT)) {
                 throw e;
             }
             return null;

@@ -33,8 +33,7 @@ final class SelfAttention {
         int h = p.config.hiddenSize();
         int headSize = p.config.headSize();
         long qkv = a.qkv().address();
-        p.backend.gemm().forward(p.dtype(), qkv, input, w.qkvWeight(), t, h, 3 * h);
-        p.backend.biasActivationForward(p.dtype(), qkv, qkv, w.qkvBias(), Activation.IDENTITY, t, 3L * h);
+        p.backend.gemm().forwardBias(p.dtype(), qkv, input, w.qkvWeight(), w.qkvBias(), t, h, 3 * h);
         p.backend.attentionForward(p.dtype(), a.context().address(), Activations.orNull(a.lse()), qkv, p.batch.cuSeqlens(), 0,
                 scale(headSize), p.attentionDropout(), Pass.site(layer, PROBABILITIES), p.dropout(), t,
                 p.batch.sequenceCount(), p.config.numAttentionHeads(), headSize, p.batch.maxSeqlen());

@@ -127,7 +127,7 @@ public final class Finetune {
         BatchSizes devSizes = devLoader == null ? null : devLoader.sizes(0, 1);
         MemoryBudget budget = MemoryBudget.limit(backend, options.memory); // of a process whose data are there
         TrainingPlan plan = new TrainingPlan(config, task.parameters(config), task.head(), Dtype.F32, trainSizes, devSizes,
-                DeviceSpeed.assumed(backend.name()), budget, backend.freeBytes());
+                DeviceSpeed.assumed(backend.name()), backend.name(), budget, backend.freeBytes());
         plan.require();
         if (plan.choice().parts() > 1 || plan.choice().recompute() != Recompute.NONE) {
             listener.note(plan.describe());

@@ -2,6 +2,7 @@ package org.warpbert.train;
 
 import java.util.Locale;
 import org.warpbert.WarpBertException;
+import org.warpbert.backend.Backends;
 import org.warpbert.backend.Dtype;
 import org.warpbert.memory.BatchPlanner.Choice;
 import org.warpbert.memory.ByteSize;
@@ -31,15 +32,20 @@ public final class TrainingPlan {
     /**
      * @param head   made for planning
      * @param dev    what is judged after each epoch, or null
+     * @param device "cpu", "cuda" or "simt"
      * @param budget what the run may have
-     * @param free   bytes that the device has for it now
+     * @param free   bytes that the device has for it now, once it is open
      */
     public TrainingPlan(BertConfig config, ParameterTable table, Head head, Dtype dtype, BatchSizes train, BatchSizes dev, DeviceSpeed speed,
-            MemoryBudget budget, long free) {
+            String device, MemoryBudget budget, long free) {
         this.budget = budget;
+        long held = Backends.heldBytes(device);
+        if (held > 0) {
+            memory.add("products", held);
+        }
         memory.add("weights", Parameters.plannedBytes(table)).add(Trainer.memory(table));
         rest = memory.bytes();
-        available = Math.min(budget.own(), free) - rest;
+        available = Math.min(budget.own() - held, free) + held - rest;
         planner = new PassPlanner(config, table, head, dtype, true, train, speed);
         PassPlanner judging = dev == null ? null : new PassPlanner(config, table, head, dtype, false, dev, speed);
         Choice judged = dev == null ? null : judging.choose(available);
