@@ -94,7 +94,7 @@ public final class BatchPlanner {
 
     /** The bytes of {@link #least}, had the largest example so many tokens. */
     public long leastBytes(int tokens) {
-        return sizes.bytes(batches.largestExample().cutTo(tokens), levels.get(levels.size() - 1));
+        return sizes.bytes(batches.microBatch(batches.largestExample().tokens()).cutTo(tokens), levels.get(levels.size() - 1));
     }
 
     /** The batches that are planned for. */
