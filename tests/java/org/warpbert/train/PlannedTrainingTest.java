@@ -28,6 +28,7 @@ import org.warpbert.model.BertModel;
 import org.warpbert.model.Gradients;
 import org.warpbert.model.Parameters;
 import org.warpbert.model.PassPlan;
+import org.warpbert.model.WeightFormat;
 import org.warpbert.task.ClassificationHead;
 import org.warpbert.text.BatchSizes;
 import org.warpbert.text.Capacity;
@@ -112,14 +113,14 @@ class PlannedTrainingTest {
                 Choice choice = new BatchPlanner(worst(), List.of(recompute),
                         (capacity, level) -> BertModel.plannedBytes(CONFIG, new ClassificationHead(CLASSES), new PassPlan(capacity, Dtype.F32, true, level)),
                         (tokens, parts, level) -> 1).choose(backend.freeBytes());
-                int largest = 0;
-                for (int tokens = 512; tokens <= 512 * BATCH; tokens++) {
-                    PassPlan plan = new PassPlan(Capacity.of(tokens, BATCH), Dtype.F32, true, recompute);
+                int largest = 512; // bisected: what holds more tokens takes more
+                for (int step = 512 * BATCH / 2; step > 0; step /= 2) {
+                    PassPlan plan = new PassPlan(Capacity.of(largest + step, BATCH), Dtype.F32, true, recompute);
                     try {
                         new BertModel(backend, CONFIG, parameters, gradients, new ClassificationHead(CLASSES), plan).close();
-                        largest = tokens;
+                        largest += step;
                     } catch (OutOfDeviceMemory e) {
-                        break;
+                        assertTrue(e.getMessage().contains("limit"), e.getMessage());
                     }
                 }
                 assertTrue(largest > 512 && largest < 512 * BATCH, "the limit is felt: " + largest);
@@ -182,7 +183,7 @@ class PlannedTrainingTest {
                 List<String> notes = new ArrayList<>();
                 RefusingHead head = new RefusingHead(run == 0 ? Integer.MAX_VALUE : 3);
                 TrainingPlan plan = plan(worst(), plan(worst(), 0).memory().bytes() * 3 / 2);
-                backend.limit(backend.allocatedBytes() + plan.budget().own() - Parameters.plannedBytes(parameters.table()));
+                backend.limit(backend.allocatedBytes() + plan.budget().own() - WeightFormat.F32.bytes(parameters.table()));
                 try (Trainer trainer = new Trainer(backend, CONFIG, own, head, Hyperparameters.DEFAULT, 10, plan.planner(), notes::add)) {
                     trainer.step(first);
                     losses[run] = trainer.step(second).loss();

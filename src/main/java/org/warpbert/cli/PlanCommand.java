@@ -5,6 +5,7 @@ import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.Backends;
 import org.warpbert.backend.Dtype;
+import org.warpbert.backend.Precision;
 import org.warpbert.memory.DeviceSpeed;
 import org.warpbert.memory.FixedOverhead;
 import org.warpbert.memory.MemoryBudget;
@@ -79,9 +80,14 @@ final class PlanCommand extends WarpBertCommand {
             String kind = backend == null ? ABSENT : backend.name();
             MemoryBudget budget = device.memory == 0 ? MemoryBudget.limit(backend, 0) : new MemoryBudget(device.memory, FixedOverhead.of(kind, threads));
             DeviceSpeed speed = backend == null ? DeviceSpeed.assumed(kind) : DeviceSpeed.measure(backend);
-            TrainingPlan plan = new TrainingPlan(config, table, head, Dtype.F32, sizes, null, speed, kind, budget, Long.MAX_VALUE);
+            TrainingPlan plan = new TrainingPlan(config, table, head, dtype(backend), sizes, null, speed, kind, budget, Long.MAX_VALUE);
             return new PlanReport(plan, sizes, kind, speed);
         }
+    }
+
+    /** What products would compute in. */
+    private Dtype dtype(Backend backend) {
+        return backend != null ? device.precision.on(backend).dtype() : device.precision == Precision.AUTO ? Dtype.BF16 : device.precision.dtype();
     }
 
     /** The device, or null where it is not here and its memory is given. */

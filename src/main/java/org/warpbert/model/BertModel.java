@@ -2,7 +2,6 @@ package org.warpbert.model;
 
 import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
-import org.warpbert.backend.Dtype;
 import org.warpbert.memory.Arena;
 import org.warpbert.memory.MemoryPlan;
 import org.warpbert.text.Capacity;
@@ -33,7 +32,7 @@ public final class BertModel implements AutoCloseable {
      *                  dropout and with two layers' worth of activations
      */
     public BertModel(Backend backend, BertConfig config, Parameters parameters, Gradients gradients, Head head, Capacity capacity) {
-        this(backend, config, parameters, gradients, head, new PassPlan(capacity, Dtype.F32, gradients != null));
+        this(backend, config, parameters, gradients, head, new PassPlan(capacity, parameters.dtype(), gradients != null));
     }
 
     /**
@@ -59,7 +58,7 @@ public final class BertModel implements AutoCloseable {
         }
         this.pass = new Pass(backend, config, activations);
         pass.batch = batch;
-        ParameterBuffers buffers = ParameterBuffers.f32(parameters.table(), parameters.address(), training ? gradients.address() : 0);
+        ParameterBuffers buffers = parameters.buffers(training ? gradients.address() : 0);
         embeddings = new Embeddings(buffers);
         layers = new LayerAddresses[config.numHiddenLayers()];
         layerGradients = new LayerAddresses[config.numHiddenLayers()];

@@ -3,6 +3,7 @@ package org.warpbert.task;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
+import org.warpbert.backend.Precision;
 import org.warpbert.model.Head;
 import org.warpbert.model.ParameterTable;
 import org.warpbert.text.PackedBatch;
@@ -27,9 +28,9 @@ public final class Embedder implements AutoCloseable {
         this.pooling = pooling;
     }
 
-    /** {@link #load(String, Pooling, String, int, long, Consumer)} in the memory that is free. */
+    /** {@link #load(String, Pooling, String, int, Precision, long, Consumer)} in the device's own precision and the memory that is free. */
     public static Embedder load(String model, Pooling pooling, String device, int threads) {
-        return load(model, pooling, device, threads, 0, line -> {});
+        return load(model, pooling, device, threads, Precision.AUTO, 0, line -> {});
     }
 
     /**
@@ -38,8 +39,9 @@ public final class Embedder implements AutoCloseable {
      * @param memory the most to take, see {@link org.warpbert.memory.MemoryBudget}; 0: what is free, less a margin
      * @param note   receives a line where memory was refused
      */
-    public static Embedder load(String model, Pooling pooling, String device, int threads, long memory, Consumer<String> note) {
-        return new Embedder(OpenModel.load(model, device, threads, memory, note, checkpoint -> {
+    public static Embedder load(String model, Pooling pooling, String device, int threads, Precision precision, long memory,
+            Consumer<String> note) {
+        return new Embedder(OpenModel.load(model, device, threads, precision, memory, note, checkpoint -> {
             ParameterTable.Builder table = ParameterTable.bert(checkpoint.config());
             return (pooling == Pooling.POOLER ? table.pooler() : table).build();
         }, "pooler"), pooling);

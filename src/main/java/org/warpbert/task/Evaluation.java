@@ -4,6 +4,7 @@ import java.nio.file.Path;
 import java.util.Iterator;
 import java.util.Map;
 import org.warpbert.backend.Backend;
+import org.warpbert.backend.Precision;
 import org.warpbert.model.BertConfig;
 import org.warpbert.model.Head;
 import org.warpbert.model.Parameters;
@@ -32,9 +33,9 @@ public record Evaluation(String task, long examples, double loss, Map<String, Do
      * @param progress receives the number of batches done and of all
      */
     public static Evaluation run(String model, Task task, Path file, int maxLength, int batchSize, String device, int threads,
-            long memory, Progress progress) {
+            Precision precision, long memory, Progress progress) {
         Dataset data = task.read(file);
-        try (OpenModel opened = OpenModel.load(model, device, threads, memory, progress::note, checkpoint -> {
+        try (OpenModel opened = OpenModel.load(model, device, threads, precision, memory, progress::note, checkpoint -> {
             checkpoint.checkLength(maxLength);
             task.open(checkpoint);
             return task.parameters(checkpoint.config());

@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.PriorityQueue;
 import java.util.function.Consumer;
 import org.warpbert.WarpBertException;
+import org.warpbert.backend.Precision;
 import org.warpbert.model.BertModel;
 import org.warpbert.model.ParameterTable;
 import org.warpbert.text.Capacity;
@@ -24,9 +25,9 @@ public final class FillMask implements AutoCloseable {
         this.model = model;
     }
 
-    /** {@link #load(String, String, int, long, Consumer)} in the memory that is free. */
+    /** {@link #load(String, String, int, Precision, long, Consumer)} in the device's own precision and the memory that is free. */
     public static FillMask load(String model, String device, int threads) {
-        return load(model, device, threads, 0, line -> {});
+        return load(model, device, threads, Precision.AUTO, 0, line -> {});
     }
 
     /**
@@ -35,8 +36,9 @@ public final class FillMask implements AutoCloseable {
      * @param memory the most to take, see {@link org.warpbert.memory.MemoryBudget}; 0: what is free, less a margin
      * @param note   receives a line where memory was refused
      */
-    public static FillMask load(String model, String device, int threads, long memory, Consumer<String> note) {
-        return new FillMask(OpenModel.load(model, device, threads, memory, note,
+    public static FillMask load(String model, String device, int threads, Precision precision, long memory,
+            Consumer<String> note) {
+        return new FillMask(OpenModel.load(model, device, threads, precision, memory, note,
                 checkpoint -> ParameterTable.bert(checkpoint.config()).maskedLanguageModel().build(), "masked language model head"));
     }
 

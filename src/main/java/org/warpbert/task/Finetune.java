@@ -9,8 +9,8 @@ import java.util.Map;
 import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.Backends;
-import org.warpbert.backend.Dtype;
 import org.warpbert.backend.OutOfDeviceMemory;
+import org.warpbert.backend.Precision;
 import org.warpbert.format.ModelWriter;
 import org.warpbert.memory.ByteSize;
 import org.warpbert.memory.DeviceSpeed;
@@ -21,6 +21,7 @@ import org.warpbert.memory.Retry;
 import org.warpbert.model.BertConfig;
 import org.warpbert.model.ParameterTable;
 import org.warpbert.model.Parameters;
+import org.warpbert.model.WeightFormat;
 import org.warpbert.text.BatchLoader;
 import org.warpbert.text.BatchOrder;
 import org.warpbert.text.BatchSizes;
@@ -42,12 +43,13 @@ public final class Finetune {
      * @param dev       file to judge by, or null
      * @param devSplit  share of the training file to judge by instead, or null
      * @param device    see {@link Backends#open}
+     * @param precision what to compute in
      * @param memory    the most to take, see {@link MemoryBudget}; 0: what is free, less a margin
      * @param out       the run folder to make
      * @param overwrite whether {@code out} may replace an earlier run
      */
     public record Options(String model, Task task, Path train, Path dev, Double devSplit, Hyperparameters hyper, String device,
-                          int threads, long memory, Path out, boolean overwrite) {
+                          int threads, Precision precision, long memory, Path out, boolean overwrite) {
         public Options {
             if (dev != null && devSplit != null) {
                 throw new WarpBertException("--dev and --dev-split exclude each other");
@@ -61,6 +63,7 @@ public final class Finetune {
     private final TrainingListener listener;
     private Dataset train;
     private Dataset dev;
+    private Precision precision;
 
     private Finetune(Options options, TrainingListener listener) {
         this.options = options;
@@ -125,8 +128,9 @@ public final class Finetune {
     private TrainingPlan plan(Backend backend, BertConfig config, BatchLoader trainLoader, BatchLoader devLoader) {
         BatchSizes trainSizes = trainLoader.sizes(0, hyper.epochs());
         BatchSizes devSizes = devLoader == null ? null : devLoader.sizes(0, 1);
+        precision = options.precision.on(backend);
         MemoryBudget budget = MemoryBudget.limit(backend, options.memory); // of a process whose data are there
-        TrainingPlan plan = new TrainingPlan(config, task.parameters(config), task.head(), Dtype.F32, trainSizes, devSizes,
+        TrainingPlan plan = new TrainingPlan(config, task.parameters(config), task.head(), precision.dtype(), trainSizes, devSizes,
                 DeviceSpeed.assumed(backend.name()), backend.name(), budget, backend.freeBytes());
         plan.require();
         if (plan.choice().parts() > 1 || plan.choice().recompute() != Recompute.NONE) {
@@ -138,7 +142,7 @@ public final class Finetune {
     private Parameters parameters(Backend backend, Checkpoint checkpoint) {
         ParameterTable table = task.parameters(checkpoint.config());
         List<String> fresh = new ArrayList<>();
-        Parameters parameters = checkpoint.load(backend, table, hyper.seed(), fresh);
+        Parameters parameters = checkpoint.load(backend, table, new WeightFormat(precision.dtype(), true), hyper.seed(), fresh);
         if (!fresh.isEmpty()) {
             listener.note("made anew, not in " + options.model + ": " + String.join(", ", fresh));
         }
@@ -159,6 +163,7 @@ public final class Finetune {
         long realTokens = 0;
         long avoided = 0;
         long steps = 0;
+        long skipped = 0;
         long gemmNanos = 0;
         double trainSeconds = 0;
         Map<String, Double> baseline = Map.of();
@@ -167,7 +172,7 @@ public final class Finetune {
         try (Trainer trainer = new Trainer(backend, config, parameters, task.head(), hyper, scheduled, plan.planner(),
                 listener::note)) {
             listener.started(new TrainingListener.Start(task.name(), options.model, parameters.table().parameters(),
-                    backend.describe(), train.size(), devSize, train.skipped(), truncated, stepsPerEpoch, hyper.epochs(),
+                    backend.describe(), precision.toString(), train.size(), devSize, train.skipped(), truncated, stepsPerEpoch, hyper.epochs(),
                     plan.planner().largestBatch(), plan.memory().bytes()));
             for (int epoch = 1; epoch <= hyper.epochs() && steps < last; epoch++) {
                 double lossSum = 0;
@@ -180,11 +185,12 @@ public final class Finetune {
                     Trainer.Result result = trainer.step(batch);
                     long now = System.nanoTime();
                     TrainingListener.Step report = new TrainingListener.Step(++steps, epoch, result.loss(), result.gradNorm(),
-                            result.lr(), batch.totalTokens(), batch.totalTokens() * 1e9 / (now - stepStart));
+                            result.lr(), result.lossScale(), batch.totalTokens(), batch.totalTokens() * 1e9 / (now - stepStart));
                     stepStart = now;
                     folder.metric(report);
                     listener.stepped(report);
                     lossSum += result.loss();
+                    skipped += result.skipped() ? 1 : 0;
                     epochSteps++;
                     realTokens += batch.totalTokens();
                     avoided += batch.paddedTokens(hyper.maxLength()) - batch.totalTokens();
@@ -204,8 +210,8 @@ public final class Finetune {
                 listener.finishedEpoch(report);
             }
         }
-        return new Summary(task.name(), options.model, parameters.table().parameters(), backend.name(), backend.describe(), hyper,
-                hyper.seed(), task.saved(config).id2label(), train.size(), devSize, train.skipped(), truncated, steps, epochs,
+        return new Summary(task.name(), options.model, parameters.table().parameters(), backend.name(), backend.describe(),
+                precision.toString(), hyper, hyper.seed(), task.saved(config).id2label(), train.size(), devSize, train.skipped(), truncated, steps, skipped, epochs,
                 baseline, realTokens, avoided, plan.kept(), backend.peakBytes(), ProcessMemory.peakResidentBytes(),
                 gemmNanos == 0 ? Double.NaN : gemmNanos / 1e9 / trainSeconds, (System.nanoTime() - start) / 1e9);
     }

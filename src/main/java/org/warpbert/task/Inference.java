@@ -7,7 +7,6 @@ import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
-import org.warpbert.backend.Dtype;
 import org.warpbert.memory.DeviceSpeed;
 import org.warpbert.model.BertConfig;
 import org.warpbert.model.BertModel;
@@ -27,7 +26,7 @@ final class Inference {
 
     /** A model for inference over a loader's batches, in file order. */
     static PlannedModel planned(Backend backend, BertConfig config, Parameters parameters, Head head, BatchLoader loader, Consumer<String> note) {
-        PassPlanner planner = new PassPlanner(config, parameters.table(), head, Dtype.F32, false, loader.sizes(0, 1),
+        PassPlanner planner = new PassPlanner(config, parameters.table(), head, parameters.dtype(), false, loader.sizes(0, 1),
                 DeviceSpeed.assumed(backend.name()));
         return new PlannedModel(backend, config, parameters, null, head, planner, note);
     }

@@ -6,9 +6,11 @@ import org.warpbert.backend.Backend;
 import org.warpbert.backend.Backends;
 import org.warpbert.memory.MemoryBudget;
 import org.warpbert.memory.Retry;
+import org.warpbert.backend.Precision;
 import org.warpbert.model.BertConfig;
 import org.warpbert.model.ParameterTable;
 import org.warpbert.model.Parameters;
+import org.warpbert.model.WeightFormat;
 import org.warpbert.text.WordPieceTokenizer;
 
 /** A model folder, a device, and the model's weights on it: what every use of a finished model holds. */
@@ -34,8 +36,8 @@ final class OpenModel implements AutoCloseable {
      * @param table the parameters wanted of it; all must be there
      * @param what  what they are beyond the encoder, for the error where one is not
      */
-    static OpenModel load(String model, String device, int threads, long memory, Consumer<String> note,
-            Function<Checkpoint, ParameterTable> table, String what) {
+    static OpenModel load(String model, String device, int threads, Precision precision, long memory,
+            Consumer<String> note, Function<Checkpoint, ParameterTable> table, String what) {
         Checkpoint checkpoint = Checkpoint.open(model);
         Backend backend = null;
         try {
@@ -43,7 +45,8 @@ final class OpenModel implements AutoCloseable {
             Backend opened = Backends.open(device, threads);
             backend = opened;
             MemoryBudget.limit(opened, memory);
-            return new OpenModel(checkpoint, opened, Retry.once(() -> checkpoint.loadAll(opened, wanted, what), note), note);
+            WeightFormat format = new WeightFormat(precision.on(opened).dtype(), false);
+            return new OpenModel(checkpoint, opened, Retry.once(() -> checkpoint.loadAll(opened, wanted, format, what), note), note);
         } catch (RuntimeException e) {
             if (backend != null) {
                 backend.close();

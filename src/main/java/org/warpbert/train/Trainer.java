@@ -3,7 +3,6 @@ package org.warpbert.train;
 import java.util.function.Consumer;
 import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
-import org.warpbert.backend.Dtype;
 import org.warpbert.backend.OutOfDeviceMemory;
 import org.warpbert.memory.BatchPlanner;
 import org.warpbert.memory.DeviceSpeed;
@@ -33,6 +32,7 @@ public final class Trainer implements AutoCloseable {
     private final Gradients gradients;
     private final AdamW optimizer;
     private final PlannedModel planned;
+    private final LossScale lossScale;
     private long steps;
 
     /**
@@ -42,8 +42,7 @@ public final class Trainer implements AutoCloseable {
      */
     public Trainer(Backend backend, BertConfig config, Parameters parameters, Head head, Hyperparameters hyper,
             long scheduledSteps, Capacity capacity) {
-        this(backend, config, parameters, head, hyper, scheduledSteps, new PassPlanner(config, parameters.table(), head, Dtype.F32, true,
-                BatchSizes.worst(capacity, 1), DeviceSpeed.assumed(backend.name())), line -> {});
+        this(backend, config, parameters, head, hyper, scheduledSteps, capacity, LossScale.of(parameters.dtype()));
     }
 
     /**
@@ -53,7 +52,19 @@ public final class Trainer implements AutoCloseable {
      */
     public Trainer(Backend backend, BertConfig config, Parameters parameters, Head head, Hyperparameters hyper,
             long scheduledSteps, PassPlanner planner, Consumer<String> note) {
+        this(backend, config, parameters, head, hyper, scheduledSteps, planner, note, LossScale.of(parameters.dtype()));
+    }
+
+    Trainer(Backend backend, BertConfig config, Parameters parameters, Head head, Hyperparameters hyper, long scheduledSteps,
+            Capacity capacity, LossScale lossScale) {
+        this(backend, config, parameters, head, hyper, scheduledSteps, new PassPlanner(config, parameters.table(), head, parameters.dtype(), true,
+                BatchSizes.worst(capacity, 1), DeviceSpeed.assumed(backend.name())), line -> {}, lossScale);
+    }
+
+    private Trainer(Backend backend, BertConfig config, Parameters parameters, Head head, Hyperparameters hyper, long scheduledSteps,
+            PassPlanner planner, Consumer<String> note, LossScale lossScale) {
         this.hyper = hyper;
+        this.lossScale = lossScale;
         this.scheduledSteps = scheduledSteps;
         this.head = head;
         BertConfig used = hyper.dropout() == null ? config : config.withDropout(hyper.dropout());
@@ -91,24 +102,34 @@ public final class Trainer implements AutoCloseable {
     }
 
     /** What a step did; see {@link TrainingListener.Step}. */
-    public record Result(double loss, double gradNorm, double lr) {}
+    public record Result(double loss, double gradNorm, double lr, double lossScale) {
+        /** Whether the gradient was not finite, so that no weight was changed. */
+        public boolean skipped() {
+            return Double.isNaN(gradNorm);
+        }
+    }
 
-    /** One optimizer step on one batch. A loss that is not a number ends the run: no later step could mend it. */
+    /**
+     * One optimizer step on one batch. A loss that is not a number ends the run: no later step could mend it. A skipped step
+     * is a step of the schedule and of dropout all the same, so that a run of so many steps ends at the rate that was asked for.
+     */
     public Result step(PackedBatch batch) {
         double lr = hyper.lr(steps, scheduledSteps);
         double[] normalisers = head.normalisers(batch);
         float[] scales = new float[normalisers.length];
         for (int k = 0; k < scales.length; k++) {
-            scales[k] = normalisers[k] == 0 ? 0 : (float) (1 / normalisers[k]); // a term that nothing in the batch has a label for
+            scales[k] = normalisers[k] == 0 ? 0 : (float) (lossScale.value() / normalisers[k]); // a term that nothing in the batch has a label for
         }
         double[] sums = gradients(batch, scales);
-        optimizer.step(lr);
+        optimizer.step(lr, lossScale.value());
         steps++;
         double loss = Head.loss(sums, normalisers);
         if (Double.isNaN(loss)) {
             throw new WarpBertException("the loss is not a number at step " + steps + "; a lower --lr may help (it was " + lr + ")");
         }
-        return new Result(loss, optimizer.gradientNorm(), lr);
+        Result result = new Result(loss, optimizer.finish(), lr, lossScale.value());
+        lossScale.update(!result.skipped(), steps);
+        return result;
     }
 
     /** The summed losses of a batch, its gradient left in the gradients. Nothing is changed before that is whole. */

@@ -13,8 +13,8 @@ import org.warpbert.model.BertConfig;
 import org.warpbert.model.BertModel;
 import org.warpbert.model.Head;
 import org.warpbert.model.ParameterTable;
-import org.warpbert.model.Parameters;
 import org.warpbert.model.PassPlanner;
+import org.warpbert.model.WeightFormat;
 import org.warpbert.text.BatchSizes;
 
 /**
@@ -28,6 +28,7 @@ public final class TrainingPlan {
     private final long rest;
     private final long available;
     private final Choice choice;
+    private String half; // of the suggestion
 
     /**
      * @param head   made for planning
@@ -43,7 +44,7 @@ public final class TrainingPlan {
         if (held > 0) {
             memory.add("products", held);
         }
-        memory.add("weights", Parameters.plannedBytes(table)).add(Trainer.memory(table));
+        memory.add("weights", new WeightFormat(dtype, true).bytes(table)).add(Trainer.memory(table));
         rest = memory.bytes();
         available = Math.min(budget.own() - held, free) + held - rest;
         planner = new PassPlanner(config, table, head, dtype, true, train, speed);
@@ -52,6 +53,11 @@ public final class TrainingPlan {
         choice = dev == null || judged != null ? planner.choose(available) : null;
         Choice shown = choice != null ? choice : planner.least();
         memory.add(BertModel.memory(config, head, planner.plan(shown)));
+        if (choice == null && dtype == Dtype.F32 && device.equals("cuda")) {
+            PassPlanner halved = new PassPlanner(config, table, head, Dtype.BF16, true, train, speed);
+            long bytes = rest + new WeightFormat(Dtype.BF16, true).bytes(table) - new WeightFormat(dtype, true).bytes(table) + halved.least().bytes();
+            half = bytes <= available + rest ? "--precision bf16 (" + ByteSize.format(bytes) + ")" : null;
+        }
         long judges = dev == null ? 0 : (choice != null ? judged : judging.least()).bytes();
         if (judges > shown.bytes()) {
             memory.add("evaluation", judges - shown.bytes());
@@ -88,7 +94,7 @@ public final class TrainingPlan {
 
     /** The smallest change that would fit, in options; null where the run fits. */
     public String suggestion() {
-        return fits() ? null : planner.suggestion(available, rest, budget.overhead());
+        return fits() ? null : (half == null ? "" : half + ", or ") + planner.suggestion(available, rest, budget.overhead());
     }
 
     /** Fails where nothing fits, with the smallest change that would. */
