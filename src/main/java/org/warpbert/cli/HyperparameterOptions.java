@@ -2,6 +2,7 @@ package org.warpbert.cli;
 
 import java.util.Locale;
 import org.warpbert.train.Hyperparameters;
+import org.warpbert.train.LayerRates;
 import org.warpbert.train.Schedule;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Option;
@@ -51,9 +52,18 @@ final class HyperparameterOptions {
     @Option(names = "--no-shuffle", description = "The file's order in every epoch.")
     private boolean noShuffle;
 
+    @Option(names = "--freeze-embeddings", description = "Leave the embeddings as they are.")
+    private boolean freezeEmbeddings;
+
+    @Option(names = "--freeze-layers", paramLabel = "N", description = "Leave the embeddings and the first N layers as they are (default: 0).")
+    private int freezeLayers;
+
+    @Option(names = "--layer-decay", paramLabel = "X", description = "Each layer's rate over that of the layer above; the head has the full rate (default: 1).")
+    private double layerDecay = DEFAULT.layerRates().decay();
+
     Hyperparameters get() {
         return new Hyperparameters(epochs, batchSize, maxLength, lr, warmupSteps, weightDecay, clip, dropout, schedule,
-                totalSteps, steps, seed, !noShuffle);
+                totalSteps, steps, seed, !noShuffle, new LayerRates(freezeEmbeddings, freezeLayers, layerDecay));
     }
 
     private static final class ScheduleName implements ITypeConverter<Schedule> {

@@ -70,6 +70,7 @@ public final class Finetune {
             readData(); // before the model is fetched: a wrong column is known at once
             try (Checkpoint checkpoint = Checkpoint.open(options.model)) {
                 checkpoint.checkLength(hyper.maxLength());
+                hyper.layerRates().check(checkpoint.config());
                 task.learn(train, checkpoint, listener::note);
                 InstanceSource trainSource = task.instances(train, checkpoint.tokenizer(), hyper.maxLength());
                 InstanceSource devSource = dev == null ? null : task.instances(dev, checkpoint.tokenizer(), hyper.maxLength());

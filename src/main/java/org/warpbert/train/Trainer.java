@@ -35,10 +35,11 @@ public final class Trainer implements AutoCloseable {
         this.scheduledSteps = scheduledSteps;
         this.head = head;
         BertConfig used = hyper.dropout() == null ? config : config.withDropout(hyper.dropout());
-        Gradients madeGradients = new Gradients(backend, parameters.table());
+        Gradients madeGradients = new Gradients(backend, parameters.table(), hyper.layerRates().frozenLevels());
         AdamW madeOptimizer = null;
         try {
-            madeOptimizer = new AdamW(backend, parameters, madeGradients, hyper.weightDecay(), hyper.clip());
+            madeOptimizer = new AdamW(backend, parameters, madeGradients, hyper.weightDecay(), hyper.clip(),
+                    parameter -> hyper.layerRates().scale(parameter, config.numHiddenLayers()));
             model = new BertModel(backend, used, parameters, madeGradients, head, capacity);
         } catch (RuntimeException e) { // no memory: what was taken goes back
             if (madeOptimizer != null) {
