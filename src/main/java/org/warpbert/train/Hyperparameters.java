@@ -18,10 +18,11 @@ import org.warpbert.WarpBertException;
  * @param seed        of the order, the split, dropout and fresh heads
  * @param shuffle     false: the file's order in every epoch
  * @param layerRates  how the learning rate differs by depth, and what is frozen
+ * @param selection   which epoch's weights are left, and when a run ends early
  */
 public record Hyperparameters(int epochs, int batchSize, int maxLength, double lr, int warmupSteps, double weightDecay,
                               double clip, Double dropout, Schedule schedule, int totalSteps, int steps, long seed,
-                              boolean shuffle, LayerRates layerRates) {
+                              boolean shuffle, LayerRates layerRates, Selection selection) {
     public static final double BETA1 = 0.9;
     public static final double BETA2 = 0.999;
     public static final double EPSILON = 1e-8;
@@ -44,11 +45,11 @@ public record Hyperparameters(int epochs, int batchSize, int maxLength, double l
         }
     }
 
-    /** The same rate for all layers. */
+    /** The same rate for all layers, all epochs, and the last one's weights. */
     public Hyperparameters(int epochs, int batchSize, int maxLength, double lr, int warmupSteps, double weightDecay, double clip, Double dropout,
             Schedule schedule, int totalSteps, int steps, long seed, boolean shuffle) {
         this(epochs, batchSize, maxLength, lr, warmupSteps, weightDecay, clip, dropout, schedule, totalSteps, steps, seed, shuffle,
-                LayerRates.EQUAL);
+                LayerRates.EQUAL, Selection.LAST);
     }
 
     private static void least(String option, int value, int least) {

@@ -9,6 +9,7 @@ import java.util.Map;
  * @param device              "cpu", "cuda"
  * @param deviceDescription   what computed, one line
  * @param labels              of the head's outputs, or null where they have no names
+ * @param keptEpoch           the epoch whose weights the run holds
  * @param baseline            the dev set's metrics for the best answer that does not look at the text
  * @param realTokens          tokens trained on, all steps
  * @param paddedTokensAvoided tokens that padding every sequence to the maximum length would have added
@@ -23,6 +24,6 @@ import java.util.Map;
 public record Summary(String task, String model, long parameters, String device, String deviceDescription,
                       Hyperparameters hyperparameters,
                       long seed, List<String> labels, int trainExamples, int devExamples, int skipped, int truncated,
-                      long steps, List<TrainingListener.Epoch> epochs, Map<String, Double> baseline, long realTokens,
+                      long steps, List<TrainingListener.Epoch> epochs, int keptEpoch, Map<String, Double> baseline, long realTokens,
                       long paddedTokensAvoided, long plannedBytes, long peakBytes, double gemmShare,
                       double seconds) {}
