@@ -1,12 +1,17 @@
 package org.warpbert.cli;
 
+import org.warpbert.backend.Precision;
 import picocli.CommandLine.Option;
 
 /** What computes. */
 final class DeviceOptions {
-    @Option(names = "--device", paramLabel = "auto|cpu|simt", defaultValue = "auto", description = "What computes (default: auto).")
+    @Option(names = "--device", paramLabel = "auto|cpu|cuda[:N]|simt", defaultValue = "auto",
+            description = "What computes (default: auto, a GPU where there is one). A device that is named is never replaced by another.")
     String device;
 
     @Option(names = "--threads", paramLabel = "N", defaultValue = "0", description = "Host threads (default: 0, as many as there are cores).")
     int threads;
+
+    @Option(names = "--precision", paramLabel = "auto|f32|bf16|fp16", defaultValue = "auto", description = "What it computes in (default: auto, bf16 on a GPU and f32 elsewhere).")
+    Precision precision;
 }
