@@ -138,13 +138,16 @@ public final class BertModel implements AutoCloseable {
         }
         pass.accumulate = accumulate;
         head.backward(pass, gradientScales);
-        for (int l = layers.length - 1; l >= 0; l--) {
+        int frozen = gradients.frozenLevels(); // below them nothing is learned: the backward ends there
+        for (int l = layers.length - 1; l >= Math.max(0, frozen - 1); l--) {
             recomputation.feedForward(l);
             FeedForward.backward(pass, l, layers[l], layerGradients[l]);
             recomputation.attention(l);
             SelfAttention.backward(pass, l, layers[l], layerGradients[l], pass.activations.input(l));
         }
-        embeddings.backward(pass);
+        if (frozen == 0) {
+            embeddings.backward(pass);
+        }
     }
 
     /** Losses of the batch last forwarded, without gradients; the head has them. */

@@ -2,6 +2,7 @@ package org.warpbert.task;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Consumer;
 import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
 import org.warpbert.format.ModelFolder;
@@ -66,6 +67,33 @@ public final class Checkpoint implements AutoCloseable {
             throw new WarpBertException(folder.path() + ": config.json names " + names.size() + " labels, the head has " + classes + " classes");
         }
         return names != null ? LabelMap.of(names) : LabelMap.numbered(classes);
+    }
+
+    /**
+     * What the outputs of a {@code classifier} that is to be trained mean: the folder's own labels where it has a head that
+     * knows all of the training data's, else the latter.
+     */
+    LabelMap labels(LabelMap seen, Consumer<String> note) {
+        int classes = classes();
+        LabelMap heads = classes == 0 ? null : headLabels(config().id2label(), classes);
+        if (heads != null && heads.labels().containsAll(seen.labels())) {
+            return heads;
+        }
+        if (classes > 0 && classes != seen.size()) {
+            note.accept("the model's head has " + classes + " classes and the training file " + seen.size() + ": a new head is made");
+        }
+        return seen;
+    }
+
+    /** What a head's outputs mean: id2label, or 0, 1, … where that holds placeholders or is not there. */
+    private static LabelMap headLabels(List<String> id2label, int classes) {
+        if (id2label != null && id2label.size() != classes) {
+            return null;
+        }
+        if (id2label == null || LabelMap.of(id2label).placeholders()) {
+            return LabelMap.numbered(classes);
+        }
+        return LabelMap.of(id2label);
     }
 
     /**

@@ -27,6 +27,7 @@ import org.warpbert.text.BatchOrder;
 import org.warpbert.text.BatchSizes;
 import org.warpbert.text.InstanceSource;
 import org.warpbert.text.PackedBatch;
+import org.warpbert.train.BestEpoch;
 import org.warpbert.train.Hyperparameters;
 import org.warpbert.train.RunFolder;
 import org.warpbert.train.Summary;
@@ -53,6 +54,9 @@ public final class Finetune {
         public Options {
             if (dev != null && devSplit != null) {
                 throw new WarpBertException("--dev and --dev-split exclude each other");
+            }
+            if (hyper.selection().judges() && dev == null && devSplit == null) {
+                throw new WarpBertException("--patience and --keep best need data to judge by: --dev or --dev-split");
             }
         }
     }
@@ -82,6 +86,7 @@ public final class Finetune {
             readData(); // before the model is fetched: a wrong column is known at once
             try (Checkpoint checkpoint = Checkpoint.open(options.model)) {
                 checkpoint.checkLength(hyper.maxLength());
+                hyper.layerRates().check(checkpoint.config());
                 task.learn(train, checkpoint, listener::note);
                 InstanceSource trainSource = task.instances(train, checkpoint.tokenizer(), hyper.maxLength());
                 InstanceSource devSource = dev == null ? null : task.instances(dev, checkpoint.tokenizer(), hyper.maxLength());
@@ -169,12 +174,15 @@ public final class Finetune {
         Map<String, Double> baseline = Map.of();
         long start = System.nanoTime();
         int devSize = dev == null ? 0 : dev.size();
+        BestEpoch best = dev == null ? null
+                : new BestEpoch(hyper.selection(), task.metric(), task.judge(dev, devSource, task.head()).metrics().keySet());
+        boolean over = false;
         try (Trainer trainer = new Trainer(backend, config, parameters, task.head(), hyper, scheduled, plan.planner(),
                 listener::note)) {
             listener.started(new TrainingListener.Start(task.name(), options.model, parameters.table().parameters(),
                     backend.describe(), precision.toString(), train.size(), devSize, train.skipped(), truncated, stepsPerEpoch, hyper.epochs(),
                     plan.planner().largestBatch(), plan.memory().bytes()));
-            for (int epoch = 1; epoch <= hyper.epochs() && steps < last; epoch++) {
+            for (int epoch = 1; epoch <= hyper.epochs() && steps < last && !over; epoch++) {
                 double lossSum = 0;
                 int epochSteps = 0;
                 long gemmStart = backend.gemm().nanos();
@@ -208,10 +216,20 @@ public final class Finetune {
                         judged == null ? Double.NaN : judged.loss(), judged == null ? Map.of() : judged.metrics(), seconds);
                 epochs.add(report);
                 listener.finishedEpoch(report);
+                if (best != null) {
+                    if (best.add(epoch, report.devLoss(), report.metrics()) && hyper.selection().keepBest()) {
+                        writeWeights(folder, parameters);
+                    }
+                    over = best.isOver();
+                }
             }
         }
+        if (over && steps < last) {
+            listener.note("stopped after epoch " + epochs.size() + ": " + best.metric() + " was not better for " + hyper.selection().patience() + " epochs");
+        }
+        int kept = hyper.selection().keepBest() ? best.epoch() : epochs.size();
         return new Summary(task.name(), options.model, parameters.table().parameters(), backend.name(), backend.describe(),
-                precision.toString(), hyper, hyper.seed(), task.saved(config).id2label(), train.size(), devSize, train.skipped(), truncated, steps, skipped, epochs,
+                precision.toString(), hyper, hyper.seed(), task.saved(config).id2label(), train.size(), devSize, train.skipped(), truncated, steps, skipped, epochs, kept,
                 baseline, realTokens, avoided, plan.kept(), backend.peakBytes(), ProcessMemory.peakResidentBytes(),
                 gemmNanos == 0 ? Double.NaN : gemmNanos / 1e9 / trainSeconds, (System.nanoTime() - start) / 1e9);
     }
@@ -233,7 +251,13 @@ public final class Finetune {
         BertConfig config = task.saved(checkpoint.config());
         config.write(folder.staging().resolve("config.json"));
         checkpoint.tokenizer().writeFiles(folder.staging(), config.maxPositionEmbeddings());
-        ModelWriter.writeTensors(folder.staging(), parameters.shapes(), parameters::host);
+        if (!hyper.selection().keepBest()) { // else the best epoch's are there already
+            writeWeights(folder, parameters);
+        }
         folder.summary(summary);
+    }
+
+    private static void writeWeights(RunFolder folder, Parameters parameters) {
+        ModelWriter.writeTensors(folder.staging(), parameters.shapes(), parameters::host);
     }
 }
