@@ -79,6 +79,7 @@ public final class Main implements Callable<Integer> {
         Map<String, Supplier<Object>> commands = new LinkedHashMap<>(); // in the order of the help
         commands.put("demo", () -> new DemoCommand(terminal));
         commands.put("finetune", () -> new FinetuneCommand(terminal));
+        commands.put("plan", () -> new PlanCommand(terminal));
         commands.put("evaluate", () -> new EvaluateCommand(terminal));
         commands.put("predict", () -> new PredictCommand(terminal));
         commands.put("tokenize", () -> new TokenizeCommand(terminal));

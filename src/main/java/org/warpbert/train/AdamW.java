@@ -5,6 +5,7 @@ import java.nio.ByteOrder;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.Dtype;
 import org.warpbert.memory.Arena;
+import org.warpbert.memory.MemoryPlan;
 import org.warpbert.model.Gradients;
 import org.warpbert.model.ParameterTable;
 import org.warpbert.model.ParameterTable.Region;
@@ -68,9 +69,9 @@ final class AdamW implements AutoCloseable {
         state.arena.upload(state.lrScale, scaleValues.flip());
     }
 
-    /** Bytes that the optimizer of this table takes. */
-    static long plannedBytes(ParameterTable table) {
-        return new State(table).arena.bytes();
+    /** What the optimizer of this table holds. */
+    static MemoryPlan memory(ParameterTable table) {
+        return new MemoryPlan().add(new State(table).arena, name -> name.equals("m") || name.equals("v") ? "moments" : "optimizer");
     }
 
     /** One update from the gradients as they stand, those of the loss times {@code lossScale}. */
