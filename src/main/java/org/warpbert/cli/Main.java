@@ -86,6 +86,7 @@ public final class Main implements Callable<Integer> {
         commands.put("embed", () -> new EmbedCommand(terminal));
         commands.put("fill-mask", () -> new FillMaskCommand(terminal));
         commands.put("plot", () -> new PlotCommand(terminal));
+        commands.put("bench", () -> new BenchCommand(terminal));
         commands.put("models", () -> new ModelsCommand(terminal));
         commands.put("doctor", () -> new DoctorCommand(terminal));
         commands.put("help", CommandLine.HelpCommand::new);

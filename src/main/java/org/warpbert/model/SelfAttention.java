@@ -34,7 +34,7 @@ final class SelfAttention {
         int headSize = p.config.headSize();
         long qkv = a.qkv().address();
         p.backend.gemm().forwardBias(p.dtype(), qkv, input, w.qkvWeight(), w.qkvBias(), t, h, 3 * h);
-        p.backend.attentionForward(p.dtype(), a.context().address(), Activations.orNull(a.lse()), qkv, p.batch.cuSeqlens(), 0,
+        p.backend.attentionForward(p.dtype(), a.context().address(), Activations.orNull(a.lse()), qkv, p.batch.cuSeqlens(), p.batch.keyMask(),
                 scale(headSize), p.attentionDropout(), Pass.site(layer, PROBABILITIES), p.dropout(), t,
                 p.batch.sequenceCount(), p.config.numAttentionHeads(), headSize, p.batch.maxSeqlen());
     }
@@ -59,7 +59,7 @@ final class SelfAttention {
         long dContext = b.residual().address(); // its gradient has been taken over
         p.backend.gemm().backwardInput(p.dtype(), dContext, branch, w.attentionWeight(), false, t, h, h);
         p.backend.attentionBackward(p.dtype(), dqkv, workspace, dContext, a.context().address(), a.lse().address(),
-                a.qkv().address(), p.batch.cuSeqlens(), 0, scale(headSize), p.attentionDropout(),
+                a.qkv().address(), p.batch.cuSeqlens(), p.batch.keyMask(), scale(headSize), p.attentionDropout(),
                 Pass.site(layer, PROBABILITIES), p.dropout(), t, p.batch.sequenceCount(), heads, headSize,
                 p.batch.maxSeqlen());
         p.backend.biasActivationBackward(p.dtype(), dqkv, dw.qkvBias(), workspace, dqkv, 0, 0, Activation.IDENTITY, t, 3L * h);
