@@ -22,10 +22,10 @@ class RecomputationTest {
     private static final int[] LENGTHS = {5, 1, 17, 9, 2, 16, 13};
 
     /** Gradients by name, the losses under "", of a batch in two micro-batches. */
-    private static Map<String, float[]> gradients(Backend backend, TinyBert tiny, PackedBatch batch, Recompute recompute) {
+    private static Map<String, float[]> gradients(Backend backend, TinyBert tiny, PackedBatch batch, Dtype dtype, Recompute recompute) {
         ClassificationHead head = new ClassificationHead(tiny.classes);
-        PassPlan plan = new PassPlan(Capacity.of(50, 5), Dtype.F32, true, recompute);
-        try (Parameters parameters = tiny.parameters(backend); Gradients gradients = new Gradients(backend, parameters.table());
+        PassPlan plan = new PassPlan(Capacity.of(50, 5), dtype, true, recompute);
+        try (Parameters parameters = tiny.parameters(backend, new WeightFormat(dtype, true)); Gradients gradients = new Gradients(backend, parameters.table());
                 BertModel model = new BertModel(backend, tiny.config, parameters, gradients, head, plan)) {
             Map<String, float[]> all = new LinkedHashMap<>();
             model.forward(batch.slice(0, 4), 12, 34);
@@ -38,15 +38,16 @@ class RecomputationTest {
         }
     }
 
-    @ParameterizedTest(name = "{0} layers={1} {2}")
-    @CsvSource({"cpu, 4, OUTPUTS", "cpu, 4, ATTENTION", "cpu, 4, LAYERS", "cpu, 1, OUTPUTS", "cpu, 1, ATTENTION", "cpu, 1, LAYERS",
-        "simt, 3, OUTPUTS", "simt, 3, ATTENTION", "simt, 3, LAYERS"})
-    void gradientsAreThoseOfAForwardThatKeptAll(String device, int layers, Recompute recompute) {
-        TinyBert tiny = new TinyBert(64, 2, 97, layers, Activation.GELU, 0.2, 3, 7);
+    @ParameterizedTest(name = "{0} layers={1} {2} {3}")
+    @CsvSource({"cpu, 4, F32, OUTPUTS", "cpu, 4, F32, ATTENTION", "cpu, 4, F32, LAYERS", "cpu, 1, F32, OUTPUTS", "cpu, 1, F32, ATTENTION",
+        "cpu, 1, F32, LAYERS", "simt, 3, F32, OUTPUTS", "simt, 3, F32, ATTENTION", "simt, 3, F32, LAYERS", "simt, 3, BF16, OUTPUTS",
+        "simt, 3, F16, ATTENTION", "simt, 3, BF16, LAYERS"})
+    void gradientsAreThoseOfAForwardThatKeptAll(String device, int layers, Dtype dtype, Recompute recompute) {
+        TinyBert tiny = new TinyBert(64, 2, 96, layers, Activation.GELU, 0.2, 3, 7);
         PackedBatch batch = PackedBatch.of(TinyBert.sequences(1, LENGTHS), tiny.labels(2, LENGTHS.length));
         try (Backend backend = Backends.open(device, 2)) {
-            Map<String, float[]> kept = gradients(backend, tiny, batch, Recompute.NONE);
-            Map<String, float[]> again = gradients(backend, tiny, batch, recompute);
+            Map<String, float[]> kept = gradients(backend, tiny, batch, dtype, Recompute.NONE);
+            Map<String, float[]> again = gradients(backend, tiny, batch, dtype, recompute);
             kept.forEach((name, gradient) -> assertArrayEquals(gradient, again.get(name), name));
         }
     }

@@ -7,7 +7,7 @@ package org.warpbert.memory;
  */
 public final class FixedOverhead {
     /** Java, its libraries and the tokenizer, and a small training set. */
-    private static final long JAVA = 104L << 20;
+    private static final long JAVA = 112L << 20;
     /** OpenBLAS's packed blocks, for each thread. */
     private static final long THREAD = 8L << 20;
     /**
@@ -35,6 +35,6 @@ public final class FixedOverhead {
 
     /** What a process on a CPU still grows by once its data and model are open: OpenBLAS's blocks, compiled code, garbage. */
     static long growth(int threads) {
-        return (24L << 20) + THREAD * threads;
+        return (16L << 20) + THREAD * threads;
     }
 }
