@@ -307,6 +307,38 @@ public final class Backend implements AutoCloseable {
         }
     }
 
+    /** loss[N,C] = (prediction - target)^2 and dprediction = gradientScale * gradient; no label: target NaN. */
+    public void meanSquaredError(
+            Dtype dtype, long loss, long dprediction, long prediction, long target, float gradientScale, long N, long C) {
+        int status = Native.wb_mean_squared_error(
+                context(), dtype.ordinal(), loss, dprediction, prediction, target, gradientScale, N, C);
+        if (status != OK) {
+            throw failure("meanSquaredError[N=" + N + ", C=" + C + "]", status);
+        }
+    }
+
+    /** loss[N,C] of sigmoid(logits) against target[N,C] in [0,1] (NaN: no label) and dlogits, which may be logits, or 0. */
+    public void binaryCrossEntropy(
+            Dtype dtype, long loss, long dlogits, long logits, long target, long classWeights, float gradientScale,
+            long N, long C) {
+        int status = Native.wb_binary_cross_entropy(
+                context(), dtype.ordinal(), loss, dlogits, logits, target, classWeights, gradientScale, N, C);
+        if (status != OK) {
+            throw failure("binaryCrossEntropy[N=" + N + ", C=" + C + "]", status);
+        }
+    }
+
+    /** loss[B,C] of a softmax over each segment's rows of logits[T,C], column by column; labels[B,C] are rows of the segment. */
+    public void segmentCrossEntropy(
+            Dtype dtype, long loss, long dlogits, long logits, long cuSeqlens, long labels, int ignoreLabel,
+            float gradientScale, long T, long B, long C) {
+        int status = Native.wb_segment_cross_entropy(
+                context(), dtype.ordinal(), loss, dlogits, logits, cuSeqlens, labels, ignoreLabel, gradientScale, T, B, C);
+        if (status != OK) {
+            throw failure("segmentCrossEntropy[T=" + T + ", B=" + B + ", C=" + C + "]", status);
+        }
+    }
+
     /** stats[3] = {norm, factor for AdamW, 1 if all finite}; workspace 2*256 floats. */
     public void gradientNorm(
             long stats, long workspace, long gradient, long lossScale, float maxNorm, long n) {

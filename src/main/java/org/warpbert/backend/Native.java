@@ -144,6 +144,23 @@ final class Native {
             @Cast("const float*") long classWeights, float smoothing, int ignoreLabel, float gradientScale,
             @Cast("int64_t") long N, @Cast("int64_t") long C);
 
+    @Cast("wb_status") static native int wb_mean_squared_error(
+            @Cast("wb_context*") long ctx, @Cast("wb_dtype") int dtype, @Cast("float*") long loss,
+            @Cast("void*") long dprediction, @Cast("const void*") long prediction, @Cast("const float*") long target,
+            float gradientScale, @Cast("int64_t") long N, @Cast("int64_t") long C);
+
+    @Cast("wb_status") static native int wb_binary_cross_entropy(
+            @Cast("wb_context*") long ctx, @Cast("wb_dtype") int dtype, @Cast("float*") long loss,
+            @Cast("void*") long dlogits, @Cast("const void*") long logits, @Cast("const float*") long target,
+            @Cast("const float*") long classWeights, float gradientScale, @Cast("int64_t") long N,
+            @Cast("int64_t") long C);
+
+    @Cast("wb_status") static native int wb_segment_cross_entropy(
+            @Cast("wb_context*") long ctx, @Cast("wb_dtype") int dtype, @Cast("float*") long loss,
+            @Cast("void*") long dlogits, @Cast("const void*") long logits, @Cast("const int32_t*") long cuSeqlens,
+            @Cast("const int32_t*") long labels, int ignoreLabel, float gradientScale, @Cast("int64_t") long T,
+            @Cast("int64_t") long B, @Cast("int64_t") long C);
+
     @Cast("wb_status") static native int wb_gradient_norm(
             @Cast("wb_context*") long ctx, @Cast("float*") long stats, @Cast("float*") long workspace,
             @Cast("const float*") long gradient, @Cast("const float*") long lossScale, float maxNorm,
