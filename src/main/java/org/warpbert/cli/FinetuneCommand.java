@@ -49,8 +49,8 @@ final class FinetuneCommand extends WarpBertCommand {
         if (devSplit != null && !(devSplit > 0 && devSplit < 1)) {
             throw usage("--dev-split is " + devSplit + ", it must be between 0 and 1");
         }
-        Hyperparameters checked = checked(hyper::get);
         Task task = tasks.get(this);
+        Hyperparameters checked = checked(() -> hyper.get(task.usualLength()));
         Finetune.Options options = checked(() -> new Finetune.Options(model, task, train, dev, devSplit, checked, device.device,
                 device.threads, out, overwrite));
         task.check(train); // a wrong column is said before a model is downloaded
