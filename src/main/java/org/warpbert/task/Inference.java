@@ -30,7 +30,11 @@ final class Inference {
         for (int i = 0; i < texts.size(); i++) {
             examples.add(new Example(i + 1L, texts.get(i), pairs == null ? null : pairs.get(i), null));
         }
-        InstanceSource source = new LabelledTexts(opened.tokenizer(), examples, null, maxLength);
+        run(opened, head, new LabelledTexts(opened.tokenizer(), examples, null, maxLength), batchSize, each);
+    }
+
+    /** The same for all examples of a source. */
+    static void run(OpenModel opened, Head head, InstanceSource source, int batchSize, BiConsumer<BertModel, PackedBatch> each) {
         try (BatchLoader loader = new BatchLoader(source, batchSize, 0, false);
                 BertModel model = new BertModel(opened.backend(), opened.config(), opened.parameters(), null, head, loader.capacity(0, 1))) {
             for (Iterator<PackedBatch> batches = loader.epoch(0, 0); batches.hasNext(); ) {
