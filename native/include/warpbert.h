@@ -15,8 +15,8 @@
  *   - `dtype` is the type of every `void*` tensor of a call. The CPU backend computes in WB_F32 only.
  *     Parameters of element-wise ops (bias, gamma, beta, embedding tables), statistics, losses and all gradients of
  *     parameters are float32 in every precision.
- *   - All pointers but those of wb_upload's source and wb_download's destination are addresses in the backend's
- *     memory. `nullable` pointers may be NULL. Two arguments may be the same buffer only where it says so.
+ *   - All pointers but those of wb_upload's source, wb_download's destination and wb_alloc_host are addresses in the
+ *     backend's memory. `nullable` pointers may be NULL. Two arguments may be the same buffer only where it says so.
  *   - Determinism: the same inputs, sizes and device give the same bits. No op adds floats atomically.
  *
  * Dropout. `dropout` is the probability p of zeroing, 0 <= p < 1; survivors are scaled by 1/(1-p). The mask is
@@ -78,11 +78,24 @@ wb_status wb_memory_info(wb_context* ctx, int64_t* free_bytes, int64_t* total_by
 wb_status wb_alloc(wb_context* ctx, void** address, int64_t bytes);
 wb_status wb_free(wb_context* ctx, void* address);
 
+/* Host memory that a device reads without a detour (page-locked; on cpu and simt it is plain), 256-byte aligned,
+ * contents undefined. Counted against the host, not the device. Freeing waits for copies from it. */
+wb_status wb_alloc_host(wb_context* ctx, void** address, int64_t bytes);
+wb_status wb_free_host(wb_context* ctx, void* address);
+
+/* The source may be written again when this returns; but memory of wb_alloc_host only when the next wb_upload from such
+ * memory, or wb_download or wb_synchronize, has returned: the copy waits for its turn on the stream, and one such copy
+ * at most is under way when the next is asked for. Two buffers in turn are therefore enough, and the host runs at most
+ * one of them ahead of the device. */
 wb_status wb_upload(wb_context* ctx, void* destination, const void* host_source, int64_t bytes);
 wb_status wb_download(wb_context* ctx, void* host_destination, const void* source, int64_t bytes);
 wb_status wb_copy(wb_context* ctx, void* destination, const void* source, int64_t bytes);
 wb_status wb_zero(wb_context* ctx, void* destination, int64_t bytes);
 wb_status wb_synchronize(wb_context* ctx);
+
+/* The stream that ops are queued on (a cudaStream_t), for a library that queues its work between them, and whose
+ * device this makes the calling thread's current one; NULL where ops have run when they return. */
+wb_status wb_stream(wb_context* ctx, void** stream);
 
 /* Calls function(argument, piece) once for each 0 <= piece < pieces on the context's host threads, the caller's among
  * them, and returns when all have returned. What multiplies matrices for a CPU backend runs on the ops' threads so:
@@ -308,8 +321,8 @@ wb_status wb_cast(wb_context* ctx,
 
 /* Every function a backend implements. */
 #define WB_FUNCTIONS(F) \
-  F(create) F(destroy) F(describe) F(memory_info) F(alloc) F(free) F(upload) F(download) F(copy) F(zero) \
-  F(synchronize) F(parallel) \
+  F(create) F(destroy) F(describe) F(memory_info) F(alloc) F(free) F(alloc_host) F(free_host) F(upload) F(download) \
+  F(copy) F(zero) F(synchronize) F(stream) F(parallel) \
   F(embeddings_forward) F(embeddings_backward) \
   F(bias_activation_forward) F(bias_activation_backward) \
   F(residual_layernorm_forward) F(residual_layernorm_backward) \

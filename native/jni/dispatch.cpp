@@ -154,6 +154,19 @@ wb_status wb_free(wb_context* ctx, void* address) {
   return pass(ctx->ops, ctx->ops->free(ctx, address));
 }
 
+wb_status wb_alloc_host(wb_context* ctx, void** address, int64_t bytes) {
+  CHECK_CONTEXT("alloc_host");
+  CHECK_POINTER("alloc_host", address);
+  *address = nullptr;
+  CHECK_SIZE("alloc_host", bytes, 1);
+  return pass(ctx->ops, ctx->ops->alloc_host(ctx, address, bytes));
+}
+
+wb_status wb_free_host(wb_context* ctx, void* address) {
+  CHECK_CONTEXT("free_host");
+  return pass(ctx->ops, ctx->ops->free_host(ctx, address));
+}
+
 #define CHECK_COPY(op) \
   CHECK_CONTEXT(op); \
   CHECK_SIZE(op, bytes, 0); \
@@ -186,6 +199,12 @@ wb_status wb_zero(wb_context* ctx, void* destination, int64_t bytes) {
 wb_status wb_synchronize(wb_context* ctx) {
   CHECK_CONTEXT("synchronize");
   return pass(ctx->ops, ctx->ops->synchronize(ctx));
+}
+
+wb_status wb_stream(wb_context* ctx, void** stream) {
+  CHECK_CONTEXT("stream");
+  CHECK_POINTER("stream", stream);
+  return pass(ctx->ops, ctx->ops->stream(ctx, stream));
 }
 
 wb_status wb_parallel(wb_context* ctx, void (*function)(const void*, int64_t), const void* argument, int64_t pieces) {

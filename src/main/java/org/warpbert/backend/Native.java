@@ -49,11 +49,14 @@ final class Native {
     @Cast("wb_status") static native int wb_memory_info(@Cast("wb_context*") long ctx, @Cast("int64_t*") LongPointer free, @Cast("int64_t*") LongPointer total);
     @Cast("wb_status") static native int wb_alloc(@Cast("wb_context*") long ctx, @Cast("void**") PointerPointer<?> address, @Cast("int64_t") long bytes);
     @Cast("wb_status") static native int wb_free(@Cast("wb_context*") long ctx, @Cast("void*") long address);
+    @Cast("wb_status") static native int wb_alloc_host(@Cast("wb_context*") long ctx, @Cast("void**") PointerPointer<?> address, @Cast("int64_t") long bytes);
+    @Cast("wb_status") static native int wb_free_host(@Cast("wb_context*") long ctx, @Cast("void*") long address);
     @Cast("wb_status") static native int wb_upload(@Cast("wb_context*") long ctx, @Cast("void*") long destination, @Cast("const void*") long source, @Cast("int64_t") long bytes);
     @Cast("wb_status") static native int wb_download(@Cast("wb_context*") long ctx, @Cast("void*") long destination, @Cast("const void*") long source, @Cast("int64_t") long bytes);
     @Cast("wb_status") static native int wb_copy(@Cast("wb_context*") long ctx, @Cast("void*") long destination, @Cast("const void*") long source, @Cast("int64_t") long bytes);
     @Cast("wb_status") static native int wb_zero(@Cast("wb_context*") long ctx, @Cast("void*") long destination, @Cast("int64_t") long bytes);
     @Cast("wb_status") static native int wb_synchronize(@Cast("wb_context*") long ctx);
+    @Cast("wb_status") static native int wb_stream(@Cast("wb_context*") long ctx, @Cast("void**") PointerPointer<?> stream);
 
     @Cast("wb_status") static native int wb_embeddings_forward(
             @Cast("wb_context*") long ctx, @Cast("wb_dtype") int dtype, @Cast("void*") long y,
