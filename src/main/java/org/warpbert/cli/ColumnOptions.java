@@ -15,4 +15,8 @@ final class ColumnOptions {
 
     @Option(names = "--label", paramLabel = "COL", description = "Column of the label.")
     String label;
+
+    boolean given() {
+        return noHeader || text != null || pair != null || label != null;
+    }
 }
