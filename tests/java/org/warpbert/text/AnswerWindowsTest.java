@@ -5,9 +5,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -94,16 +95,28 @@ class AnswerWindowsTest {
         assertEquals(span[0], span[1]);
     }
 
-    /**
-     * Every window's span covers the answer, and no token of it could be left out. Where it covers more (a number inside
-     * a word, a letter before a dash) the piece is one that cannot be divided.
-     */
+    /** Where a span covers more than the answer, a piece cannot be divided: "1990" in "1990s". */
     @Test
-    void spansOfTheRealFilesDecodeToTheAnswers() {
-        List<Question> questions = SquadFile.read(TestData.shared("squad/dev-v2.0.rebuilt.json")).questions().subList(0, 3000);
+    void spansOfSquadDecodeToTheAnswers() {
+        int[] counts = spans(SquadFile.read(TestData.shared("squad/dev-v2.0.rebuilt.json")).questions().subList(0, 3000));
+        assertTrue(counts[0] > 1500 && counts[1] <= 5, counts[1] + " of " + counts[0] + " spans are not the answer to the letter");
+    }
+
+    /** Hangul falls to pieces before an uncased model's vocabulary is asked, and most words are unknown: offsets hold all the same. */
+    @Test
+    void spansOfKorquadCoverTheAnswers() {
+        assertTrue(spans(SquadFile.read(TestData.shared("korquad/KorQuAD_v1.0_dev.json")).questions().subList(0, 1000))[0] >= 1000);
+    }
+
+    /**
+     * Checks that every answer is whole in some window, and that the spans of those begin and end with tokens of it.
+     *
+     * @return number of spans, and of those whose text is not the answer to the letter
+     */
+    private static int[] spans(List<Question> questions) {
         AnswerWindows windows = new AnswerWindows(tokenizer, questions, 160, 64, 64);
-        int exact = 0;
-        int[] held = new int[questions.size()];
+        int[] counts = new int[2];
+        Set<Integer> held = new HashSet<>();
         for (int row = 0; row < windows.size(); row++) {
             AnswerWindows.Window window = windows.window(row);
             Question question = questions.get(window.question());
@@ -113,27 +126,24 @@ class AnswerWindowsTest {
             if (!question.answerable()) {
                 assertArrayEquals(new int[] {0, 0}, labels);
             } else if (labels[0] > 0) {
-                held[window.question()]++;
+                held.add(window.question());
                 Located context = windows.context(window.question());
                 int first = window.from() + labels[0] - window.first();
                 int last = window.from() + labels[1] - window.first();
                 assertEquals(context.ids()[first], instance.sequences().get(0).tokens()[labels[0]]);
                 assertEquals(context.ids()[last], instance.sequences().get(0).tokens()[labels[1]]);
                 Question.Answer answer = question.located();
-                assertTrue(context.starts()[first] <= answer.start() && answer.start() < context.ends()[first], question.id());
-                assertTrue(context.starts()[last] < answer.end() && answer.end() <= context.ends()[last], question.id());
-                String decoded = question.context().substring(context.starts()[first], context.ends()[last]);
-                exact += decoded.equals(answer.text()) ? 1 : 0;
+                int start = answer.start() + answer.text().length() - answer.text().stripLeading().length();
+                int end = answer.start() + answer.text().stripTrailing().length();
+                assertTrue(context.starts()[first] <= start && start < context.ends()[first], question.id());
+                assertTrue(context.starts()[last] < end && end <= context.ends()[last], question.id());
+                counts[0]++;
+                counts[1] += question.context().substring(context.starts()[first], context.ends()[last]).equals(answer.text()) ? 0 : 1;
             }
         }
-        List<String> missed = new ArrayList<>();
-        for (int q = 0; q < held.length; q++) {
-            if (questions.get(q).answerable() && held[q] == 0) {
-                missed.add(questions.get(q).located().text());
-            }
+        for (int q = 0; q < questions.size(); q++) {
+            assertEquals(questions.get(q).answerable(), held.contains(q), questions.get(q).id());
         }
-        int all = Arrays.stream(held).sum();
-        assertEquals(List.of(), missed, "each answer is whole in a window");
-        assertTrue(all - exact <= 5, all - exact + " of " + all + " spans are not the answer to the letter: 5 stand inside a piece");
+        return counts;
     }
 }
