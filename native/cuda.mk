@@ -91,11 +91,10 @@ $(OUT)/libwarpbert_cuda.so: $(CUDA_OBJ)
 	@mkdir -p $(OUT)
 	$(NVCC) -shared -cudart static -o $@ $^ $(foreach f,-static-libstdc++ -static-libgcc,-Xcompiler $(f)) \
 	  $(foreach f,--no-undefined --gc-sections --exclude-libs=ALL,-Xlinker $(f))
-# With nothing to do where there is no nvcc: that build has no CUDA library, and says so when it is asked for.
 ifneq ($(NVCC),)
 cuda: $(OUT)/libwarpbert_cuda.so
 else
-cuda: ; @echo "no nvcc: libwarpbert_cuda.so is not built"
+cuda: ; @echo "nvcc (CUDA 13) is needed for libwarpbert_cuda.so and not found on the PATH" >&2; exit 1
 endif
 
 $(BUILD)/cubin_check: $(SIMT_TESTS)/cubin_check.cpp

@@ -9,6 +9,7 @@ import org.warpbert.hub.Hub;
 import org.warpbert.model.BertConfig;
 import org.warpbert.model.ParameterTable;
 import org.warpbert.model.Parameters;
+import org.warpbert.model.WeightFormat;
 import org.warpbert.text.LabelMap;
 import org.warpbert.text.WordPieceTokenizer;
 
@@ -71,12 +72,12 @@ public final class Checkpoint implements AutoCloseable {
      * Reads every parameter of the table. A head's that the folder lacks, or has in another shape, is made anew from
      * {@code seed}; {@code fresh} receives their names.
      */
-    Parameters load(Backend backend, ParameterTable table, long seed, List<String> fresh) {
-        return Parameters.load(backend, table, folder.tensors(), seed, fresh);
+    Parameters load(Backend backend, ParameterTable table, WeightFormat format, long seed, List<String> fresh) {
+        return Parameters.load(backend, table, folder.tensors(), format, seed, fresh);
     }
 
     /** Reads every parameter of the table; none may be missing. */
-    Parameters loadAll(Backend backend, ParameterTable table, String what) {
+    Parameters loadAll(Backend backend, ParameterTable table, WeightFormat format, String what) {
         List<String> fresh = new ArrayList<>();
         for (ParameterTable.Slice slice : table.slices()) {
             if (!has(slice.name())) {
@@ -86,7 +87,7 @@ public final class Checkpoint implements AutoCloseable {
         if (!fresh.isEmpty()) {
             throw new WarpBertException(folder.path() + " has no " + what + ": " + String.join(", ", fresh) + " missing");
         }
-        Parameters parameters = load(backend, table, 0, fresh);
+        Parameters parameters = load(backend, table, format, 0, fresh);
         if (!fresh.isEmpty()) { // there, but in another shape
             parameters.close();
             throw new WarpBertException(folder.path() + " has no " + what + ": " + String.join(", ", fresh) + " of another shape");

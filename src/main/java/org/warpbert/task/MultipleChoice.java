@@ -2,6 +2,7 @@ package org.warpbert.task;
 
 import java.util.ArrayList;
 import java.util.List;
+import org.warpbert.backend.Precision;
 import org.warpbert.text.Candidates;
 import org.warpbert.text.ChoiceQuestion;
 
@@ -22,14 +23,19 @@ public final class MultipleChoice implements AutoCloseable {
         this.model = model;
     }
 
+    /** {@link #load(String, String, int, Precision)} in the device's own precision. */
+    public static MultipleChoice load(String model, String device, int threads) {
+        return load(model, device, threads, Precision.AUTO);
+    }
+
     /**
      * Opens a run folder, or any model folder with a multiple choice head.
      *
      * @param device  see {@link org.warpbert.backend.Backends#open}
      * @param threads 0 for all cores
      */
-    public static MultipleChoice load(String model, String device, int threads) {
-        return new MultipleChoice(OpenModel.load(model, device, threads, checkpoint -> ChoiceHead.parameters(checkpoint.config()),
+    public static MultipleChoice load(String model, String device, int threads, Precision precision) {
+        return new MultipleChoice(OpenModel.load(model, device, threads, precision, checkpoint -> ChoiceHead.parameters(checkpoint.config()),
                 "multiple choice head"));
     }
 

@@ -2,6 +2,7 @@ package org.warpbert.task;
 
 import java.util.ArrayList;
 import java.util.List;
+import org.warpbert.backend.Precision;
 import org.warpbert.text.AnswerWindows;
 import org.warpbert.text.Question;
 
@@ -35,14 +36,19 @@ public final class QuestionAnswerer implements AutoCloseable {
         this.model = model;
     }
 
+    /** {@link #load(String, String, int, Precision)} in the device's own precision. */
+    public static QuestionAnswerer load(String model, String device, int threads) {
+        return load(model, device, threads, Precision.AUTO);
+    }
+
     /**
      * Opens a run folder, or any model folder with a question answering head.
      *
      * @param device  see {@link org.warpbert.backend.Backends#open}
      * @param threads 0 for all cores
      */
-    public static QuestionAnswerer load(String model, String device, int threads) {
-        return new QuestionAnswerer(OpenModel.load(model, device, threads, checkpoint -> SpanHead.parameters(checkpoint.config()),
+    public static QuestionAnswerer load(String model, String device, int threads, Precision precision) {
+        return new QuestionAnswerer(OpenModel.load(model, device, threads, precision, checkpoint -> SpanHead.parameters(checkpoint.config()),
                 "question answering head"));
     }
 
