@@ -14,7 +14,7 @@ final class HyperparameterOptions {
     @Option(names = "--epochs", paramLabel = "N", description = "Times through the training set (default: 4).")
     private int epochs = DEFAULT.epochs();
 
-    @Option(names = "--batch-size", paramLabel = "N", description = "Texts per optimizer step (default: 32).")
+    @Option(names = "--batch-size", paramLabel = "N", description = "Texts (qa: windows, choice: questions) per optimizer step (default: 32).")
     private int batchSize = DEFAULT.batchSize();
 
     @Option(names = "--max-length", paramLabel = "N", description = "Longer texts are cut to so many tokens (default: 64; qa: 384, longer contexts go to windows).")

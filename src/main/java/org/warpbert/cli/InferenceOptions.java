@@ -12,7 +12,7 @@ final class InferenceOptions {
     @Option(names = "--max-length", paramLabel = "N", description = "Longer texts are cut to so many tokens (default: the model's positions, at most 512; qa: at most 384).")
     private Integer maxLength;
 
-    @Option(names = "--batch-size", paramLabel = "N", description = "Texts computed at a time (default: 32).")
+    @Option(names = "--batch-size", paramLabel = "N", description = "Texts (qa: windows, choice: questions) computed at a time (default: 32).")
     int batchSize = TextClassifier.BATCH_SIZE;
 
     @Mixin DeviceOptions device;
