@@ -101,6 +101,14 @@ public final class TorchBert implements AutoCloseable {
         return backward(() -> TorchLoss.MEAN.of(mlm(hidden(batch), batch, rows), labels));
     }
 
+    /** The masked language model's mean loss plus that of the relations (0 or 1) of all sequences; gradients as in {@link #backward}. */
+    public double backwardPretraining(TorchBatch batch, int[] rows, int[] labels, int[] relations) {
+        return backward(() -> {
+            Tensor hidden = hidden(batch);
+            return TorchLoss.MEAN.of(mlm(hidden, batch, rows), labels).add(TorchLoss.MEAN.of(dense(pooled(hidden), "cls.seq_relationship"), relations));
+        });
+    }
+
     /** sum(lastHidden * upstream), so that {@code upstream} [T, H] is the gradient that enters the encoder's end. */
     public double backwardHidden(TorchBatch batch, double[] upstream) {
         return backward(() -> packed(hidden(batch), batch)
