@@ -103,6 +103,13 @@ public record BertConfig(
                 maxPositionEmbeddings, typeVocabSize, layerNormEps, padTokenId, labels, use);
     }
 
+    /** The same model with a vocabulary of so many pieces. */
+    public BertConfig withVocabulary(int pieces) {
+        return new BertConfig(pieces, hiddenSize, numHiddenLayers, numAttentionHeads, intermediateSize, hiddenAct,
+                hiddenDropoutProb, attentionProbsDropoutProb, classifierDropout,
+                maxPositionEmbeddings, typeVocabSize, layerNormEps, padTokenId, id2label, use);
+    }
+
     /** The same model for another use. */
     public BertConfig withUse(Use other) {
         return new BertConfig(vocabSize, hiddenSize, numHiddenLayers, numAttentionHeads, intermediateSize, hiddenAct,
