@@ -1,15 +1,10 @@
 package org.warpbert.text;
 
-import java.io.BufferedInputStream;
-import java.io.IOException;
-import java.io.InputStream;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
-import java.util.zip.GZIPInputStream;
 import org.warpbert.WarpBertException;
 
 /**
@@ -64,18 +59,9 @@ public abstract class TextTable implements AutoCloseable {
      * @throws WarpBertException if it is missing, a folder, empty, not UTF-8, or of an unknown extension
      */
     public static TextTable open(Path file, Options options) {
-        if (Files.isDirectory(file)) {
-            throw new WarpBertException(file + " is a folder; a data file is needed.");
-        }
-        if (!Files.exists(file)) {
-            throw new WarpBertException(file + " does not exist.");
-        }
-        if (!Files.isReadable(file)) {
-            throw new WarpBertException(file + " may not be read: permission denied.");
-        }
-        Format format = options.format() == null ? byExtension(file) : options.format();
-        Utf8Lines lines = new Utf8Lines(file, stream(file));
+        Utf8Lines lines = Utf8Lines.open(file);
         try {
+            Format format = options.format() == null ? byExtension(file) : options.format();
             return switch (format) {
                 case TSV -> new DelimitedTable(lines, options, false);
                 case CSV -> new DelimitedTable(lines, options, true);
@@ -96,23 +82,6 @@ public abstract class TextTable implements AutoCloseable {
             default -> throw new WarpBertException("The extension of " + file + " does not tell its format; "
                     + "known are .tsv, .txt, .csv, .jsonl and .ndjson, each also with .gz. Say which it is.");
         };
-    }
-
-    private static InputStream stream(Path file) {
-        InputStream raw = null;
-        try {
-            raw = new BufferedInputStream(Files.newInputStream(file), 1 << 16);
-            return file.toString().toLowerCase(Locale.ROOT).endsWith(".gz") ? new GZIPInputStream(raw, 1 << 16) : raw;
-        } catch (IOException e) {
-            if (raw != null) {
-                try {
-                    raw.close();
-                } catch (IOException again) {
-                    e.addSuppressed(again);
-                }
-            }
-            throw new WarpBertException(file + " cannot be read: " + e.getMessage(), e);
-        }
     }
 
     /** The next row, or null at the end of the file. */
