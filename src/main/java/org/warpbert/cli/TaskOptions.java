@@ -6,18 +6,22 @@ import org.warpbert.hub.Hub;
 import org.warpbert.model.BertConfig;
 import org.warpbert.task.ClassifyTask;
 import org.warpbert.task.Columns;
+import org.warpbert.task.PretrainTask;
 import org.warpbert.task.Task;
+import org.warpbert.text.Objective;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** Which task, and how its data files are to be read. */
 final class TaskOptions {
-    private static final List<String> NAMES = List.of(ClassifyTask.NAME, ClassifyTask.PAIR);
+    private static final List<String> NAMES = List.of(ClassifyTask.NAME, ClassifyTask.PAIR, PretrainTask.name(Objective.MLM),
+            PretrainTask.name(Objective.NSP), PretrainTask.name(Objective.SOP));
 
-    @Option(names = "--task", paramLabel = "NAME", description = "What to learn: classify (texts, or pairs with --pair), pair.")
+    @Option(names = "--task", paramLabel = "NAME", description = "What to learn: classify (texts, or pairs with --pair), pair; from running text: mlm, nsp, sop (see pretrain).")
     private String task;
 
     @Mixin private ColumnOptions columns;
+    @Mixin private MaskingOptions masking;
 
     /** The task that was asked for; classify where none was. */
     Task get(WarpBertCommand command) {
@@ -33,6 +37,9 @@ final class TaskOptions {
         return command.checked(() -> switch (name) {
             case ClassifyTask.NAME -> ClassifyTask.of(columns());
             case ClassifyTask.PAIR -> ClassifyTask.ofPairs(columns());
+            case "mlm" -> masking.task(Objective.MLM);
+            case "nsp" -> masking.task(Objective.NSP);
+            case "sop" -> masking.task(Objective.SOP);
             default -> throw command.usage("Unknown task '" + name + "'; there are: " + String.join(", ", NAMES));
         });
     }

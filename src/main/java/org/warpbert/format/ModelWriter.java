@@ -57,7 +57,9 @@ public final class ModelWriter {
             progress.at(done[0] += (long) buffer.flip().remaining() * Float.BYTES, all);
             return buffer;
         });
-        model.config().withUse(new BertConfig.Use(architecture(source.shapes().keySet()), null, null)).write(folder.resolve("config.json"));
+        BertConfig config = model.config();
+        boolean known = !config.use().equals(BertConfig.Use.NONE);
+        (known ? config : config.withUse(new BertConfig.Use(architecture(source.shapes().keySet()), null, null))).write(folder.resolve("config.json"));
     }
 
     /** The class of transformers that has these tensors. */

@@ -103,8 +103,8 @@ public record BertConfig(
                 maxPositionEmbeddings, typeVocabSize, layerNormEps, padTokenId, labels, use);
     }
 
-    /** The same model with a vocabulary of so many pieces. */
-    public BertConfig withVocabulary(int pieces) {
+    /** The same model with a vocabulary of so many pieces, [PAD] at this place. */
+    public BertConfig withVocabulary(int pieces, int padTokenId) {
         return new BertConfig(pieces, hiddenSize, numHiddenLayers, numAttentionHeads, intermediateSize, hiddenAct,
                 hiddenDropoutProb, attentionProbsDropoutProb, classifierDropout,
                 maxPositionEmbeddings, typeVocabSize, layerNormEps, padTokenId, id2label, use);

@@ -42,13 +42,9 @@ public final class Checkpoint implements AutoCloseable {
         }
     }
 
-    /** A model that has learned nothing yet; its vocabulary's size is the configuration's. The tokenizer is closed with it. */
-    public static Checkpoint fresh(BertConfig config, WordPieceTokenizer tokenizer) {
-        if (config.vocabSize() != tokenizer.vocabularySize()) {
-            throw new WarpBertException("the configuration has a vocabulary of " + config.vocabSize() + " pieces, the tokenizer one of "
-                    + tokenizer.vocabularySize());
-        }
-        return new Checkpoint("a new model", config, tokenizer, null);
+    /** A model of these sizes that has learned nothing yet, with the tokenizer's vocabulary. The tokenizer is closed with it. */
+    public static Checkpoint fresh(BertConfig sizes, WordPieceTokenizer tokenizer) {
+        return new Checkpoint("a new model", sizes.withVocabulary(tokenizer.vocabularySize(), tokenizer.padId()), tokenizer, null);
     }
 
     /**
@@ -59,7 +55,7 @@ public final class Checkpoint implements AutoCloseable {
         NewTokens.Grown grown = tokens.addTo(tokenizer.vocabulary(), tokenizer.added(), note);
         WordPieceTokenizer other = new WordPieceTokenizer(grown.pieces(), tokenizer.lowerCase(), grown.added());
         tokenizer.close();
-        return new Checkpoint(name, config.withVocabulary(grown.pieces().size()), other,
+        return new Checkpoint(name, config.withVocabulary(grown.pieces().size(), config.padTokenId()), other,
                 tensors == null ? null : new GrownTensors(tensors, grown.pieces().size()));
     }
 
