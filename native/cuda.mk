@@ -1,6 +1,7 @@
 # The CUDA kernels, twice: libwarpbert_simt.so by g++, which runs them on the CPU thread by thread, and, where nvcc is found,
 # libwarpbert_cuda.so. Included by Makefile.
 #   make simt, make cuda   the libraries
+#   make for-tests    what the Java tests need: simt, and a stand-in for cuBLASLt
 #   make simt-test    every kernel under simt against float64, in three schedules; planted faults
 #   make simt-asan    the same with AddressSanitizer and UBSan
 #   make simt-race    the same with the race check (needs clang++)
@@ -62,6 +63,17 @@ simt-race:
 	$(MAKE) BUILD=$(BUILD)-simt-race KERNEL_CXX="$(CLANG)" KERNEL_FLAGS="-fsanitize=thread -Wno-pass-failed" EXTRA_CXXFLAGS=-DWB_SIMT_RACE \
 	  SIMT_RACE_OBJ=$(BUILD)-simt-race/simt/runtime/race.o $(BUILD)-simt-race/simt_test
 	$(BUILD)-simt-race/simt_test
+
+# ---- a stand-in for cuBLASLt, with empty libraries for the others that its bindings name, for tests of CudaGemm
+CUBLASLT := $(BUILD)/cublaslt
+$(CUBLASLT)/libcublasLt.so.13: ../tests/native/cublaslt/cublaslt.cpp cuda.mk
+	@mkdir -p $(@D)
+	$(CXX) -std=c++17 -O2 -fPIC $(WARN) -shared -Wl,-soname,$(@F) $< -o $@
+$(CUBLASLT)/empty/%: cuda.mk
+	@mkdir -p $(@D)
+	echo 'extern int nothing;' | $(CXX) -fPIC -shared -Wl,-soname,$(@F) -x c++ - -o $@
+.PHONY: for-tests
+for-tests: simt $(CUBLASLT)/libcublasLt.so.13 $(foreach l,libcublas.so.13 libcudart.so.13 libcuda.so.1,$(CUBLASLT)/empty/$(l))
 
 # ---- CUDA: machine code for each architecture, and PTX for those yet to come. Spills and local memory are errors.
 NVCC       ?= $(shell command -v nvcc 2>/dev/null)

@@ -2,6 +2,7 @@
 // (Dao 2023): the scores of 64 queries and 64 keys at a time. One owner per sequence and head, so nothing is shared.
 #include <cmath>
 
+#include "cu_seqlens.h"
 #include "dropout.h"
 #include "parallel.h"
 #include "simd_math.h"
@@ -201,17 +202,7 @@ wb_status check(const char* op, wb_dtype dtype, const int32_t* cu_seqlens, int64
   if (D > kMaxHeadSize) {
     return fail(WB_UNSUPPORTED, "%s: head size %lld is over %lld", op, (long long)D, (long long)kMaxHeadSize);
   }
-  if (cu_seqlens[0] != 0 || cu_seqlens[B] != T) {
-    return fail(WB_INVALID_ARGUMENT, "%s: cu_seqlens runs from %d to %d, not from 0 to %lld", op, cu_seqlens[0],
-                cu_seqlens[B], (long long)T);
-  }
-  for (int64_t b = 0; b < B; ++b) {
-    const int64_t length = (int64_t)cu_seqlens[b + 1] - cu_seqlens[b];
-    if (length < 0 || length > 65536) {
-      return fail(WB_INVALID_ARGUMENT, "%s: sequence %lld has %lld tokens", op, (long long)b, (long long)length);
-    }
-  }
-  return WB_OK;
+  return check_cu_seqlens(op, cu_seqlens, T, B, 65536);
 }
 
 }  // namespace

@@ -24,8 +24,8 @@ wb_status fail(wb_status status, const char* format, ...) __attribute__((format(
 
 // WB_FUNCTIONS in two, in its order: what does not depend on the instruction set, and the ops.
 #define WB_HOST_FUNCTIONS(F) \
-  F(create) F(destroy) F(describe) F(memory_info) F(alloc) F(free) F(upload) F(download) F(copy) F(zero) F(synchronize) \
-  F(parallel)
+  F(create) F(destroy) F(describe) F(memory_info) F(alloc) F(free) F(alloc_host) F(free_host) F(upload) F(download) \
+  F(copy) F(zero) F(synchronize) F(stream) F(parallel)
 #define WB_OP_FUNCTIONS(F) \
   F(embeddings_forward) F(embeddings_backward) \
   F(bias_activation_forward) F(bias_activation_backward) \
@@ -33,7 +33,8 @@ wb_status fail(wb_status status, const char* format, ...) __attribute__((format(
   F(attention_forward) F(attention_backward) \
   F(gather_rows_forward) F(gather_rows_backward) \
   F(dropout_forward) F(dropout_backward) \
-  F(cross_entropy) F(gradient_norm) F(adamw) F(cast)
+  F(cross_entropy) F(mean_squared_error) F(binary_cross_entropy) F(segment_cross_entropy) \
+  F(gradient_norm) F(adamw) F(cast)
 #define WB_DECLARE(name) decltype(::wb_##name) name;
 
 namespace host {

@@ -15,8 +15,8 @@
  *   - `dtype` is the type of every `void*` tensor of a call. The CPU backend computes in WB_F32 only.
  *     Parameters of element-wise ops (bias, gamma, beta, embedding tables), statistics, losses and all gradients of
  *     parameters are float32 in every precision.
- *   - All pointers but those of wb_upload's source and wb_download's destination are addresses in the backend's
- *     memory. `nullable` pointers may be NULL. Two arguments may be the same buffer only where it says so.
+ *   - All pointers but those of wb_upload's source, wb_download's destination and wb_alloc_host are addresses in the
+ *     backend's memory. `nullable` pointers may be NULL. Two arguments may be the same buffer only where it says so.
  *   - Determinism: the same inputs, sizes and device give the same bits. No op adds floats atomically.
  *
  * Dropout. `dropout` is the probability p of zeroing, 0 <= p < 1; survivors are scaled by 1/(1-p). The mask is
@@ -36,7 +36,7 @@
 extern "C" {
 #endif
 
-#define WB_ABI 2            /* raised on every change of this file; a backend of another number is refused */
+#define WB_ABI 3            /* raised on every change of this file; a backend of another number is refused */
 #define WB_REDUCE_BLOCKS 256 /* rows of partial sums that a two-stage reduction may use; sizes the workspaces below */
 
 typedef enum wb_status {
@@ -78,11 +78,24 @@ wb_status wb_memory_info(wb_context* ctx, int64_t* free_bytes, int64_t* total_by
 wb_status wb_alloc(wb_context* ctx, void** address, int64_t bytes);
 wb_status wb_free(wb_context* ctx, void* address);
 
+/* Host memory that a device reads without a detour (page-locked; on cpu and simt it is plain), 256-byte aligned,
+ * contents undefined. Counted against the host, not the device. Freeing waits for copies from it. */
+wb_status wb_alloc_host(wb_context* ctx, void** address, int64_t bytes);
+wb_status wb_free_host(wb_context* ctx, void* address);
+
+/* The source may be written again when this returns; but memory of wb_alloc_host only when the next wb_upload from such
+ * memory, or wb_download or wb_synchronize, has returned: the copy waits for its turn on the stream, and one such copy
+ * at most is under way when the next is asked for. Two buffers in turn are therefore enough, and the host runs at most
+ * one of them ahead of the device. */
 wb_status wb_upload(wb_context* ctx, void* destination, const void* host_source, int64_t bytes);
 wb_status wb_download(wb_context* ctx, void* host_destination, const void* source, int64_t bytes);
 wb_status wb_copy(wb_context* ctx, void* destination, const void* source, int64_t bytes);
 wb_status wb_zero(wb_context* ctx, void* destination, int64_t bytes);
 wb_status wb_synchronize(wb_context* ctx);
+
+/* The stream that ops are queued on (a cudaStream_t), for a library that queues its work between them, and whose
+ * device this makes the calling thread's current one; NULL where ops have run when they return. */
+wb_status wb_stream(wb_context* ctx, void** stream);
 
 /* Calls function(argument, piece) once for each 0 <= piece < pieces on the context's host threads, the caller's among
  * them, and returns when all have returned. What multiplies matrices for a CPU backend runs on the ops' threads so:
@@ -234,6 +247,44 @@ wb_status wb_cross_entropy(wb_context* ctx, wb_dtype dtype,
     const float* class_weights, /* [C], nullable */
     float smoothing, int32_t ignore_label, float gradient_scale, int64_t N, int64_t C);
 
+/* For regression, with p and t the elements of prediction and target:
+ *   loss = (p - t)^2;  dprediction = gradient_scale * 2 (p - t)
+ * An element whose target is NaN has no label: loss and gradient are 0, whatever the prediction. Elsewhere a NaN
+ * prediction gives NaN. dprediction may be prediction. */
+wb_status wb_mean_squared_error(wb_context* ctx, wb_dtype dtype,
+    float* loss,                /* [N,C] =, the square of each element: the caller takes the mean */
+    void* dprediction,          /* [N,C] =, nullable */
+    const void* prediction,     /* [N,C] */
+    const float* target,        /* [N,C], NaN: no label */
+    float gradient_scale, int64_t N, int64_t C);
+
+/* C independent yes-or-no questions a row. With x and t the elements of logits and target, w = class_weights[c] or 1:
+ *   loss    = w * (max(x,0) - x t + log(1 + exp(-|x|))) = -w * (t log sigmoid(x) + (1-t) log sigmoid(-x))
+ *   dlogits = gradient_scale * w * (sigmoid(x) - t)
+ * An element whose target is NaN has no label: loss and gradient are 0, whatever the logit. A target outside [0,1] gives
+ * NaN and NaN. A NaN logit gives NaN and NaN, an infinite one a loss that is not finite. dlogits may be logits. */
+wb_status wb_binary_cross_entropy(wb_context* ctx, wb_dtype dtype,
+    float* loss,                /* [N,C] = */
+    void* dlogits,              /* [N,C] =, nullable */
+    const void* logits,         /* [N,C] */
+    const float* target,        /* [N,C] in [0,1], NaN: no label */
+    const float* class_weights, /* [C], nullable */
+    float gradient_scale, int64_t N, int64_t C);
+
+/* Which row of its segment? For each segment b (rows cu_seqlens[b] .. cu_seqlens[b+1]-1 of the logits, L of them) and
+ * column c, with x those rows' logits in column c:
+ *   loss[b,c] = -log softmax(x)[labels[b,c]];  dlogits of x = gradient_scale * (softmax(x) - onehot(labels[b,c]))
+ * With C = 2 over packed sequences it is the loss of a span's start and end, with C = 1 and segments of candidates that
+ * of a multiple choice. Where the label is ignore_label, loss and the column's gradient in that segment are 0; where it
+ * is another that is outside [0,L) they are NaN, so also in an empty segment. dlogits may be logits. */
+wb_status wb_segment_cross_entropy(wb_context* ctx, wb_dtype dtype,
+    float* loss,                /* [B,C] = */
+    void* dlogits,              /* [T,C] =, nullable */
+    const void* logits,         /* [T,C] */
+    const int32_t* cu_seqlens,  /* [B+1], from 0 to T */
+    const int32_t* labels,      /* [B,C], rows counted from the segment's first */
+    int32_t ignore_label, float gradient_scale, int64_t T, int64_t B, int64_t C);
+
 /* ---------------------------------------------------------------- optimizer */
 
 /* stats[0] = the l2 norm of gradient / loss_scale; stats[1] = the factor that AdamW multiplies gradients by:
@@ -270,15 +321,16 @@ wb_status wb_cast(wb_context* ctx,
 
 /* Every function a backend implements. */
 #define WB_FUNCTIONS(F) \
-  F(create) F(destroy) F(describe) F(memory_info) F(alloc) F(free) F(upload) F(download) F(copy) F(zero) \
-  F(synchronize) F(parallel) \
+  F(create) F(destroy) F(describe) F(memory_info) F(alloc) F(free) F(alloc_host) F(free_host) F(upload) F(download) \
+  F(copy) F(zero) F(synchronize) F(stream) F(parallel) \
   F(embeddings_forward) F(embeddings_backward) \
   F(bias_activation_forward) F(bias_activation_backward) \
   F(residual_layernorm_forward) F(residual_layernorm_backward) \
   F(attention_forward) F(attention_backward) \
   F(gather_rows_forward) F(gather_rows_backward) \
   F(dropout_forward) F(dropout_backward) \
-  F(cross_entropy) F(gradient_norm) F(adamw) F(cast)
+  F(cross_entropy) F(mean_squared_error) F(binary_cross_entropy) F(segment_cross_entropy) \
+  F(gradient_norm) F(adamw) F(cast)
 
 #define WB_MEMBER(name) __typeof__(&wb_##name) name;
 typedef struct wb_ops {

@@ -154,6 +154,19 @@ wb_status wb_free(wb_context* ctx, void* address) {
   return pass(ctx->ops, ctx->ops->free(ctx, address));
 }
 
+wb_status wb_alloc_host(wb_context* ctx, void** address, int64_t bytes) {
+  CHECK_CONTEXT("alloc_host");
+  CHECK_POINTER("alloc_host", address);
+  *address = nullptr;
+  CHECK_SIZE("alloc_host", bytes, 1);
+  return pass(ctx->ops, ctx->ops->alloc_host(ctx, address, bytes));
+}
+
+wb_status wb_free_host(wb_context* ctx, void* address) {
+  CHECK_CONTEXT("free_host");
+  return pass(ctx->ops, ctx->ops->free_host(ctx, address));
+}
+
 #define CHECK_COPY(op) \
   CHECK_CONTEXT(op); \
   CHECK_SIZE(op, bytes, 0); \
@@ -186,6 +199,12 @@ wb_status wb_zero(wb_context* ctx, void* destination, int64_t bytes) {
 wb_status wb_synchronize(wb_context* ctx) {
   CHECK_CONTEXT("synchronize");
   return pass(ctx->ops, ctx->ops->synchronize(ctx));
+}
+
+wb_status wb_stream(wb_context* ctx, void** stream) {
+  CHECK_CONTEXT("stream");
+  CHECK_POINTER("stream", stream);
+  return pass(ctx->ops, ctx->ops->stream(ctx, stream));
 }
 
 wb_status wb_parallel(wb_context* ctx, void (*function)(const void*, int64_t), const void* argument, int64_t pieces) {
@@ -464,6 +483,57 @@ wb_status wb_cross_entropy(wb_context* ctx, wb_dtype dtype, float* loss, void* d
   CHECK_DISTINCT(op, {ARG(loss)}, {ARG(logits)});
   return pass(ctx->ops, ctx->ops->cross_entropy(ctx, dtype, loss, dlogits, logits, labels, class_weights, smoothing,
       ignore_label, gradient_scale, N, C));
+}
+
+wb_status wb_mean_squared_error(wb_context* ctx, wb_dtype dtype, float* loss, void* dprediction, const void* prediction,
+    const float* target, float gradient_scale, int64_t N, int64_t C) {
+  const char* op = "mean_squared_error";
+  CHECK_CONTEXT(op);
+  CHECK_TYPE(op, dtype);
+  CHECK_SHAPE(op, N, C);
+  if (N == 0) return WB_OK;
+  CHECK_POINTER(op, loss);
+  CHECK_POINTER(op, prediction);
+  CHECK_POINTER(op, target);
+  CHECK_DISTINCT(op, {ARG(loss), ARG(dprediction)}, {ARG(target)});
+  CHECK_DISTINCT(op, {ARG(loss)}, {ARG(prediction)});
+  return pass(ctx->ops, ctx->ops->mean_squared_error(ctx, dtype, loss, dprediction, prediction, target, gradient_scale,
+      N, C));
+}
+
+wb_status wb_binary_cross_entropy(wb_context* ctx, wb_dtype dtype, float* loss, void* dlogits, const void* logits,
+    const float* target, const float* class_weights, float gradient_scale, int64_t N, int64_t C) {
+  const char* op = "binary_cross_entropy";
+  CHECK_CONTEXT(op);
+  CHECK_TYPE(op, dtype);
+  CHECK_SHAPE(op, N, C);
+  if (N == 0) return WB_OK;
+  CHECK_POINTER(op, loss);
+  CHECK_POINTER(op, logits);
+  CHECK_POINTER(op, target);
+  CHECK_DISTINCT(op, {ARG(loss), ARG(dlogits)}, {ARG(target), ARG(class_weights)});
+  CHECK_DISTINCT(op, {ARG(loss)}, {ARG(logits)});
+  return pass(ctx->ops, ctx->ops->binary_cross_entropy(ctx, dtype, loss, dlogits, logits, target, class_weights,
+      gradient_scale, N, C));
+}
+
+wb_status wb_segment_cross_entropy(wb_context* ctx, wb_dtype dtype, float* loss, void* dlogits, const void* logits,
+    const int32_t* cu_seqlens, const int32_t* labels, int32_t ignore_label, float gradient_scale, int64_t T, int64_t B,
+    int64_t C) {
+  const char* op = "segment_cross_entropy";
+  CHECK_CONTEXT(op);
+  CHECK_TYPE(op, dtype);
+  CHECK_SHAPE(op, T, C);
+  CHECK_SHAPE(op, B, C);
+  if (B == 0) return WB_OK;
+  CHECK_POINTER(op, loss);
+  if (T > 0) CHECK_POINTER(op, logits);
+  CHECK_POINTER(op, cu_seqlens);
+  CHECK_POINTER(op, labels);
+  CHECK_DISTINCT(op, {ARG(loss), ARG(dlogits)}, {});
+  CHECK_DISTINCT(op, {ARG(loss)}, {ARG(logits)});
+  return pass(ctx->ops, ctx->ops->segment_cross_entropy(ctx, dtype, loss, dlogits, logits, cu_seqlens, labels,
+      ignore_label, gradient_scale, T, B, C));
 }
 
 wb_status wb_gradient_norm(wb_context* ctx, float* stats, float* workspace, const float* gradient,

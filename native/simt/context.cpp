@@ -104,6 +104,9 @@ wb_status wb_free(wb_context*, void* address) {
   return WB_OK;
 }
 
+wb_status wb_alloc_host(wb_context* ctx, void** address, int64_t bytes) { return wb_alloc(ctx, address, bytes); }
+wb_status wb_free_host(wb_context* ctx, void* address) { return wb_free(ctx, address); }
+
 wb_status wb_copy(wb_context*, void* destination, const void* source, int64_t bytes) {
   if (bytes) memmove(destination, source, size_t(bytes));
   return WB_OK;
@@ -119,6 +122,10 @@ wb_status wb_zero(wb_context*, void* destination, int64_t bytes) {
   return WB_OK;
 }
 wb_status wb_synchronize(wb_context*) { return WB_OK; }
+wb_status wb_stream(wb_context*, void** stream) {
+  *stream = nullptr;
+  return WB_OK;
+}
 
 wb_status wb_parallel(wb_context*, void (*)(const void*, int64_t), const void*, int64_t) {
   return fail(WB_UNSUPPORTED, "the simt backend has no host threads");

@@ -55,7 +55,8 @@ int main() {
   test_math();
   test_rows();
   test_layernorms();
-  test_losses_and_optimizer();
+  test_losses();
+  test_optimizer();
   test_attention();
   close_contexts();
   printf("%d checks, %d failures\n", checks, failures);

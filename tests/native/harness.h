@@ -120,7 +120,8 @@ void close_contexts();
 void test_rows();
 void test_layernorms();
 void test_attention();
-void test_losses_and_optimizer();
+void test_losses();
+void test_optimizer();
 void test_math();
 void test_context();
 

@@ -1,58 +1,9 @@
-// Losses, gradient norm, AdamW, cast.
+// Gradient norm, AdamW, cast.
 #include <numeric>
 
 #include "reference.h"
 
 namespace {
-
-void cross_entropy_case(int64_t N, int64_t C, bool weighted, float smoothing, bool in_place) {
-  const std::string name = "cross_entropy " + std::to_string(N) + "x" + std::to_string(C)
-      + (weighted ? " weighted" : "") + (smoothing > 0 ? " smoothed" : "") + (in_place ? " in place" : "");
-  const Floats logits = random_floats(N * C, 91, 4.0f);
-  Floats weights(C);
-  for (int64_t c = 0; c < C; ++c) weights[c] = 0.25f + (float)(c % 5);
-  std::vector<int32_t> labels = random_ints(N, 92, (int32_t)C);
-  for (int64_t n = 3; n < N; n += 4) labels[n] = -100;
-  if (N > 6) labels[5] = (int32_t)C, labels[6] = -1; // outside: NaN, not a crash
-  const float scale = 0.125f;
-  const reference::CrossEntropy expected = reference::cross_entropy(
-      widen(logits), labels, weighted ? widen(weights) : Doubles(), smoothing, -100, scale, N, C);
-  Input<int32_t> l(labels);
-  check_case(name, [&](wb_context* ctx) -> Outputs {
-    Buffer<float> loss(N), alone(N), gradient(N * C), x(logits);
-    Input<float> w(weights);
-    float* given = weighted ? w.data() : nullptr;
-    OK(ctx->ops->cross_entropy(ctx, WB_F32, alone, nullptr, x, l, given, smoothing, -100, scale, N, C));
-    OK(ctx->ops->cross_entropy(ctx, WB_F32, loss, in_place ? x : gradient, x, l, given, smoothing, -100, scale, N, C));
-    CHECK(N == 0 || memcmp(loss.data(), alone.data(), N * sizeof(float)) == 0, "without dlogits another loss");
-    return {loss.values(), (in_place ? x : gradient).values()};
-  }, {expected.loss, expected.dlogits});
-}
-
-void losses() {
-  for (int64_t C : {1, 2, 31, 32, 33, 97, 768, 1025, 30522}) {
-    cross_entropy_case(C == 30522 ? 4 : 9, C, false, 0.0f, false);
-    cross_entropy_case(C == 30522 ? 4 : 9, C, true, 0.1f, true);
-    if (C < 1000) cross_entropy_case(33, C, false, 0.2f, false);
-  }
-  cross_entropy_case(0, 5, false, 0.0f, false);
-  const Doubles logits = widen(random_floats(3 * 5, 93)), weights = {1, 2, 0.5, 3, 1};
-  const std::vector<int32_t> labels = {4, -100, 1};
-  check_derivative("derivative of cross_entropy", [&](const Doubles& at) {
-    const Doubles loss = reference::cross_entropy(at, labels, weights, 0.1, -100, 1, 3, 5).loss;
-    return 0.5 * (loss[0] + loss[1] + loss[2]);
-  }, logits, reference::cross_entropy(logits, labels, weights, 0.1, -100, 0.5, 3, 5).dlogits);
-
-  wb_context* ctx = contexts().back().ctx;
-  current = "cross_entropy of strange logits";
-  Input<int32_t> zero(std::vector<int32_t>{0, 0, 0});
-  Input<float> x(Floats{1000, -1000, -INFINITY, /**/ NAN, 0, 1, /**/ 0, INFINITY, 1});
-  Buffer<float> loss(3), d(9);
-  OK(ctx->ops->cross_entropy(ctx, WB_F32, loss, d, x, zero, nullptr, 0, -100, 1, 3, 3));
-  CHECK(loss[0] == 0 && d[0] == 0 && d[1] == 0 && d[2] == 0, "a certain row: %g", loss[0]);
-  CHECK(std::isnan(loss[1]) && std::isnan(loss[2]), "NaN and Inf: %g %g", loss[1], loss[2]);
-  for (int i = 3; i < 9; ++i) CHECK(std::isnan(d[i]), "d[%d] = %g", i, d[i]);
-}
 
 void norms() {
   for (int64_t n : {0, 1, 31, 32, 33, 97, 768, 1025, 1000003}) {
@@ -196,8 +147,7 @@ void casts() {
 
 }  // namespace
 
-void test_losses_and_optimizer() {
-  losses();
+void test_optimizer() {
   norms();
   for (int64_t n : {0, 1, 31, 32, 33, 97, 768, 1025, 100003}) adamw_case(n, n % 2 == 0);
   adamw_case(97, true);

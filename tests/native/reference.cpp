@@ -170,4 +170,41 @@ CrossEntropy cross_entropy(const Doubles& logits, const std::vector<int32_t>& la
   return out;
 }
 
+Loss mean_squared_error(const Doubles& prediction, const Doubles& target, double gradient_scale) {
+  Loss out{Doubles(target.size()), Doubles(target.size())};
+  for (size_t i = 0; i < target.size(); ++i) {
+    if (std::isnan(target[i])) continue;
+    out.loss[i] = std::pow(prediction[i] - target[i], 2);
+    out.gradient[i] = gradient_scale * 2 * (prediction[i] - target[i]);
+  }
+  return out;
+}
+
+Loss binary_cross_entropy(const Doubles& logits, const Doubles& target, const Doubles& weights, double gradient_scale,
+                          int64_t C) {
+  Loss out{Doubles(target.size()), Doubles(target.size())};
+  for (size_t i = 0; i < target.size(); ++i) {
+    const double w = weights.empty() ? 1 : weights[i % C], t = target[i] >= 0 && target[i] <= 1 ? target[i] : NAN;
+    if (std::isnan(target[i])) continue;
+    // -log sigmoid(x) = log(1 + exp(-x)), which float64 holds for every |x| < 700
+    out.loss[i] = w * (t * std::log1p(std::exp(-logits[i])) + (1 - t) * std::log1p(std::exp(logits[i])));
+    out.gradient[i] = gradient_scale * w * ((1 - t) / (1 + std::exp(-logits[i])) - t / (1 + std::exp(logits[i])));
+  }
+  return out;
+}
+
+Loss segment_cross_entropy(const Doubles& logits, const std::vector<int32_t>& cu_seqlens,
+                           const std::vector<int32_t>& labels, int32_t ignore_label, double gradient_scale, int64_t C) {
+  Loss out{Doubles(labels.size()), Doubles(logits.size())};
+  for (size_t i = 0; i < labels.size(); ++i) { // the column as a row of classes
+    const int64_t b = int64_t(i) / C, c = int64_t(i) % C, first = cu_seqlens[b], L = cu_seqlens[b + 1] - first;
+    Doubles x(L);
+    for (int64_t r = 0; r < L; ++r) x[r] = logits[(first + r) * C + c];
+    const CrossEntropy column = cross_entropy(x, {labels[i]}, {}, 0, ignore_label, gradient_scale, 1, L);
+    out.loss[i] = column.loss[0];
+    for (int64_t r = 0; r < L; ++r) out.gradient[(first + r) * C + c] = column.dlogits[r];
+  }
+  return out;
+}
+
 }  // namespace reference

@@ -37,5 +37,13 @@ struct CrossEntropy { Doubles loss, dlogits; };
 CrossEntropy cross_entropy(const Doubles& logits, const std::vector<int32_t>& labels, const Doubles& weights,
                            double smoothing, int32_t ignore_label, double gradient_scale, int64_t N, int64_t C);
 
+// An element without label (NaN) has loss and gradient 0. Without weights: an empty vector.
+struct Loss { Doubles loss, gradient; };
+Loss mean_squared_error(const Doubles& prediction, const Doubles& target, double gradient_scale);
+Loss binary_cross_entropy(const Doubles& logits, const Doubles& target, const Doubles& weights, double gradient_scale,
+                          int64_t C);
+Loss segment_cross_entropy(const Doubles& logits, const std::vector<int32_t>& cu_seqlens,
+                           const std::vector<int32_t>& labels, int32_t ignore_label, double gradient_scale, int64_t C);
+
 }  // namespace reference
 #endif

@@ -139,6 +139,10 @@ wb_status host::free(wb_context*, void* address) {
   return WB_OK;
 }
 
+wb_status host::alloc_host(wb_context* ctx, void** address, int64_t bytes) { return alloc(ctx, address, bytes); }
+
+wb_status host::free_host(wb_context* ctx, void* address) { return free(ctx, address); }
+
 wb_status host::copy(wb_context* ctx, void* destination, const void* source, int64_t bytes) {
   in_pieces(ctx, bytes, [=](int64_t first, int64_t count) {
     memcpy(static_cast<char*>(destination) + first, static_cast<const char*>(source) + first, (size_t)count);
@@ -162,5 +166,10 @@ wb_status host::zero(wb_context* ctx, void* destination, int64_t bytes) {
 }
 
 wb_status host::synchronize(wb_context*) { return WB_OK; }
+
+wb_status host::stream(wb_context*, void** stream) {
+  *stream = nullptr;
+  return WB_OK;
+}
 
 }  // namespace warpbert

@@ -1,6 +1,8 @@
 // Context and memory of the CUDA backend, and what surrounds every launch. cudart is linked statically and looks for the
 // driver only when first called, so a machine without one gets a status, not a library that doesn't load.
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include <new>
 
@@ -8,30 +10,57 @@
 
 namespace {
 
-// The stream stands right behind the table, so that Java can hand it to cuBLASLt.
 struct Context : wb_context {
   cudaStream_t stream;
+  cudaEvent_t uploaded;  // the last upload from page-locked memory
   int device, processors;
 };
 
+// What this thread launched last: an asynchronous failure is reported by a later call, which has nothing to do with it.
+struct Launched {
+  const char* kernel;
+  dim3 grid;
+  unsigned block;
+};
+thread_local Launched launched;
+
+// Has code wherever this library's kernels have.
+__global__ void probe() {}
+
 Context* of(wb_context* ctx) { return static_cast<Context*>(ctx); }
 
-wb_status check(cudaError_t error, const char* what) {
+// Errors that a kernel leaves behind and that every call after it returns.
+bool sticky(cudaError_t error) {
+  return error == cudaErrorIllegalAddress || error == cudaErrorLaunchFailure || error == cudaErrorLaunchTimeout ||
+         error == cudaErrorMisalignedAddress || error == cudaErrorIllegalInstruction || error == cudaErrorInvalidAddressSpace ||
+         error == cudaErrorInvalidPc || error == cudaErrorHardwareStackError || error == cudaErrorAssert ||
+         error == cudaErrorECCUncorrectable;
+}
+
+// `what` is a text, or a call as it stands in the source, of which the name is told.
+wb_status check(cudaError_t error, const char* what, bool call = false) {
   if (error == cudaSuccess) return WB_OK;
+  const int length = int(call ? strcspn(what, "(") : strlen(what));
+  if (sticky(error)) {
+    return fail(WB_DEVICE_ERROR, "%.*s: %s (%s); the last kernel launched was %s, grid (%u,%u,%u), block %u: it or one before "
+                "it failed, and the device must be opened anew. With CUDA_LAUNCH_BLOCKING=1 the op that fails is the one named",
+                length, what, cudaGetErrorString(error), cudaGetErrorName(error), launched.kernel ? launched.kernel : "none",
+                launched.grid.x, launched.grid.y, launched.grid.z, launched.block);
+  }
   const bool memory = error == cudaErrorMemoryAllocation;
   const bool load = error == cudaErrorInsufficientDriver || error == cudaErrorNoDevice || error == cudaErrorInvalidDevice ||
                     error == cudaErrorNoKernelImageForDevice || error == cudaErrorSystemDriverMismatch ||
                     error == cudaErrorCompatNotSupportedOnDevice || error == cudaErrorInitializationError;
   cudaGetLastError();  // an error that isn't sticky is over once told
-  return fail(memory ? WB_OUT_OF_MEMORY : load ? WB_LOAD_FAILED : WB_DEVICE_ERROR, "%s: %s (%s)", what,
+  return fail(memory ? WB_OUT_OF_MEMORY : load ? WB_LOAD_FAILED : WB_DEVICE_ERROR, "%.*s: %s (%s)", length, what,
               cudaGetErrorString(error), cudaGetErrorName(error));
 }
 
 }  // namespace
 
-#define CHECK(call)                                               \
-  do {                                                            \
-    if (const wb_status status = check(call, #call)) return status; \
+#define CHECK(call)                                                       \
+  do {                                                                    \
+    if (const wb_status status = check(call, #call, true)) return status; \
   } while (0)
 
 int processors(wb_context* ctx) { return of(ctx)->processors; }
@@ -46,11 +75,12 @@ wb_status before_launch(wb_context* ctx, const void* kernel, size_t shared_bytes
 }
 
 wb_status after_launch(const char* kernel, dim3 grid, dim3 block, size_t shared_bytes) {
+  launched = {kernel, grid, block.x * block.y * block.z};
   const cudaError_t error = cudaGetLastError();
   if (error == cudaSuccess) return WB_OK;
   char text[256];
   snprintf(text, sizeof text, "launch of %s, grid (%u,%u,%u), block %u, %zu bytes of shared memory", kernel, grid.x, grid.y,
-           grid.z, block.x * block.y * block.z, shared_bytes);
+           grid.z, launched.block, shared_bytes);
   return check(error, text);
 }
 
@@ -61,9 +91,16 @@ wb_status wb_create(wb_context** ctx, int32_t device, int32_t) {
   int devices = 0, driver = 0;
   CHECK(cudaDriverGetVersion(&driver));
   if (!driver) return fail(WB_LOAD_FAILED, "no NVIDIA driver (libcuda.so.1) was found");
-  CHECK(cudaGetDeviceCount(&devices));
+  if (driver / 1000 < CUDART_VERSION / 1000) {
+    return fail(WB_LOAD_FAILED, "the NVIDIA driver is too old: it is for CUDA %d.%d, and these kernels need one for CUDA %d.0 or newer",
+                driver / 1000, driver % 1000 / 10, CUDART_VERSION / 1000);
+  }
+  const cudaError_t counted = cudaGetDeviceCount(&devices);
+  if (counted != cudaErrorNoDevice) CHECK(counted);
   if (device < 0 || device >= devices) {
-    return fail(WB_LOAD_FAILED, "there is no CUDA device %d: %d found", device, devices);
+    const char* visible = getenv("CUDA_VISIBLE_DEVICES");
+    return fail(WB_LOAD_FAILED, "there is no CUDA device %d: %d found%s%s", device, devices,
+                visible ? ", CUDA_VISIBLE_DEVICES=" : "", visible ? visible : "");
   }
   CHECK(cudaSetDevice(device));
   int major = 0, minor = 0, count = 0;
@@ -71,9 +108,21 @@ wb_status wb_create(wb_context** ctx, int32_t device, int32_t) {
   CHECK(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device));
   CHECK(cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device));
   if (major < 8) return fail(WB_UNSUPPORTED, "device %d is sm_%d%d; WarpBERT needs sm_80 or newer", device, major, minor);
+  cudaFuncAttributes code;
+  const cudaError_t loaded = cudaFuncGetAttributes(&code, probe);
+  if (loaded == cudaErrorNoKernelImageForDevice || loaded == cudaErrorInvalidDeviceFunction) {
+    return fail(WB_LOAD_FAILED, "libwarpbert_cuda.so has no code for device %d, which is sm_%d%d (%s): build it with "
+                "make -C native cuda CUDA_ARCHS=%d%d", device, major, minor, cudaGetErrorName(loaded), major, minor);
+  }
+  CHECK(loaded);
   Context* c = new (std::nothrow) Context();
   if (!c) return fail(WB_OUT_OF_MEMORY, "no memory for a context");
   if (const wb_status status = check(cudaStreamCreate(&c->stream), "cudaStreamCreate")) {
+    delete c;
+    return status;
+  }
+  if (const wb_status status = check(cudaEventCreateWithFlags(&c->uploaded, cudaEventDisableTiming), "cudaEventCreate")) {
+    cudaStreamDestroy(c->stream);
     delete c;
     return status;
   }
@@ -86,11 +135,11 @@ wb_status wb_create(wb_context** ctx, int32_t device, int32_t) {
 
 wb_status wb_destroy(wb_context* ctx) {
   if (!ctx) return WB_OK;
-  const cudaStream_t stream = of(ctx)->stream;
-  const int device = of(ctx)->device;
+  const Context c = *of(ctx);
   delete of(ctx);
-  CHECK(cudaSetDevice(device));
-  CHECK(cudaStreamDestroy(stream));
+  CHECK(cudaSetDevice(c.device));
+  CHECK(cudaEventDestroy(c.uploaded));
+  CHECK(cudaStreamDestroy(c.stream));
   return WB_OK;
 }
 
@@ -127,9 +176,31 @@ wb_status wb_free(wb_context* ctx, void* address) {
   return WB_OK;
 }
 
-wb_status wb_upload(wb_context* ctx, void* destination, const void* host_source, int64_t bytes) {
+wb_status wb_alloc_host(wb_context* ctx, void** address, int64_t bytes) {
+  *address = nullptr;
+  if (bytes < 0) return fail(WB_INVALID_ARGUMENT, "a host allocation of %lld bytes", (long long)bytes);
   CHECK(cudaSetDevice(of(ctx)->device));
+  CHECK(cudaMallocHost(address, bytes ? size_t(bytes) : 1));  // whole pages
+  return WB_OK;
+}
+
+wb_status wb_free_host(wb_context* ctx, void* address) {
+  CHECK(cudaSetDevice(of(ctx)->device));
+  CHECK(cudaEventSynchronize(of(ctx)->uploaded));
+  CHECK(cudaFreeHost(address));
+  return WB_OK;
+}
+
+// CUDA copies pageable memory to a buffer of its own before the call returns; page-locked memory it reads when the stream
+// comes to it. The wait for the copy before keeps two buffers in turn safe.
+wb_status wb_upload(wb_context* ctx, void* destination, const void* host_source, int64_t bytes) {
+  cudaPointerAttributes source;
+  CHECK(cudaSetDevice(of(ctx)->device));
+  CHECK(cudaPointerGetAttributes(&source, host_source));
+  const bool locked = source.type == cudaMemoryTypeHost;
+  if (locked) CHECK(cudaEventSynchronize(of(ctx)->uploaded));  // of an event never recorded it returns at once
   CHECK(cudaMemcpyAsync(destination, host_source, size_t(bytes), cudaMemcpyHostToDevice, of(ctx)->stream));
+  if (locked) CHECK(cudaEventRecord(of(ctx)->uploaded, of(ctx)->stream));
   return WB_OK;
 }
 
@@ -153,6 +224,12 @@ wb_status wb_zero(wb_context* ctx, void* destination, int64_t bytes) {
 
 wb_status wb_synchronize(wb_context* ctx) {
   CHECK(cudaStreamSynchronize(of(ctx)->stream));
+  return WB_OK;
+}
+
+wb_status wb_stream(wb_context* ctx, void** stream) {
+  CHECK(cudaSetDevice(of(ctx)->device));
+  *stream = of(ctx)->stream;
   return WB_OK;
 }
 

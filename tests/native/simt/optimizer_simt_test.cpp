@@ -1,44 +1,5 @@
-// Cross-entropy, gradient norm and AdamW; contexts and memory.
+// Gradient norm and AdamW; contexts and memory.
 #include "simt_harness.h"
-
-void test_cross_entropy() {
-  struct Case {
-    int64_t N, C;
-    float smoothing;
-    bool weights;
-  };
-  for (wb_dtype type : all_types) {
-    for (const Case& c : {Case{9, 2, 0, false}, Case{5, 3, 0.1f, true}, Case{6, 1, 0, false}, Case{4, 1000, 0, true},
-                          Case{3, 1025, 0.2f, false}, Case{3, 2048, 0.1f, true}, Case{2, 30522, 0, false}}) {
-      const int64_t N = c.N, C = c.C;
-      Floats logits = random_floats(N * C, 1, 4);
-      logits[0] += 30;
-      std::vector<int32_t> labels = random_ints(N, 2, int32_t(C));
-      labels[1] = -100;
-      if (N > 4) labels[4] = int32_t(C);
-      if (C > 2 && c.smoothing == 0) logits[(labels[0] + 1) % C] = -INFINITY;
-      logits = rounded(type, logits);
-      Floats weights = random_floats(C, 3);
-      for (float& w : weights) w = std::fabs(w);
-      const float scale = 0.25f;
-      const reference::CrossEntropy r = reference::cross_entropy(widen(logits), labels, c.weights ? widen(weights) : Doubles(),
-                                                                 c.smoothing, -100, scale, N, C);
-      check_schedules(
-          std::string("cross_entropy ") + name_of(type) + " " + std::to_string(N) + "x" + std::to_string(C),
-          [&](wb_context* ctx) {
-            Tensor x(ctx, type, logits), dx(ctx, type, N * C), w(ctx, WB_F32, weights);
-            Tensor loss(ctx, WB_F32, N), only(ctx, WB_F32, N), again(ctx, WB_F32, N);
-            Elements<int32_t> tl(ctx, labels);
-            float* const cw = c.weights ? w.floats() : nullptr;
-            OK(ops->cross_entropy(ctx, type, loss.floats(), dx.data(), x.data(), tl, cw, c.smoothing, -100, scale, N, C));
-            OK(ops->cross_entropy(ctx, type, only.floats(), nullptr, x.data(), tl, cw, c.smoothing, -100, scale, N, C));
-            OK(ops->cross_entropy(ctx, type, again.floats(), x.data(), x.data(), tl, cw, c.smoothing, -100, scale, N, C));
-            return Outputs{loss.values(), only.values(), dx.values(), x.values()};
-          },
-          {r.loss, r.loss, r.dlogits, r.dlogits}, {4e-6, 4e-6, 2 * tolerance(type), 2 * tolerance(type)}, 2e-6);
-    }
-  }
-}
 
 static void test_gradient_norm() {
   for (int64_t n : {0, 1, 1000, 300001}) {

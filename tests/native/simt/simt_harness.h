@@ -66,7 +66,6 @@ void test_elementwise();
 void test_layernorm();
 void test_embeddings();
 void test_attention_kernels();
-void test_cross_entropy();
 void test_optimizer();
 void test_contexts();
 void test_faults();

@@ -9,7 +9,7 @@ int main() {
     void (*run)();
   } groups[] = {{"types", test_types},           {"elementwise", test_elementwise},
                 {"layernorm", test_layernorm},   {"embeddings", test_embeddings},
-                {"attention", test_attention_kernels}, {"cross-entropy", test_cross_entropy},
+                {"attention", test_attention_kernels}, {"losses", test_losses},
                 {"optimizer", test_optimizer},   {"contexts", test_contexts},
                 {"faults", test_faults}};
   for (const auto& group : groups) {

@@ -28,13 +28,40 @@ class BackendTest {
         String message = failure(() -> Backends.open("abacus", 1));
         assertTrue(message.contains("\"abacus\"") && message.contains("cpu"), message);
         assertTrue(failure(() -> Backends.open("cpu", -1)).contains("-1"));
+        for (String wrong : List.of("cuda:", "cuda:x", "cuda1", "cuda:-1", "cuda:1234", "gpu")) {
+            assertTrue(failure(() -> Backends.open(wrong, 1)).contains("device \"" + wrong + "\" is not known; there are auto, cpu, cuda"));
+        }
+    }
+
+    /** Here as everywhere: a GPU that is asked for is opened, or it is said why not. The CPU is never taken in its place. */
+    @Test
+    void aGpuThatIsAskedForIsNeverReplaced() {
+        for (String device : List.of("cuda", "cuda:0", "cuda:999")) {
+            try (Backend backend = Backends.open(device, 1)) {
+                assertEquals("cuda", backend.name());
+                assertTrue(!device.endsWith("999"), "there is no such device");
+            } catch (WarpBertException e) {
+                assertTrue(e.getMessage().contains("libwarpbert_cuda.so") || e.getMessage().startsWith("the cuda backend cannot be opened: ")
+                        || e.getMessage().startsWith("cuBLAS 13 cannot be loaded: "), e.getMessage());
+                assertTrue(e.getMessage().indexOf('\n') < 0, e.getMessage());
+            }
+        }
+    }
+
+    @Test
+    void autoTakesWhatThereIs() {
+        try (Backend backend = Backends.open("auto", 1)) {
+            boolean driver = CudaLibraries.driverLikely();
+            assertTrue(backend.name().equals("cpu") || driver);
+            assertEquals(driver && backend.name().equals("cpu"), backend.describe().contains("; no GPU: "), backend.describe());
+        }
     }
 
     @Test
     void aLibraryThatIsNotThereOrNoBackendSaysSo() {
-        assertTrue(failure(() -> new Backend("cpu", "/nowhere/libwarpbert_cpu.so", 0, 1)).contains("/nowhere/libwarpbert_cpu.so"));
-        assertTrue(failure(() -> new Backend("cpu", "libm.so.6", 0, 1)).contains("not a WarpBERT backend"));
-        assertTrue(failure(() -> new Backend("cpu", Backends.library("cpu"), 3, 1)).contains("3"));
+        assertTrue(failure(() -> new Backend("cpu", "/nowhere/libwarpbert_cpu.so", 0, 1, null)).contains("/nowhere/libwarpbert_cpu.so"));
+        assertTrue(failure(() -> new Backend("cpu", "libm.so.6", 0, 1, null)).contains("not a WarpBERT backend"));
+        assertTrue(failure(() -> new Backend("cpu", Backends.library("cpu"), 3, 1, null)).contains("3"));
     }
 
     @ParameterizedTest
@@ -70,17 +97,42 @@ class BackendTest {
 
     @ParameterizedTest
     @MethodSource("backends")
+    void hostMemoryIsUploadedFrom(String name) {
+        try (Backend backend = Backends.open(name, 1); DeviceMemory memory = backend.allocate("a", 12)) {
+            long held = backend.allocatedBytes();
+            HostMemory host = backend.allocateHost("staging", 12);
+            assertEquals(0, host.address() % 256);
+            assertEquals(12, host.buffer().capacity());
+            assertEquals(held, backend.allocatedBytes(), "it is not the device's");
+            host.buffer().asFloatBuffer().put(new float[] {1, 2, 3});
+            memory.upload(host, 12);
+            assertArrayEquals(new float[] {1, 2, 3}, memory.downloadFloats(0, 3));
+            host.buffer().asFloatBuffer().put(9);
+            memory.upload(host, 4);
+            assertArrayEquals(new float[] {9, 2, 3}, memory.downloadFloats(0, 3));
+            assertTrue(failure(() -> memory.upload(host, 13)).contains("leaves the 12 bytes of a"));
+            host.close();
+            host.close();
+            assertTrue(failure(host::buffer).contains("host memory of staging is used after it was closed"));
+            assertTrue(failure(() -> memory.upload(host, 4)).contains("used after it was closed"));
+            assertEquals(name.equals("cuda"), backend.stream() != 0, "a stream where work is queued");
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
     void countsWhatIsHeld(String name) {
         try (Backend backend = Backends.open(name, 1)) {
+            long own = backend.allocatedBytes(); // what it works with itself
             DeviceMemory a = backend.allocate("a", 1000);
             DeviceMemory b = backend.allocate("b", 50);
-            assertEquals(1050, backend.allocatedBytes());
+            assertEquals(own + 1050, backend.allocatedBytes());
             a.close();
             a.close();
-            assertEquals(50, backend.allocatedBytes());
+            assertEquals(own + 50, backend.allocatedBytes());
             b.close();
-            assertEquals(0, backend.allocatedBytes());
-            assertEquals(1050, backend.peakBytes());
+            assertEquals(own, backend.allocatedBytes());
+            assertEquals(own + 1050, backend.peakBytes());
             assertTrue(failure(a::address).contains("memory of a is used after it was closed"));
             assertTrue(failure(() -> a.downloadFloats(0, 1)).contains("memory of a is used after it was closed"));
             assertTrue(a.toString().contains("closed"), a.toString());
@@ -91,10 +143,11 @@ class BackendTest {
     @MethodSource("backends")
     void refusesAnAbsurdSizeAndGoesOn(String name) {
         try (Backend backend = Backends.open(name, 1)) {
+            long own = backend.allocatedBytes();
             for (long bytes : new long[] {1L << 50, Long.MAX_VALUE}) {
                 String message = failure(() -> backend.allocate("the moon", bytes));
                 assertTrue(message.contains("the moon") && message.contains(Long.toString(bytes)), message);
-                assertEquals(0, backend.allocatedBytes());
+                assertEquals(own, backend.allocatedBytes());
             }
             try (DeviceMemory memory = backend.allocate("a little", 12)) {
                 memory.upload(new float[] {1, 2, 3});

@@ -20,7 +20,7 @@ class GemmTest {
         return TestBackends.available();
     }
 
-    private enum Product { FORWARD, BACKWARD_INPUT, BACKWARD_WEIGHT }
+    enum Product { FORWARD, BACKWARD_INPUT, BACKWARD_WEIGHT }
 
     @ParameterizedTest
     @MethodSource("backends")
@@ -108,7 +108,7 @@ class GemmTest {
     }
 
     /** The definitions: x w^T, dy w, dy^T x. */
-    private static float[] multiply(Product product, int[] s, float[] left, float[] right) {
+    static float[] multiply(Product product, int[] s, float[] left, float[] right) {
         float[] result = new float[size(product, s)];
         for (int r = 0; r < s[0]; r++) {
             for (int o = 0; o < s[2]; o++) {

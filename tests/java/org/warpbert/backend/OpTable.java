@@ -15,6 +15,8 @@ final class OpTable {
         AttentionCases.add(this);
         RowCases.add(this);
         CrossEntropyCases.add(this);
+        ElementwiseLossCases.add(this);
+        SegmentLossCases.add(this);
         OptimizerCases.add(this);
         CastCases.add(this);
     }

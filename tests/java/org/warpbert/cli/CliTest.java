@@ -63,7 +63,8 @@ class CliTest {
     @Test
     void examinesTheMachine() throws IOException {
         JsonNode findings = CommandRun.of("doctor", "--json").done().json();
-        for (String name : List.of("java", "cpu", "memory", "backend cpu", "maven repository", "models", "mvn", "g++", "make", "cuda")) {
+        for (String name : List.of("java", "cpu", "memory", "backend cpu", "maven repository", "models", "mvn", "g++", "make", "nvcc",
+                "nvidia driver", "cuda libraries", "cuda")) {
             JsonNode found = null;
             for (JsonNode finding : findings) {
                 found = finding.path("name").asText().equals(name) ? finding : found;
@@ -72,6 +73,13 @@ class CliTest {
             assertEquals(found.path("state").asText().equals("OK"), found.path("remedy").isNull(), "what is not well has a remedy: " + found);
         }
         assertTrue(CommandRun.of("doctor").done().out().contains("backend cpu"));
+    }
+
+    @Test
+    void aGpuThatIsAskedForAndCannotBeUsedIsOneLine() {
+        CommandRun run = CommandRun.of("embed", "--model", MODEL, "--device", "cuda:999", "hello");
+        run.failedWith("cuda"); // no library, no driver, or no such device
+        CommandRun.of("embed", "--model", MODEL, "--device", "cude", "hello").failedWith("device \"cude\" is not known; there are auto, cpu, cuda");
     }
 
     @Test

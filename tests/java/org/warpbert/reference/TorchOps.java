@@ -3,6 +3,7 @@ package org.warpbert.reference;
 import static org.warpbert.reference.TorchTensors.doubles;
 import static org.warpbert.reference.TorchTensors.leaf;
 
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.function.Function;
@@ -20,6 +21,8 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  */
 @SuppressWarnings("try") // a PointerScope works by being open
 public final class TorchOps {
+    private static final long EACH = 0; // libtorch's number of "no reduction"
+
     private TorchOps() {}
 
     /** An op's output and the gradient of each differentiable input, by the name of the method's parameter. */
@@ -101,6 +104,40 @@ public final class TorchOps {
     public static Result crossEntropy(double[] logits, int[] labels, TorchLoss loss) {
         return run(leaves -> leaves.add("logits", logits, labels.length, logits.length / labels.length),
                 in -> loss.of(in.get("logits"), labels).reshape(1), new double[] {1});
+    }
+
+    /** (prediction[N,C] - target)^2 of each element. */
+    public static Result squaredError(double[] prediction, double[] target, int columns, double[] upstream) {
+        return run(leaves -> leaves.add("prediction", prediction, -1, columns), in -> torch.mse_loss(in.get("prediction"),
+                TorchTensors.of(target, ScalarType.Double, in.get("prediction").shape()), EACH), upstream);
+    }
+
+    /** Cross-entropy of sigmoid(logits[N,C]) and target, each element by itself; weights are [C]. */
+    public static Result binaryCrossEntropy(double[] logits, double[] target, double[] weights, double[] upstream) {
+        return run(leaves -> leaves.add("logits", logits, -1, weights.length),
+                in -> torch.binary_cross_entropy_with_logits(in.get("logits"),
+                        TorchTensors.of(target, ScalarType.Double, in.get("logits").shape()),
+                        TorchTensors.optional(vector(weights)), TorchTensors.optional(null), EACH), upstream);
+    }
+
+    /**
+     * Cross-entropy of a softmax over each segment's rows of logits[T,C], column by column.
+     *
+     * @param labels [B,C], rows of the segment, or {@code ignore}, which gives 0; the output and upstream alike
+     */
+    public static Result segmentCrossEntropy(double[] logits, int[] cuSeqlens, int[] labels, int ignore, double[] upstream) {
+        int b = cuSeqlens.length - 1;
+        int c = labels.length / b;
+        return run(leaves -> leaves.add("logits", logits, -1, c), in -> {
+            TensorVector losses = new TensorVector();
+            for (int i = 0; i < b; i++) {
+                Tensor rows = in.get("logits").narrow(0, cuSeqlens[i], cuSeqlens[i + 1] - cuSeqlens[i]);
+                losses.push_back(rows.size(0) == 0 ? rows.sum(0) // nothing to choose from: zeros
+                        : torch.cross_entropy_loss(rows.transpose(0, 1), TorchTensors.of(Arrays.copyOfRange(labels, i * c, i * c + c), c),
+                                TorchTensors.optional(null), EACH, ignore, 0));
+            }
+            return torch.cat(losses, 0);
+        }, upstream);
     }
 
     /** New parameter and moments, all the length of the old. */

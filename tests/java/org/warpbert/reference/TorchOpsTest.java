@@ -45,6 +45,8 @@ class TorchOpsTest {
         double[][] attentionDropout = {dropout(2 * 9), dropout(2), dropout(2 * 25)};
         TorchLoss weighted = new TorchLoss(new double[] {0.5, 2, 1, 0.1}, 0.1, -100);
         int[] labels = {0, 3, -100, 1, 1};
+        double[] scores = normal(12);
+        double[] yes = {0, 1, 0.5, 0.25, 1, 1, 0, 0, 0.75, 0.1, 0.9, 1};
         List<String> lnInputs = List.of("x", "bias", "residual", "gamma", "beta");
         double[][] ln = arrays(normal(5 * H), normal(H), normal(5 * H), normal(H), normal(H));
         double[][] qkv = arrays(normal(9 * H), normal(9 * H), normal(9 * H));
@@ -69,7 +71,13 @@ class TorchOpsTest {
                 new Case("crossEntropy", List.of("logits"), arrays(normal(5 * 4)), 1,
                         in -> up -> TorchOps.crossEntropy(in[0], labels, TorchLoss.MEAN)),
                 new Case("crossEntropy with weights and smoothing", List.of("logits"), arrays(normal(5 * 4)), 1,
-                        in -> up -> TorchOps.crossEntropy(in[0], labels, weighted))));
+                        in -> up -> TorchOps.crossEntropy(in[0], labels, weighted)),
+                new Case("squaredError", List.of("prediction"), arrays(normal(3 * 4)), 12,
+                        in -> up -> TorchOps.squaredError(in[0], scores, 4, up)),
+                new Case("binaryCrossEntropy", List.of("logits"), arrays(normal(3 * 4)), 12,
+                        in -> up -> TorchOps.binaryCrossEntropy(in[0], yes, weighted.classWeights(), up)),
+                new Case("segmentCrossEntropy", List.of("logits"), arrays(normal(9 * 2)), 8,
+                        in -> up -> TorchOps.segmentCrossEntropy(in[0], new int[] {0, 3, 4, 4, 9}, new int[] {2, 0, 0, -100, -100, -100, 1, 4}, -100, up))));
     }
 
     @TestFactory

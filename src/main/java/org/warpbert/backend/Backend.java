@@ -16,26 +16,38 @@ public final class Backend implements AutoCloseable {
     /** Rows of partial sums that a reduction may use, WB_REDUCE_BLOCKS of warpbert.h: what workspaces are sized by. */
     public static final int REDUCE_BLOCKS = 256;
 
+    /** Whether a GPU may round the operands of float32 products to TF32's 10 bits of mantissa, for speed. */
+    private static final boolean ALLOW_TF32 = Boolean.parseBoolean(System.getProperty("warpbert.tf32", System.getenv("WARPBERT_TF32")));
+
     private static final int OK = 0;
     private static final int OUT_OF_MEMORY = 2;
 
     private final String name;
+    private final String note;
     private final int threads;
     private final Gemm gemm;
     private final AtomicLong allocated = new AtomicLong();
     private final AtomicLong peak = new AtomicLong();
     private long context;
 
-    Backend(String name, String library, int device, int threads) {
+    /** @param note what {@link #describe} says at the end, or null */
+    Backend(String name, String library, int device, int threads, String note) {
         this.name = name;
+        this.note = note;
         this.threads = threads;
-        this.gemm = new CpuGemm(this);
+        Native.load();
         try (PointerPointer<Pointer> handle = new PointerPointer<>(1)) {
             int status = Native.wb_open(handle, library, device, threads);
             if (status != OK) {
                 throw new WarpBertException("the " + name + " backend cannot be opened: " + lastError());
             }
             context = handle.get(0).address();
+        }
+        try {
+            gemm = name.equals("cuda") ? new CudaGemm(this, ALLOW_TF32) : new CpuGemm(this);
+        } catch (RuntimeException | Error e) {
+            Native.wb_close(context);
+            throw e;
         }
     }
 
@@ -57,7 +69,8 @@ public final class Backend implements AutoCloseable {
     public String describe() {
         try (BytePointer text = new BytePointer(512L)) {
             check("describe", Native.wb_describe(context(), text, 512));
-            return text.limit(0).getString() + "; " + gemm.describe(); // limit 0: up to the terminating NUL
+            return text.limit(0).getString() + "; " + gemm.describe() // limit 0: up to the terminating NUL
+                    + (note == null ? "" : "; " + note);
         }
     }
 
@@ -110,6 +123,32 @@ public final class Backend implements AutoCloseable {
         }
     }
 
+    /** Host memory to upload from; not counted, for it is not the device's. {@code what} names it in errors. */
+    public HostMemory allocateHost(String what, int bytes) {
+        try (PointerPointer<BytePointer> address = new PointerPointer<>(1)) {
+            int status = Native.wb_alloc_host(context(), address, Math.max(bytes, 1));
+            if (status != OK) {
+                throw failure("alloc_host of " + bytes + " bytes for " + what, status);
+            }
+            return new HostMemory(this, what, address.get(BytePointer.class, 0), bytes);
+        }
+    }
+
+    void freeHost(long address) {
+        if (context != 0) {
+            check("free_host", Native.wb_free_host(context, address));
+        }
+    }
+
+    /** The stream that ops are queued on, 0 where they run at once; its device becomes this thread's current one. */
+    long stream() {
+        try (PointerPointer<Pointer> stream = new PointerPointer<>(1)) {
+            check("stream", Native.wb_stream(context(), stream));
+            Pointer queue = stream.get(0);
+            return queue == null ? 0 : queue.address();
+        }
+    }
+
     /** Sets {@code bytes} bytes at an address to 0. */
     public void zero(long address, long bytes) {
         check("zero", Native.wb_zero(context(), address, bytes));
@@ -149,6 +188,7 @@ public final class Backend implements AutoCloseable {
     @Override
     public void close() {
         if (context != 0) {
+            gemm.close();
             long closing = context;
             context = 0;
             check("close", Native.wb_close(closing));
@@ -304,6 +344,38 @@ public final class Backend implements AutoCloseable {
                 gradientScale, N, C);
         if (status != OK) {
             throw failure("crossEntropy[N=" + N + ", C=" + C + "]", status);
+        }
+    }
+
+    /** loss[N,C] = (prediction - target)^2 and dprediction = gradientScale * gradient; no label: target NaN. */
+    public void meanSquaredError(
+            Dtype dtype, long loss, long dprediction, long prediction, long target, float gradientScale, long N, long C) {
+        int status = Native.wb_mean_squared_error(
+                context(), dtype.ordinal(), loss, dprediction, prediction, target, gradientScale, N, C);
+        if (status != OK) {
+            throw failure("meanSquaredError[N=" + N + ", C=" + C + "]", status);
+        }
+    }
+
+    /** loss[N,C] of sigmoid(logits) against target[N,C] in [0,1] (NaN: no label) and dlogits, which may be logits, or 0. */
+    public void binaryCrossEntropy(
+            Dtype dtype, long loss, long dlogits, long logits, long target, long classWeights, float gradientScale,
+            long N, long C) {
+        int status = Native.wb_binary_cross_entropy(
+                context(), dtype.ordinal(), loss, dlogits, logits, target, classWeights, gradientScale, N, C);
+        if (status != OK) {
+            throw failure("binaryCrossEntropy[N=" + N + ", C=" + C + "]", status);
+        }
+    }
+
+    /** loss[B,C] of a softmax over each segment's rows of logits[T,C], column by column; labels[B,C] are rows of the segment. */
+    public void segmentCrossEntropy(
+            Dtype dtype, long loss, long dlogits, long logits, long cuSeqlens, long labels, int ignoreLabel,
+            float gradientScale, long T, long B, long C) {
+        int status = Native.wb_segment_cross_entropy(
+                context(), dtype.ordinal(), loss, dlogits, logits, cuSeqlens, labels, ignoreLabel, gradientScale, T, B, C);
+        if (status != OK) {
+            throw failure("segmentCrossEntropy[T=" + T + ", B=" + B + ", C=" + C + "]", status);
         }
     }
 

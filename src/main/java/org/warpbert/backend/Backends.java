@@ -2,20 +2,25 @@ package org.warpbert.backend;
 
 import java.io.IOException;
 import java.net.URL;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.bytedeco.javacpp.Loader;
 import org.warpbert.WarpBertException;
 
 /** Opens a backend by name and says why where it cannot. */
 public final class Backends {
-    private static final String PLATFORM = "linux-x86_64";
+    static final String PLATFORM = "linux-x86_64";
+    private static final Pattern CUDA = Pattern.compile("cuda(?::([0-9]{1,3}))?");
 
     private Backends() {}
 
     /**
      * Opens a device.
      *
-     * @param device  "cpu", or "auto": the fastest there is. An explicit name never falls back. "simt" runs the CUDA
-     *                kernels on the CPU, thread by thread, to test and debug them.
+     * @param device  "cpu"; "cuda", or "cuda:1" for another GPU than the first; or "auto": a GPU where there is one and this
+     *                build can use it, else the CPU, {@link Backend#describe} saying which, and why no GPU where one was to
+     *                be expected. An explicit name never falls back. "simt" runs the CUDA kernels on the CPU, thread by
+     *                thread, to test and debug them.
      * @param threads host threads, 0 for as many as there are cores
      */
     public static Backend open(String device, int threads) {
@@ -23,11 +28,37 @@ public final class Backends {
             throw new WarpBertException("--threads is " + threads + ", it must be 0 (all cores) or more");
         }
         int count = threads == 0 ? Runtime.getRuntime().availableProcessors() : threads;
+        Matcher cuda = CUDA.matcher(device);
+        if (cuda.matches()) {
+            return cuda(cuda.group(1) == null ? 0 : Integer.parseInt(cuda.group(1)));
+        }
         return switch (device) {
-            case "auto", "cpu" -> new Backend("cpu", library("cpu"), 0, count);
-            case "simt" -> new Backend("simt", library("simt"), 0, 1);
-            default -> throw new WarpBertException("device \"" + device + "\" is not known to this build; there are auto, cpu and simt");
+            case "auto" -> auto(count);
+            case "cpu" -> cpu(count, null);
+            case "simt" -> new Backend("simt", library("simt"), 0, 1, null);
+            default -> throw new WarpBertException("device \"" + device + "\" is not known; there are auto, cpu, cuda (or cuda:N, "
+                    + "the GPU's number) and simt");
         };
+    }
+
+    private static Backend cpu(int threads, String note) {
+        return new Backend("cpu", library("cpu"), 0, threads, note);
+    }
+
+    private static Backend cuda(int number) {
+        return new Backend("cuda", library("cuda"), number, 1, null);
+    }
+
+    /** Where nothing speaks of a GPU, none is looked for: it would cost every start of a command. */
+    private static Backend auto(int threads) {
+        if (!CudaLibraries.driverLikely()) {
+            return cpu(threads, null);
+        }
+        try {
+            return cuda(0);
+        } catch (WarpBertException e) {
+            return cpu(threads, "no GPU: " + e.getMessage());
+        }
     }
 
     /** The path of a backend library, out of the class path into JavaCPP's cache where it is inside a jar. */
@@ -35,7 +66,8 @@ public final class Backends {
         String file = "libwarpbert_" + backend + ".so";
         URL resource = Backends.class.getResource(PLATFORM + "/" + file);
         if (resource == null) {
-            throw new WarpBertException("this build holds no " + file + " for " + PLATFORM + ": run mvn package where g++ and make are");
+            throw new WarpBertException("this build holds no " + file + " for " + PLATFORM + ": run "
+                    + (backend.equals("cuda") ? "mvn package -Dcuda where nvcc (CUDA 13) is" : "mvn package where g++ and make are"));
         }
         try {
             return Loader.cacheResource(resource).getAbsolutePath();

@@ -21,6 +21,12 @@ final class CpuGemm implements Gemm {
     }
 
     @Override
+    public void forwardBias(Dtype dtype, long y, long x, long w, long bias, int rows, int in, int out) {
+        forward(dtype, y, x, w, rows, in, out);
+        backend.biasActivationForward(dtype, y, y, bias, Activation.IDENTITY, rows, out);
+    }
+
+    @Override
     public void backwardInput(Dtype dtype, long dx, long dy, long w, boolean add, int rows, int in, int out) {
         requireF32(dtype);
         multiply(false, false, rows, in, out, dy, out, w, in, add ? 1 : 0, dx);
@@ -61,5 +67,10 @@ final class CpuGemm implements Gemm {
     @Override
     public String describe() {
         return "OpenBLAS (" + core + ")";
+    }
+
+    @Override
+    public void close() {
+        // OpenBLAS is the process's
     }
 }

@@ -60,6 +60,15 @@ public final class DeviceMemory implements AutoCloseable {
         backend.check("upload", Native.wb_upload(backend.context(), address() + offset, addressOf(direct), direct.remaining()));
     }
 
+    /**
+     * Copies the first {@code count} bytes of host memory to the start of this block, perhaps after returning: see
+     * {@link HostMemory} for when it may be written again.
+     */
+    public void upload(HostMemory source, int count) {
+        check("upload", 0, count);
+        backend.check("upload", Native.wb_upload(backend.context(), address(), source.address(), count));
+    }
+
     /** Reads {@code count} floats from float number {@code offset} on; waits for the work before. */
     public float[] downloadFloats(long offset, int count) {
         FloatBuffer floats = download(offset * 4, Math.multiplyExact(count, 4)).asFloatBuffer();

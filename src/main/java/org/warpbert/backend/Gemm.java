@@ -6,9 +6,12 @@ package org.warpbert.backend;
  * every precision, and sums are float32. Type, layout and epilogue of every GEMM stand here and in its implementations,
  * nowhere else. Implementations allocate nothing per call.
  */
-public interface Gemm {
+public interface Gemm extends AutoCloseable {
     /** y[rows, out] = x[rows, in] · w[out, in]^T. */
     void forward(Dtype dtype, long y, long x, long w, int rows, int in, int out);
+
+    /** y[rows, out] = x[rows, in] · w[out, in]^T + bias[out], float32. */
+    void forwardBias(Dtype dtype, long y, long x, long w, long bias, int rows, int in, int out);
 
     /** dx[rows, in] (= , or += where {@code add}) dy[rows, out] · w[out, in]. */
     void backwardInput(Dtype dtype, long dx, long dy, long w, boolean add, int rows, int in, int out);
@@ -21,4 +24,8 @@ public interface Gemm {
 
     /** One line: library, version, kernels in use. */
     String describe();
+
+    /** Gives back what it holds of its backend, which closes it. */
+    @Override
+    void close();
 }

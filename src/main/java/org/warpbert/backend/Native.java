@@ -49,11 +49,14 @@ final class Native {
     @Cast("wb_status") static native int wb_memory_info(@Cast("wb_context*") long ctx, @Cast("int64_t*") LongPointer free, @Cast("int64_t*") LongPointer total);
     @Cast("wb_status") static native int wb_alloc(@Cast("wb_context*") long ctx, @Cast("void**") PointerPointer<?> address, @Cast("int64_t") long bytes);
     @Cast("wb_status") static native int wb_free(@Cast("wb_context*") long ctx, @Cast("void*") long address);
+    @Cast("wb_status") static native int wb_alloc_host(@Cast("wb_context*") long ctx, @Cast("void**") PointerPointer<?> address, @Cast("int64_t") long bytes);
+    @Cast("wb_status") static native int wb_free_host(@Cast("wb_context*") long ctx, @Cast("void*") long address);
     @Cast("wb_status") static native int wb_upload(@Cast("wb_context*") long ctx, @Cast("void*") long destination, @Cast("const void*") long source, @Cast("int64_t") long bytes);
     @Cast("wb_status") static native int wb_download(@Cast("wb_context*") long ctx, @Cast("void*") long destination, @Cast("const void*") long source, @Cast("int64_t") long bytes);
     @Cast("wb_status") static native int wb_copy(@Cast("wb_context*") long ctx, @Cast("void*") long destination, @Cast("const void*") long source, @Cast("int64_t") long bytes);
     @Cast("wb_status") static native int wb_zero(@Cast("wb_context*") long ctx, @Cast("void*") long destination, @Cast("int64_t") long bytes);
     @Cast("wb_status") static native int wb_synchronize(@Cast("wb_context*") long ctx);
+    @Cast("wb_status") static native int wb_stream(@Cast("wb_context*") long ctx, @Cast("void**") PointerPointer<?> stream);
 
     @Cast("wb_status") static native int wb_embeddings_forward(
             @Cast("wb_context*") long ctx, @Cast("wb_dtype") int dtype, @Cast("void*") long y,
@@ -143,6 +146,23 @@ final class Native {
             @Cast("void*") long dlogits, @Cast("const void*") long logits, @Cast("const int32_t*") long labels,
             @Cast("const float*") long classWeights, float smoothing, int ignoreLabel, float gradientScale,
             @Cast("int64_t") long N, @Cast("int64_t") long C);
+
+    @Cast("wb_status") static native int wb_mean_squared_error(
+            @Cast("wb_context*") long ctx, @Cast("wb_dtype") int dtype, @Cast("float*") long loss,
+            @Cast("void*") long dprediction, @Cast("const void*") long prediction, @Cast("const float*") long target,
+            float gradientScale, @Cast("int64_t") long N, @Cast("int64_t") long C);
+
+    @Cast("wb_status") static native int wb_binary_cross_entropy(
+            @Cast("wb_context*") long ctx, @Cast("wb_dtype") int dtype, @Cast("float*") long loss,
+            @Cast("void*") long dlogits, @Cast("const void*") long logits, @Cast("const float*") long target,
+            @Cast("const float*") long classWeights, float gradientScale, @Cast("int64_t") long N,
+            @Cast("int64_t") long C);
+
+    @Cast("wb_status") static native int wb_segment_cross_entropy(
+            @Cast("wb_context*") long ctx, @Cast("wb_dtype") int dtype, @Cast("float*") long loss,
+            @Cast("void*") long dlogits, @Cast("const void*") long logits, @Cast("const int32_t*") long cuSeqlens,
+            @Cast("const int32_t*") long labels, int ignoreLabel, float gradientScale, @Cast("int64_t") long T,
+            @Cast("int64_t") long B, @Cast("int64_t") long C);
 
     @Cast("wb_status") static native int wb_gradient_norm(
             @Cast("wb_context*") long ctx, @Cast("float*") long stats, @Cast("float*") long workspace,

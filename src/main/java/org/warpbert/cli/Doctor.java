@@ -17,7 +17,6 @@ import java.util.Locale;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
-import java.util.stream.Stream;
 import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.Backends;
@@ -36,7 +35,6 @@ final class Doctor {
 
     private static final Set<String> VECTOR_FLAGS = Set.of("avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512dq",
             "avx512vl", "avx512_bf16", "amx_bf16");
-    private static final List<Path> CUDA_FOLDERS = List.of(Path.of("/usr/local/cuda/lib64"), Path.of("/usr/lib/x86_64-linux-gnu"), Path.of("/usr/lib64"));
 
     private final List<Finding> findings = new ArrayList<>();
 
@@ -54,7 +52,7 @@ final class Doctor {
         doctor.tool("mvn", "the build", "maven", "-version");
         doctor.tool("g++", "the build", "g++", "--version");
         doctor.tool("make", "the build", "make", "--version");
-        doctor.cuda();
+        doctor.findings.addAll(DoctorCuda.examine());
         return doctor.findings;
     }
 
@@ -95,7 +93,7 @@ final class Doctor {
                 .findFirst().orElse("unknown " + key);
     }
 
-    private static List<String> lines(Path file) {
+    static List<String> lines(Path file) {
         try {
             return Files.readAllLines(file);
         } catch (IOException e) {
@@ -181,29 +179,20 @@ final class Doctor {
         }
     }
 
-    private void cuda() {
-        String nvcc = firstLine("nvcc", "--version");
-        String libraries = Stream.concat(CUDA_FOLDERS.stream(), path("LD_LIBRARY_PATH"))
-                .flatMap(folder -> Stream.of("libcuda.so.1", "libcublasLt.so.13").map(folder::resolve)).filter(Files::exists)
-                .map(Path::toString).distinct().collect(Collectors.joining(", "));
-        // this version computes on the CPU: what is found is told, and nothing is asked for
-        ok("cuda", "not used by this version; nvcc " + (nvcc == null ? "not found" : "found")
-                + ", " + (libraries.isEmpty() ? "no driver or CUDA 13 libraries found" : libraries));
-    }
-
-    private static Stream<Path> path(String variable) {
-        String value = System.getenv(variable);
-        return value == null ? Stream.empty() : Arrays.stream(value.split(File.pathSeparator)).filter(s -> !s.isBlank()).map(Path::of);
-    }
-
     /** The first line that a command prints, or null where it cannot be run. */
     private static String firstLine(String... command) {
+        String text = output(command);
+        return text == null ? null : text.lines().findFirst().orElse("");
+    }
+
+    /** What a command prints, or null where it cannot be run. */
+    static String output(String... command) {
         try {
             Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
             process.getOutputStream().close();
             String text = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
             boolean good = process.waitFor(20, TimeUnit.SECONDS) && process.exitValue() == 0;
-            return good ? text.lines().findFirst().orElse("").replaceAll("\u001B\\[[0-9;]*m", "") : null;
+            return good ? text.replaceAll("\u001B\\[[0-9;]*m", "") : null;
         } catch (IOException e) {
             return null; // no such command
         } catch (InterruptedException e) {

@@ -1,17 +1,18 @@
 package org.warpbert.model;
 
 import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.nio.IntBuffer;
 import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.DeviceMemory;
 import org.warpbert.backend.Dropout;
+import org.warpbert.backend.HostMemory;
 import org.warpbert.text.Capacity;
 import org.warpbert.text.PackedBatch;
 
 /**
- * A packed batch's integers on the device, in one block that is uploaded at once and reused from step to step.
+ * A packed batch's integers on the device, in one block that is uploaded at once and reused from step to step. On the
+ * host two blocks take turns, so that a batch is written while the copy of the one before may be under way.
  */
 public final class DeviceBatch implements AutoCloseable {
     private static final int PER_TOKEN = 6;    // tokens, positions, segments, dropout rows, word order, position order
@@ -21,7 +22,8 @@ public final class DeviceBatch implements AutoCloseable {
 
     private final Capacity capacity;
     private final DeviceMemory memory;
-    private final ByteBuffer staging;
+    private final HostMemory[] staging = new HostMemory[2];
+    private int turn;
     private PackedBatch batch;
     private Dropout dropout;
     private Dropout sequenceDropout;
@@ -31,7 +33,14 @@ public final class DeviceBatch implements AutoCloseable {
         this.capacity = capacity;
         long bytes = bytes(capacity);
         this.memory = backend.allocate("the batch", bytes);
-        this.staging = ByteBuffer.allocateDirect(Math.toIntExact(bytes)).order(ByteOrder.nativeOrder());
+        try {
+            for (int i = 0; i < staging.length; i++) {
+                staging[i] = backend.allocateHost("the batch", Math.toIntExact(bytes));
+            }
+        } catch (RuntimeException e) {
+            close();
+            throw e;
+        }
     }
 
     /** What batches of these sizes take on the device. */
@@ -51,20 +60,25 @@ public final class DeviceBatch implements AutoCloseable {
             throw new WarpBertException("a batch of " + Capacity.of(newBatch) + " does not fit the plan of " + capacity);
         }
         batch = newBatch;
-        staging.clear();
-        staging.putLong(seed).putLong(step);
-        IntBuffer ints = staging.asIntBuffer();
+        turn = (turn + 1) % staging.length;
+        ByteBuffer host = staging[turn].buffer().clear();
+        host.putLong(seed).putLong(step);
+        IntBuffer ints = host.asIntBuffer();
         ints.put(batch.tokens()).put(batch.positions()).put(batch.segments()).put(batch.dropoutRows())
                 .put(batch.wordOrder()).put(batch.positionOrder()).put(batch.labelledRows()).put(batch.cuSeqlens())
                 .put(batch.dropoutSequences()).put(batch.cuExamples()).put(batch.labels()).put(batch.tokenLabels());
         for (int row : batch.labelledRows()) {
             ints.put(batch.dropoutRows()[row]);
         }
-        staging.position(0).limit(2 * Long.BYTES + ints.position() * Integer.BYTES);
-        memory.upload(0, staging);
+        memory.upload(staging[turn], host.position() + ints.position() * Integer.BYTES);
         dropout = new Dropout(memory.address(), at(3));
         sequenceDropout = new Dropout(memory.address(), after(cuSeqlens(), sequenceCount() + 1));
         labelledDropout = new Dropout(memory.address(), after(tokenLabels(), labelledCount()));
+    }
+
+    /** The host's copy of the batch last uploaded, whole until the upload after the next. */
+    ByteBuffer host() {
+        return staging[turn].buffer();
     }
 
     /** T, tokens of the batch now held. */
@@ -161,6 +175,11 @@ public final class DeviceBatch implements AutoCloseable {
 
     @Override
     public void close() {
+        for (HostMemory block : staging) {
+            if (block != null) {
+                block.close();
+            }
+        }
         memory.close();
     }
 }

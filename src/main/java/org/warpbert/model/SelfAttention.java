@@ -22,8 +22,7 @@ final class SelfAttention {
         long qkv = a.qkv().address();
         long context = a.context().address();
         long sum = a.attentionSum().address();
-        p.backend.gemm().forward(p.dtype(), qkv, input, w.qkvWeight(), t, h, 3 * h);
-        p.backend.biasActivationForward(p.dtype(), qkv, qkv, w.qkvBias(), Activation.IDENTITY, t, 3L * h);
+        p.backend.gemm().forwardBias(p.dtype(), qkv, input, w.qkvWeight(), w.qkvBias(), t, h, 3 * h);
         p.backend.attentionForward(p.dtype(), context, Activations.orNull(a.lse()), qkv, p.batch.cuSeqlens(), 0,
                 scale(headSize), p.attentionDropout(), Pass.site(layer, PROBABILITIES), p.dropout(), t,
                 p.batch.sequenceCount(), heads, headSize, p.batch.maxSeqlen());

@@ -1,0 +1,175 @@
+package org.warpbert.backend;
+
+import static org.bytedeco.cuda.global.cublas.CUBLAS_COMPUTE_32F;
+import static org.bytedeco.cuda.global.cublas.CUBLAS_COMPUTE_32F_FAST_TF32;
+import static org.bytedeco.cuda.global.cublas.CUBLAS_STATUS_NOT_SUPPORTED;
+import static org.bytedeco.cuda.global.cublas.CUBLAS_STATUS_SUCCESS;
+import static org.bytedeco.cuda.global.cublas.cublasLtCreate;
+import static org.bytedeco.cuda.global.cublas.cublasLtDestroy;
+import static org.bytedeco.cuda.global.cublas.cublasLtGetStatusName;
+import static org.bytedeco.cuda.global.cublas.cublasLtGetVersion;
+import static org.bytedeco.cuda.global.cublas.cublasLtMatmul;
+
+import java.util.LinkedHashMap;
+import java.util.Map;
+import org.bytedeco.cuda.cublas.cublasLtContext;
+import org.bytedeco.cuda.cudart.CUstream_st;
+import org.bytedeco.javacpp.FloatPointer;
+import org.bytedeco.javacpp.Pointer;
+import org.warpbert.WarpBertException;
+import org.warpbert.backend.ColumnMajorGemm.Product;
+
+/**
+ * Products by cuBLASLt on the backend's stream, between its ops. Sums are float32 in every type, also where cuBLASLt splits
+ * them; float32 is multiplied as float32 unless TF32 is allowed. Algorithms are asked for once for each {@link GemmKey}.
+ * A call makes no object: pointers are made here, once, and given new addresses.
+ *
+ * <p>cuBLASLt also has a GELU epilogue, but of the tanh approximation; BERT's is by erf, so it stays an op of ours. Its
+ * bias epilogue wants the bias in y's type, and our biases are float32: it is taken for float32 products.
+ */
+final class CudaGemm implements Gemm {
+    /** What NVIDIA recommends for sm_90 and newer, and enough for all. */
+    static final long WORKSPACE_BYTES = 32L << 20;
+    private static final int MOST_PLANS = 4096; // of some hundred bytes each; packed batches have many sizes
+
+    private final Backend backend;
+    private final boolean tf32;
+    private final cublasLtContext handle = new cublasLtContext();
+    private final CUstream_st stream;
+    private final DeviceMemory workspace;
+    private final FloatPointer one = new FloatPointer(1f);
+    private final FloatPointer zero = new FloatPointer(0f);
+    private final Address a = new Address();
+    private final Address b = new Address();
+    private final Address d = new Address();
+    private final Address scratch = new Address();
+    private final GemmKey key = new GemmKey();
+    private final Map<GemmKey, GemmPlan> plans = new LinkedHashMap<>(64, 0.75f, true) {
+        @Override
+        protected boolean removeEldestEntry(Map.Entry<GemmKey, GemmPlan> eldest) {
+            if (size() <= MOST_PLANS) {
+                return false;
+            }
+            eldest.getValue().close();
+            return true;
+        }
+    };
+    private Thread thread = Thread.currentThread();
+
+    /** A pointer that can be pointed elsewhere. */
+    private static final class Address extends Pointer {
+        Address at(long newAddress) {
+            address = newAddress;
+            return this;
+        }
+    }
+
+    /** On an open backend, from which the workspace comes. */
+    CudaGemm(Backend backend, boolean tf32) {
+        this.backend = backend;
+        this.tf32 = tf32;
+        CublasLt.load();
+        stream = new CUstream_st(new Address().at(backend.stream()));
+        check("create", cublasLtCreate(handle));
+        try {
+            workspace = backend.allocate("cuBLASLt's workspace", WORKSPACE_BYTES);
+        } catch (RuntimeException e) {
+            cublasLtDestroy(handle);
+            throw e;
+        }
+        scratch.at(workspace.address());
+    }
+
+    @Override
+    public void forward(Dtype dtype, long y, long x, long w, int rows, int in, int out) {
+        multiply(Product.FORWARD, dtype, y, w, x, 0, false, rows, in, out);
+    }
+
+    @Override
+    public void forwardBias(Dtype dtype, long y, long x, long w, long bias, int rows, int in, int out) {
+        boolean fused = dtype == Dtype.F32;
+        multiply(Product.FORWARD, dtype, y, w, x, fused ? bias : 0, false, rows, in, out);
+        if (!fused) {
+            backend.biasActivationForward(dtype, y, y, bias, Activation.IDENTITY, rows, out);
+        }
+    }
+
+    @Override
+    public void backwardInput(Dtype dtype, long dx, long dy, long w, boolean add, int rows, int in, int out) {
+        multiply(Product.BACKWARD_INPUT, dtype, dx, w, dy, 0, add, rows, in, out);
+    }
+
+    @Override
+    public void backwardWeight(Dtype dtype, long dw, long dy, long x, boolean add, int rows, int in, int out) {
+        if (rows == 0) { // a sum of nothing, which cuBLASLt does not take
+            if (!add) {
+                backend.zero(dw, (long) in * out * Float.BYTES);
+            }
+            return;
+        }
+        multiply(Product.BACKWARD_WEIGHT, dtype, dw, x, dy, 0, add, rows, in, out);
+    }
+
+    /** The operands in {@link ColumnMajorGemm}'s order; {@code bias} may be 0. */
+    private void multiply(Product product, Dtype dtype, long to, long left, long right, long bias, boolean add, int rows, int in, int out) {
+        if (rows == 0) {
+            return;
+        }
+        if (thread != Thread.currentThread()) { // the backend has moved to another thread, which must know its device
+            backend.stream();
+            thread = Thread.currentThread();
+        }
+        GemmPlan plan = plans.get(key.set(product, dtype, rows, in, out, bias != 0, to, left, right));
+        if (plan == null) {
+            GemmKey wanted = key.copy();
+            plan = new GemmPlan(this, handle, wanted, tf32 && dtype == Dtype.F32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F);
+            plans.put(wanted, plan);
+        }
+        if (bias != 0) {
+            plan.bias(this, bias);
+        }
+        d.at(to);
+        int status = cublasLtMatmul(handle, plan.operation, one, a.at(left), plan.a, b.at(right), plan.b, add ? one : zero, d, plan.d,
+                d, plan.d, plan.algorithm, scratch, WORKSPACE_BYTES, stream);
+        if (status != CUBLAS_STATUS_SUCCESS) {
+            check(key.toString(), status);
+        }
+    }
+
+    /** A status of cuBLASLt as an error that names what was asked of it. */
+    void check(String what, int status) {
+        if (status != CUBLAS_STATUS_SUCCESS) {
+            throw new WarpBertException(backend.name() + " backend, gemm " + what + ": cuBLASLt " + version() + " says "
+                    + cublasLtGetStatusName(status).getString()
+                    + (status == CUBLAS_STATUS_NOT_SUPPORTED ? ", it has no algorithm for this" : ""));
+        }
+    }
+
+    @Override
+    public long nanos() {
+        return 0; // the stream works on while the host goes on
+    }
+
+    @Override
+    public String describe() {
+        return "cuBLASLt " + version() + (tf32 ? ", TF32 for float32" : "");
+    }
+
+    private static String version() {
+        long version = cublasLtGetVersion(); // 130100 is 13.1.0
+        return version / 10_000 + "." + version / 100 % 100 + "." + version % 100;
+    }
+
+    @Override
+    public void close() {
+        if (!handle.isNull()) {
+            plans.values().forEach(GemmPlan::close);
+            plans.clear();
+            workspace.close();
+            cublasLtDestroy(handle);
+            handle.setNull();
+            one.close();
+            zero.close();
+        }
+    }
+}

@@ -1,0 +1,113 @@
+package org.warpbert.backend;
+
+import java.io.File;
+import java.io.IOException;
+import java.net.URL;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collection;
+import java.util.LinkedHashSet;
+import java.util.List;
+import org.bytedeco.javacpp.Loader;
+
+/**
+ * Where the machine's CUDA libraries are: looked for as the dynamic loader does, and in the places that it does not look in
+ * of itself. Nothing is loaded.
+ */
+public final class CudaLibraries {
+    /** The driver; libwarpbert_cuda looks for it by this name. */
+    public static final String DRIVER = "libcuda.so.1";
+    /** What the matrix products need beside the driver, in the order in which they are loaded. */
+    public static final List<String> NEEDED = List.of("libcudart.so.13", "libcublas.so.13", "libcublasLt.so.13");
+
+    private static final List<Path> SYSTEM = List.of(Path.of("/lib/x86_64-linux-gnu"), Path.of("/usr/lib/x86_64-linux-gnu"), Path.of("/lib64"),
+            Path.of("/usr/lib64"), Path.of("/usr/lib/wsl/lib"));
+
+    private static final Path BINDINGS = Path.of("/usr/local/cuda-13.1/targets/x86_64-linux/lib"); // what JavaCPP's were linked for
+
+    private CudaLibraries() {}
+
+    /** Whether a driver is likely to be found: cheap, for what opens a GPU only where there may be one. */
+    static boolean driverLikely() {
+        return Files.exists(Path.of("/proc/driver/nvidia/version")) || !in(folders(), DRIVER).isEmpty();
+    }
+
+    /** Whether this build has our own library, the kernels. */
+    public static boolean built() {
+        return Backends.class.getResource(Backends.PLATFORM + "/libwarpbert_cuda.so") != null;
+    }
+
+    /** Every place where a library will be found, the one that is taken first; empty where there is none. */
+    public static List<Path> found(String library) {
+        LinkedHashSet<Path> places = new LinkedHashSet<>();
+        Path extracted = extracted(library);
+        if (extracted != null) {
+            places.add(extracted);
+        }
+        places.addAll(in(path("LD_LIBRARY_PATH"), library));
+        places.addAll(loaderCache(library));
+        places.addAll(in(SYSTEM, library));
+        places.addAll(in(List.of(BINDINGS), library));
+        return List.copyOf(places);
+    }
+
+    /** Out of a jar of JavaCPP's on the class path (cuda-redist holds NVIDIA's libraries), from its cache. */
+    private static Path extracted(String library) {
+        URL resource = CudaLibraries.class.getResource("/org/bytedeco/cuda/" + Backends.PLATFORM + "/" + library);
+        try {
+            return resource == null ? null : Loader.cacheResource(resource).toPath();
+        } catch (IOException e) {
+            return null; // it cannot be unpacked, and so will not be found
+        }
+    }
+
+    /** Places where a library lies and is not looked for: under /usr/local/cuda*. */
+    public static List<Path> elsewhere(String library) {
+        List<Path> folders = new ArrayList<>();
+        try (DirectoryStream<Path> toolkits = Files.newDirectoryStream(Path.of("/usr/local"), "cuda*")) {
+            for (Path toolkit : toolkits) {
+                folders.add(toolkit.resolve("lib64"));
+            }
+        } catch (IOException e) {
+            return List.of(); // no /usr/local
+        }
+        List<Path> there = new ArrayList<>(in(folders, library));
+        there.removeAll(found(library));
+        return there;
+    }
+
+    private static Collection<Path> folders() {
+        List<Path> folders = new ArrayList<>(path("LD_LIBRARY_PATH"));
+        folders.addAll(SYSTEM);
+        return folders;
+    }
+
+    private static List<Path> in(Collection<Path> folders, String library) {
+        return folders.stream().map(folder -> folder.resolve(library)).filter(Files::exists).toList();
+    }
+
+    private static List<Path> path(String variable) {
+        String value = System.getenv(variable);
+        return value == null ? List.of() : Arrays.stream(value.split(File.pathSeparator)).filter(s -> !s.isBlank()).map(Path::of).toList();
+    }
+
+    /** What {@code ldconfig -p} knows: lines such as "libz.so.1 (libc6,x86-64) => /lib/x86_64-linux-gnu/libz.so.1". */
+    private static List<Path> loaderCache(String library) {
+        for (String command : List.of("/sbin/ldconfig", "/usr/sbin/ldconfig", "ldconfig")) {
+            try {
+                Process process = new ProcessBuilder(command, "-p").redirectError(ProcessBuilder.Redirect.DISCARD).start();
+                process.getOutputStream().close();
+                return new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8).lines()
+                        .filter(line -> line.strip().startsWith(library + " ") && line.contains("x86-64") && line.contains("=> "))
+                        .map(line -> Path.of(line.substring(line.indexOf("=> ") + 3).strip())).toList();
+            } catch (IOException e) {
+                continue; // not there
+            }
+        }
+        return List.of();
+    }
+}

@@ -1,0 +1,95 @@
+package org.warpbert.backend;
+
+import org.warpbert.backend.ColumnMajorGemm.Product;
+
+/**
+ * What an algorithm for a product is chosen by. The addresses count by their alignment alone: an algorithm may ask for
+ * more of it than another tensor of the same shape has. One key is filled again for every look-up, so that a look-up
+ * makes no object; a {@link #copy} goes into the map.
+ */
+final class GemmKey {
+    private static final int MOST_ALIGNED = 256;
+
+    private Product product;
+    private Dtype dtype;
+    private int rows;
+    private int in;
+    private int out;
+    private boolean bias;
+    private int alignA;
+    private int alignB;
+    private int alignD;
+
+    GemmKey set(Product newProduct, Dtype newDtype, int newRows, int newIn, int newOut, boolean newBias, long d, long a, long b) {
+        product = newProduct;
+        dtype = newDtype;
+        rows = newRows;
+        in = newIn;
+        out = newOut;
+        bias = newBias;
+        alignD = alignment(d);
+        alignA = alignment(a);
+        alignB = alignment(b);
+        return this;
+    }
+
+    GemmKey copy() {
+        GemmKey copy = new GemmKey();
+        copy.product = product;
+        copy.dtype = dtype;
+        copy.rows = rows;
+        copy.in = in;
+        copy.out = out;
+        copy.bias = bias;
+        copy.alignA = alignA;
+        copy.alignB = alignB;
+        copy.alignD = alignD;
+        return copy;
+    }
+
+    ColumnMajorGemm gemm() {
+        return ColumnMajorGemm.of(product, dtype, rows, in, out);
+    }
+
+    boolean bias() {
+        return bias;
+    }
+
+    int alignA() {
+        return alignA;
+    }
+
+    int alignB() {
+        return alignB;
+    }
+
+    int alignD() {
+        return alignD;
+    }
+
+    /** The largest power of two that divides an address, at most 256, what whole allocations have. */
+    private static int alignment(long address) {
+        return (int) Math.min(MOST_ALIGNED, Long.lowestOneBit(address | MOST_ALIGNED));
+    }
+
+    @Override
+    public boolean equals(Object other) {
+        return other instanceof GemmKey key && product == key.product && dtype == key.dtype && rows == key.rows && in == key.in
+                && out == key.out && bias == key.bias && alignA == key.alignA && alignB == key.alignB && alignD == key.alignD;
+    }
+
+    @Override
+    public int hashCode() {
+        int hash = product.ordinal() * 4 + dtype.ordinal();
+        hash = 31 * hash + rows;
+        hash = 31 * hash + in;
+        hash = 31 * hash + out;
+        hash = 31 * hash + (bias ? 1 : 0);
+        return ((hash * 31 + alignA) * 31 + alignB) * 31 + alignD;
+    }
+
+    @Override
+    public String toString() {
+        return product + (bias ? " with bias[" : "[") + dtype + ", rows=" + rows + ", in=" + in + ", out=" + out + "]";
+    }
+}

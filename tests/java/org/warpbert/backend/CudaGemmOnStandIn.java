@@ -1,0 +1,163 @@
+package org.warpbert.backend;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.Arrays;
+import java.util.SplittableRandom;
+import org.warpbert.WarpBertException;
+import org.warpbert.backend.ColumnMajorGemm.Product;
+
+/**
+ * What {@link CudaGemmTest} runs in a JVM of its own, whose libraries are the stand-ins of {@code tests/native/cublaslt}:
+ * {@link CudaGemm} as it is, on simt's memory. Ends with an error where something is wrong.
+ */
+final class CudaGemmOnStandIn {
+    /** rows, in, out. Sums have at most 255 terms of at most 1: exact in bfloat16 too. */
+    private static final int[][] SIZES = {{1, 1, 1}, {31, 33, 32}, {3, 97, 5}, {255, 6, 7}, {5, 2, 255}};
+    private static final int ROUNDS = 2;
+
+    private CudaGemmOnStandIn() {}
+
+    public static void main(String[] args) {
+        if (args.length > 0) { // only to be told why not
+            System.out.println(assertThrows(WarpBertException.class, CublasLt::load).getMessage());
+            System.out.println(assertThrows(WarpBertException.class, CublasLt::load).getMessage());
+            return;
+        }
+        try (Backend backend = Backends.open("simt", 1)) {
+            long before = backend.allocatedBytes();
+            CudaGemm gemm = new CudaGemm(backend, false);
+            assertEquals(before + CudaGemm.WORKSPACE_BYTES, backend.allocatedBytes());
+            assertEquals("cuBLASLt 13.2.3", gemm.describe());
+            for (int round = 0; round < ROUNDS; round++) { // the second time with what was kept from the first
+                for (Dtype dtype : Dtype.values()) {
+                    for (int[] s : SIZES) {
+                        for (int shift : new int[] {0, 1, 4}) { // elements that tensors are off the alignment of allocations
+                            products(backend, gemm, dtype, s, shift);
+                        }
+                    }
+                }
+            }
+            nothing(backend, gemm);
+            refusals(backend, gemm);
+            gemm.close();
+            gemm.close();
+            assertEquals(before, backend.allocatedBytes());
+            CudaGemm fast = new CudaGemm(backend, true);
+            products(backend, fast, Dtype.F32, SIZES[1], 0);
+            assertEquals("cuBLASLt 13.2.3, TF32 for float32", fast.describe());
+            fast.close();
+        }
+    }
+
+    private static void products(Backend backend, CudaGemm gemm, Dtype dtype, int[] s, int shift) {
+        int rows = s[0];
+        int in = s[1];
+        int out = s[2];
+        float[] x = integers(1, rows * in);
+        float[] w = integers(2, out * in);
+        float[] dy = integers(3, rows * out);
+        float[] bias = integers(4, out);
+        float[] y = GemmTest.multiply(GemmTest.Product.FORWARD, s, x, w);
+        float[] dx = GemmTest.multiply(GemmTest.Product.BACKWARD_INPUT, s, dy, w);
+        float[] dw = GemmTest.multiply(GemmTest.Product.BACKWARD_WEIGHT, s, dy, x);
+        float[] biased = y.clone();
+        for (int i = 0; i < biased.length; i++) {
+            biased[i] += bias[i % out];
+        }
+        String what = dtype + Arrays.toString(s) + " shifted by " + shift;
+        try (Typed tx = new Typed(backend, dtype, x, shift); Typed tw = new Typed(backend, dtype, w, shift);
+                Typed tdy = new Typed(backend, dtype, dy, shift); Typed tbias = new Typed(backend, Dtype.F32, bias, 0);
+                Typed ty = new Typed(backend, dtype, new float[y.length], shift);
+                Typed tdx = new Typed(backend, dtype, integers(5, dx.length), shift);
+                Typed tdw = new Typed(backend, Dtype.F32, integers(6, dw.length), shift)) {
+            gemm.forward(dtype, ty.address, tx.address, tw.address, rows, in, out);
+            assertArrayEquals(y, ty.values(), what);
+            gemm.forwardBias(dtype, ty.address, tx.address, tw.address, tbias.address, rows, in, out);
+            if (in < 255) { // the largest sum and its bias stay exact
+                assertArrayEquals(biased, ty.values(), what);
+            }
+            if (out < 255) {
+                gemm.backwardInput(dtype, tdx.address, tdy.address, tw.address, true, rows, in, out);
+                assertArrayEquals(Floats.plus(dx, 1, integers(5, dx.length)), tdx.values(), what + ", added");
+            }
+            gemm.backwardInput(dtype, tdx.address, tdy.address, tw.address, false, rows, in, out);
+            assertArrayEquals(dx, tdx.values(), what);
+            gemm.backwardWeight(dtype, tdw.address, tdy.address, tx.address, true, rows, in, out);
+            assertArrayEquals(Floats.plus(dw, 1, integers(6, dw.length)), tdw.values(), what + ", added");
+            gemm.backwardWeight(dtype, tdw.address, tdy.address, tx.address, false, rows, in, out);
+            assertArrayEquals(dw, tdw.values(), what);
+            assertArrayEquals(x, tx.values());
+            assertArrayEquals(w, tw.values());
+            assertArrayEquals(dy, tdy.values());
+        }
+    }
+
+    /** Of no rows nothing is written but a weight gradient, which is then a sum of nothing. */
+    private static void nothing(Backend backend, CudaGemm gemm) {
+        try (Typed w = new Typed(backend, Dtype.F32, integers(1, 6), 0); Typed dw = new Typed(backend, Dtype.F32, integers(2, 6), 0)) {
+            gemm.forward(Dtype.F32, w.address, w.address, w.address, 0, 2, 3);
+            gemm.backwardInput(Dtype.F32, w.address, w.address, w.address, false, 0, 2, 3);
+            gemm.backwardWeight(Dtype.BF16, dw.address, w.address, w.address, true, 0, 2, 3);
+            assertArrayEquals(integers(1, 6), w.values());
+            assertArrayEquals(integers(2, 6), dw.values());
+            gemm.backwardWeight(Dtype.BF16, dw.address, w.address, w.address, false, 0, 2, 3);
+            assertArrayEquals(new float[6], dw.values());
+        }
+    }
+
+    /** What the library refuses is named by product, type and sizes; it can be used afterwards. */
+    private static void refusals(Backend backend, CudaGemm gemm) {
+        String refused = assertThrows(WarpBertException.class, () -> gemm.check(new GemmKey().set(Product.BACKWARD_INPUT, Dtype.BF16,
+                3, 4, 5, false, 0, 0, 0).toString(), 15)).getMessage();
+        assertEquals("simt backend, gemm BACKWARD_INPUT[BF16, rows=3, in=4, out=5]: cuBLASLt 13.2.3 says "
+                + "CUBLAS_STATUS_NOT_SUPPORTED, it has no algorithm for this", refused);
+        String empty = assertThrows(WarpBertException.class, () -> gemm.forward(Dtype.F32, 256, 256, 256, 2, 0, 3)).getMessage();
+        assertTrue(empty.contains("gemm FORWARD[F32, rows=2, in=0, out=3]: cuBLASLt 13.2.3 says CUBLAS_STATUS_INVALID_VALUE"), empty);
+        products(backend, gemm, Dtype.F32, SIZES[1], 0);
+    }
+
+    /** A tensor in any type, cast there and back by the backend. */
+    private static final class Typed implements AutoCloseable {
+        private final Backend backend;
+        private final Dtype dtype;
+        private final int count;
+        private final DeviceMemory memory;
+        private final DeviceMemory floats;
+        private final long address;
+
+        Typed(Backend backend, Dtype dtype, float[] values, int shift) {
+            this.backend = backend;
+            this.dtype = dtype;
+            this.count = values.length;
+            memory = backend.allocate("tensor", (long) (count + shift) * dtype.bytes());
+            floats = backend.allocate("floats", (long) count * Float.BYTES);
+            address = memory.address() + (long) shift * dtype.bytes();
+            floats.upload(values);
+            backend.cast(address, dtype, floats.address(), Dtype.F32, count);
+        }
+
+        float[] values() {
+            backend.cast(floats.address(), Dtype.F32, address, dtype, count);
+            return floats.downloadFloats(0, count);
+        }
+
+        @Override
+        public void close() {
+            floats.close();
+            memory.close(); // which checks what stands round it
+        }
+    }
+
+    private static float[] integers(long seed, int count) {
+        float[] values = new float[count];
+        SplittableRandom random = new SplittableRandom(seed);
+        for (int i = 0; i < count; i++) {
+            values[i] = random.nextInt(-1, 2);
+        }
+        return values;
+    }
+}

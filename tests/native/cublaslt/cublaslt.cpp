@@ -1,0 +1,172 @@
+// Stands in for libcublasLt.so.13 where there is none, in tests of CudaGemm: the calls that it makes, on host memory, with
+// the column-major meaning that NVIDIA documents, and refusals where the library would refuse or do harm. Sums are float64.
+// It shares nothing with WarpBERT: numbers of attributes and types are those of CUDA 13's headers.
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <initializer_list>
+
+namespace {
+
+enum Status { SUCCESS = 0, INVALID_VALUE = 7, NOT_SUPPORTED = 15 };
+enum { R_32F = 0, R_16F = 2, R_16BF = 14, COMPUTE_32F = 68, COMPUTE_32F_FAST_TF32 = 77 };
+enum { OP_N = 0, OP_T = 1, EPILOGUE_DEFAULT = 1, EPILOGUE_BIAS = 4 };
+constexpr uint64_t ALGORITHM = 0x416c676f72697468;
+
+struct Handle { uint64_t magic; };
+struct Layout { int type; uint64_t rows, columns; int64_t ld; };
+struct Operation { int compute, scale, transpose_a = OP_N, transpose_b = OP_N, epilogue = EPILOGUE_DEFAULT; const void* bias = nullptr; };
+struct Preference { uint64_t workspace = 0; uint32_t reductions = 7, align[4] = {256, 256, 256, 256}; };
+// What a real algorithm is bound to: shapes, types and alignments that it was asked for with.
+struct Algorithm { uint64_t magic, m, n, k, align_a, align_b, align_d, workspace; };
+static_assert(sizeof(Algorithm) == 64, "cublasLtMatmulAlgo_t");
+struct Result { Algorithm algorithm; size_t workspace; int state; float waves; int reserved[4]; };
+
+int64_t heuristics = 0, live = 0;  // told when a handle is destroyed
+
+double get(const void* at, int type, int64_t i) {
+  if (type == R_32F) return static_cast<const float*>(at)[i];
+  if (type == R_16F) return double(static_cast<const _Float16*>(at)[i]);
+  const uint32_t bits = uint32_t(static_cast<const uint16_t*>(at)[i]) << 16;
+  float value;
+  memcpy(&value, &bits, 4);
+  return value;
+}
+
+void put(void* at, int type, int64_t i, double value) {
+  const float rounded = float(value);
+  if (type == R_32F) {
+    static_cast<float*>(at)[i] = rounded;
+  } else if (type == R_16F) {
+    static_cast<_Float16*>(at)[i] = _Float16(rounded);
+  } else {
+    uint32_t bits;
+    memcpy(&bits, &rounded, 4);
+    static_cast<uint16_t*>(at)[i] = uint16_t((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+  }
+}
+
+// Of op(matrix).
+uint64_t rows(const Layout* layout, int op) { return op == OP_T ? layout->columns : layout->rows; }
+uint64_t columns(const Layout* layout, int op) { return op == OP_T ? layout->rows : layout->columns; }
+
+Status shapes(const Operation* operation, const Layout* a, const Layout* b, const Layout* c, const Layout* d) {
+  const int ta = operation->transpose_a, tb = operation->transpose_b;
+  for (const Layout* layout : {a, b, c, d}) {
+    if (!layout->rows || !layout->columns || layout->ld < int64_t(layout->rows)) return INVALID_VALUE;
+  }
+  if (rows(a, ta) != d->rows || columns(b, tb) != d->columns || columns(a, ta) != rows(b, tb)) return INVALID_VALUE;
+  if (c->rows != d->rows || c->columns != d->columns || c->type != d->type || a->type != b->type) return INVALID_VALUE;
+  if (d->type != a->type && d->type != R_32F) return NOT_SUPPORTED;
+  if (operation->scale != R_32F) return NOT_SUPPORTED;
+  if (operation->compute == COMPUTE_32F_FAST_TF32 ? a->type != R_32F : operation->compute != COMPUTE_32F) return NOT_SUPPORTED;
+  return SUCCESS;
+}
+
+bool aligned(const void* pointer, uint64_t bytes) { return reinterpret_cast<uintptr_t>(pointer) % bytes == 0; }
+
+template <class T> Status make(T** made, T value) {
+  ++live;
+  *made = new T(value);
+  return SUCCESS;
+}
+
+template <class T> Status destroy(T* made) {
+  --live;
+  delete made;
+  return SUCCESS;
+}
+
+template <class T> Status set(T* field, const void* value, size_t bytes) {
+  if (bytes != sizeof(T)) return INVALID_VALUE;
+  memcpy(field, value, bytes);
+  return SUCCESS;
+}
+
+}  // namespace
+
+extern "C" {
+
+size_t cublasLtGetVersion() { return 130203; }
+const char* cublasLtGetStatusName(Status status) {
+  return status == SUCCESS ? "CUBLAS_STATUS_SUCCESS" : status == NOT_SUPPORTED ? "CUBLAS_STATUS_NOT_SUPPORTED" : "CUBLAS_STATUS_INVALID_VALUE";
+}
+
+Status cublasLtCreate(Handle** handle) { return make(handle, Handle{ALGORITHM}); }
+Status cublasLtDestroy(Handle* handle) {
+  destroy(handle);
+  fprintf(stderr, "cuBLASLt's stand-in: %lld heuristics, %lld objects left\n", (long long)heuristics, (long long)live);
+  return SUCCESS;
+}
+
+Status cublasLtMatrixLayoutCreate(Layout** layout, int type, uint64_t rows, uint64_t columns, int64_t ld) {
+  return make(layout, Layout{type, rows, columns, ld});
+}
+Status cublasLtMatrixLayoutDestroy(Layout* layout) { return destroy(layout); }
+
+Status cublasLtMatmulDescCreate(Operation** operation, int compute, int scale) { return make(operation, Operation{compute, scale}); }
+Status cublasLtMatmulDescDestroy(Operation* operation) { return destroy(operation); }
+Status cublasLtMatmulDescSetAttribute(Operation* operation, int attribute, const void* value, size_t bytes) {
+  switch (attribute) {
+    case 3: return set(&operation->transpose_a, value, bytes);
+    case 4: return set(&operation->transpose_b, value, bytes);
+    case 7: return set(&operation->epilogue, value, bytes);
+    case 8: return set(&operation->bias, value, bytes);
+    default: return INVALID_VALUE;
+  }
+}
+
+Status cublasLtMatmulPreferenceCreate(Preference** preference) { return make(preference, Preference()); }
+Status cublasLtMatmulPreferenceDestroy(Preference* preference) { return destroy(preference); }
+Status cublasLtMatmulPreferenceSetAttribute(Preference* preference, int attribute, const void* value, size_t bytes) {
+  if (attribute == 1) return set(&preference->workspace, value, bytes);
+  if (attribute == 3) return set(&preference->reductions, value, bytes);
+  if (attribute >= 5 && attribute <= 8) return set(&preference->align[attribute - 5], value, bytes);
+  return INVALID_VALUE;
+}
+
+Status cublasLtMatmulAlgoGetHeuristic(Handle* handle, const Operation* operation, const Layout* a, const Layout* b,
+                                      const Layout* c, const Layout* d, const Preference* preference, int wanted,
+                                      Result* results, int* found) {
+  ++heuristics;
+  *found = 0;
+  if (handle->magic != ALGORITHM || wanted != 1) return INVALID_VALUE;
+  if (preference->reductions != 2) return INVALID_VALUE;  // sums in the output's type would not be float32
+  if (const Status status = shapes(operation, a, b, c, d)) return status;
+  if (preference->align[2] != preference->align[3]) return INVALID_VALUE;
+  *found = 1;
+  // an algorithm that uses every byte that it may, and all the alignment that it was promised
+  *results = {{ALGORITHM, d->rows, d->columns, columns(a, operation->transpose_a), preference->align[0], preference->align[1],
+               preference->align[3], preference->workspace}, preference->workspace, SUCCESS, 1, {}};
+  return SUCCESS;
+}
+
+Status cublasLtMatmul(Handle* handle, const Operation* operation, const float* alpha, const void* a, const Layout* la,
+                      const void* b, const Layout* lb, const float* beta, const void* c, const Layout* lc, void* d,
+                      const Layout* ld, const Algorithm* algorithm, void* workspace, size_t workspace_bytes, void* stream) {
+  if (handle->magic != ALGORITHM || algorithm->magic != ALGORITHM || stream) return INVALID_VALUE;
+  if (const Status status = shapes(operation, la, lb, lc, ld)) return status;
+  const int ta = operation->transpose_a, tb = operation->transpose_b;
+  const int64_t m = ld->rows, n = ld->columns, k = columns(la, ta);
+  if (algorithm->m != uint64_t(m) || algorithm->n != uint64_t(n) || algorithm->k != uint64_t(k)) return INVALID_VALUE;
+  if (!aligned(a, algorithm->align_a) || !aligned(b, algorithm->align_b) || !aligned(d, algorithm->align_d)) return INVALID_VALUE;
+  if (workspace_bytes < algorithm->workspace || !aligned(workspace, 256) || c != d || *alpha != 1) return INVALID_VALUE;
+  const bool biased = operation->epilogue == EPILOGUE_BIAS;
+  if (biased ? !operation->bias || ld->type != R_32F : operation->epilogue != EPILOGUE_DEFAULT) return NOT_SUPPORTED;
+  memset(workspace, 0xff, workspace_bytes);
+  for (int64_t j = 0; j < n; ++j) {
+    for (int64_t i = 0; i < m; ++i) {
+      double sum = 0;
+      for (int64_t l = 0; l < k; ++l) {
+        sum += get(a, la->type, ta == OP_T ? l + i * la->ld : i + l * la->ld) * get(b, lb->type, tb == OP_T ? j + l * lb->ld : l + j * lb->ld);
+      }
+      const int64_t at = i + j * ld->ld;
+      if (*beta != 0) sum += *beta * get(d, ld->type, at);
+      if (biased) sum += get(operation->bias, R_32F, i);
+      put(d, ld->type, at, sum);
+    }
+  }
+  return SUCCESS;
+}
+
+}  // extern "C"
