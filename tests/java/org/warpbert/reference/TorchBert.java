@@ -76,6 +76,22 @@ public final class TorchBert implements AutoCloseable {
         });
     }
 
+    /** The packed hidden states [T, H] behind so many layers; 0: the embeddings'. */
+    public double[] hiddenState(TorchBatch batch, int layers) {
+        return scoped(false, () -> TorchTensors.doubles(packed(hidden(batch, layers), batch)));
+    }
+
+    /** The attention probabilities [A, S, S] of a layer, 0 the first, for a batch of one sequence. */
+    public double[] attention(TorchBatch batch, int layer) {
+        return scoped(false, () -> {
+            Tensor x = hidden(batch, layer);
+            String name = "encoder.layer." + layer + ".attention.self";
+            Tensor q = heads(dense(x, name + ".query"));
+            Tensor k = heads(dense(x, name + ".key"));
+            return TorchTensors.doubles(torch.softmax(torch.matmul(q, k.transpose(2, 3)).mul(new Scalar(1 / Math.sqrt(q.size(3)))), -1));
+        });
+    }
+
     /** Vocabulary logits [rows, V] of the masked language model at packed rows. */
     public double[] mlmLogits(TorchBatch batch, int[] rows) {
         return scoped(false, () -> TorchTensors.doubles(mlm(hidden(batch), batch, rows)));
@@ -179,13 +195,17 @@ public final class TorchBert implements AutoCloseable {
     }
 
     private Tensor hidden(TorchBatch batch) {                                      // [B, S, H]
+        return hidden(batch, config.layers());
+    }
+
+    private Tensor hidden(TorchBatch batch, int layers) {                          // [B, S, H]
         Tensor x = torch.embedding(parameter("embeddings.word_embeddings.weight"), batch.pad(batch.tokens()))
                 .add(torch.embedding(parameter("embeddings.position_embeddings.weight"), batch.pad(batch.positions())))
                 .add(torch.embedding(parameter("embeddings.token_type_embeddings.weight"), batch.pad(batch.segments())));
         x = drop(norm(x, "embeddings.LayerNorm"));
         Tensor mask = batch.keyMask();
         Tensor padded = mask.logical_not();
-        for (int i = 0; i < config.layers(); i++) {
+        for (int i = 0; i < layers; i++) {
             Tensor input = x;
             String layer = "encoder.layer." + i;
             x = TorchTensors.returned(() -> layer(input, layer, mask, padded));

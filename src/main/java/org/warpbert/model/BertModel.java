@@ -23,6 +23,7 @@ public final class BertModel implements AutoCloseable {
     private final Embeddings embeddings;
     private final LayerAddresses[] layers;
     private final LayerAddresses[] layerGradients;
+    private LayerObserver observer = (layer, states, qkv) -> {};
 
     /**
      * @param gradients where a backward puts the parameters' gradients, or null: a model for inference, without
@@ -78,10 +79,12 @@ public final class BertModel implements AutoCloseable {
         requireInside("segment", packed.segments(), config.typeVocabSize());
         batch.upload(packed, seed, step);
         embeddings.forward(pass);
+        observer.seen(0, pass.activations.embeddings, null);
         long input = pass.activations.embeddings.address();
         for (int l = 0; l < layers.length; l++) {
             SelfAttention.forward(pass, l, layers[l], input);
             FeedForward.forward(pass, l, layers[l]);
+            observer.seen(l + 1, pass.activations.layers[l].output(), pass.activations.layers[l].qkv());
             input = pass.activations.layers[l].output().address();
         }
         head.forward(pass);
@@ -94,6 +97,11 @@ public final class BertModel implements AutoCloseable {
                 throw new WarpBertException(what + " " + values[t] + " at token " + t + " of the batch is outside the model's " + rows + " " + what + " embeddings");
             }
         }
+    }
+
+    /** From now on, this one looks on while the forward runs. */
+    public void observe(LayerObserver newObserver) {
+        observer = newObserver;
     }
 
     /** {@link #forward(PackedBatch, long, long)} for inference, where nothing is drawn. */
