@@ -50,11 +50,11 @@ class PretrainTest {
         }
         text = Files.writeString(folder.resolve("text.txt"), all);
         run = folder.resolve("run");
-        training = pretrain("--objective", "nsp", "--epochs", "60", "--lr", "1e-3", "--warmup-steps", "50", "--dropout", "0", "--dev-split", "0.1", "--out", run.toString());
+        training = pretrain("--objective", "nsp", "--epochs", "30", "--lr", "2e-3", "--warmup-steps", "50", "--dropout", "0", "--dev-split", "0.1", "--out", run.toString());
     }
 
     private static CommandRun pretrain(String... more) {
-        List<String> args = new ArrayList<>(List.of("pretrain", "--train", text.toString(), "--batch-size", "8", "--max-length", "40", "--json"));
+        List<String> args = new ArrayList<>(List.of("pretrain", "--train", text.toString(), "--batch-size", "8", "--max-length", "16", "--json"));
         if (!Arrays.asList(more).contains("--model")) {
             args.addAll(List.of(SIZES));
         }
@@ -69,9 +69,9 @@ class PretrainTest {
         assertEquals("new (L2 H64 A2)", summary.path("model").asText());
         JsonNode epochs = summary.path("epochs");
         double first = epochs.path(0).path("train_loss").asDouble();
-        double last = epochs.path(59).path("train_loss").asDouble();
+        double last = epochs.path(29).path("train_loss").asDouble();
         assertTrue(last < 0.5 * first, first + " to " + last);
-        JsonNode metrics = epochs.path(59).path("metrics");
+        JsonNode metrics = epochs.path(29).path("metrics");
         JsonNode baseline = summary.path("baseline");
         assertTrue(metrics.path("perplexity").asDouble() < 0.5 * baseline.path("perplexity").asDouble(), metrics + " " + baseline);
         assertTrue(metrics.path("mlm_accuracy").asDouble() > 1.5 * baseline.path("mlm_accuracy").asDouble(), metrics + " " + baseline);
@@ -92,7 +92,7 @@ class PretrainTest {
     /** The dev set's masks are drawn from the seed: judged again, in the same order and length, it is the same. */
     @Test
     void evaluatesTheSameEveryTimeAndByOtherMasksOtherwise() throws IOException {
-        String[] evaluate = {"evaluate", "--model", run.toString(), "--data", text.toString(), "--max-length", "40", "--json", "--mask-seed", "42"};
+        String[] evaluate = {"evaluate", "--model", run.toString(), "--data", text.toString(), "--max-length", "16", "--json", "--mask-seed", "42"};
         JsonNode judged = CommandRun.of(evaluate).done().json();
         assertEquals("nsp", judged.path("task").asText());
         assertEquals(60, judged.path("examples").asInt());
@@ -100,7 +100,7 @@ class PretrainTest {
         assertEquals(perplexity, CommandRun.of(evaluate).done().json().path("metrics").path("perplexity").asDouble());
         evaluate[evaluate.length - 1] = "43";
         assertFalse(perplexity == CommandRun.of(evaluate).done().json().path("metrics").path("perplexity").asDouble());
-        JsonNode alone = CommandRun.of("evaluate", "--model", run.toString(), "--task", "mlm", "--data", text.toString(), "--max-length", "40", "--json").done().json();
+        JsonNode alone = CommandRun.of("evaluate", "--model", run.toString(), "--task", "mlm", "--data", text.toString(), "--max-length", "16", "--json").done().json();
         assertEquals(Math.exp(alone.path("loss").asDouble()), alone.path("metrics").path("perplexity").asDouble(), 1e-6, "perplexity is of the masked words' loss");
         assertFalse(alone.path("metrics").has("nsp_accuracy"));
     }
@@ -133,7 +133,7 @@ class PretrainTest {
         int before = Files.readAllLines(run.resolve("vocab.txt")).size();
         Path out = folder.resolve("owl");
         CommandRun grown = pretrain("--model", run.toString(), "--objective", "mlm", "--train", owls.toString(), "--add-tokens", tokens.toString(),
-                "--epochs", "60", "--lr", "1e-3", "--dropout", "0", "--mask-share", "0.3", "--out", out.toString()).done();
+                "--epochs", "60", "--lr", "3e-3", "--dropout", "0", "--mask-share", "0.3", "--out", out.toString()).done();
         assertTrue(grown.err().contains("'cat' is in the vocabulary already"), grown.err());
         assertTrue(grown.err().contains("new tokens have the ids " + before + " to " + (before + 1)), grown.err());
         assertEquals(before + 2, JSON.readTree(out.resolve("config.json").toFile()).path("vocab_size").asInt());
@@ -196,7 +196,7 @@ class PretrainTest {
     void takesAVocabularyAndSizesFromFiles() throws IOException {
         Path out = folder.resolve("files");
         JsonNode summary = CommandRun.of("pretrain", "--train", text.toString(), "--config", run.resolve("config.json").toString(), "--vocab", run.toString(),
-                "--objective", "mlm", "--steps", "1", "--epochs", "1", "--max-length", "40", "--out", out.toString(), "--json").done().json();
+                "--objective", "mlm", "--steps", "1", "--epochs", "1", "--max-length", "16", "--out", out.toString(), "--json").done().json();
         assertEquals("new (L2 H64 A2)", summary.path("model").asText());
         assertEquals(-1, Files.mismatch(run.resolve("vocab.txt"), out.resolve("vocab.txt")));
     }
