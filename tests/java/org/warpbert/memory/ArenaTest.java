@@ -62,9 +62,10 @@ class ArenaTest {
             direct.asFloatBuffer().put(values);
             arena.upload(d, direct);
             assertArrayEquals(values, d.downloadFloats(3));
-            assertTrue(failure(() -> d.downloadFloats(66)).contains("d holds 65 floats, not 66"));
-            assertTrue(failure(() -> b.downloadFloats(0)).contains("b holds BF16"));
+            assertTrue(failure(() -> d.downloadFloats(66)).contains("d holds 65 elements, not 66"));
             assertTrue(failure(() -> arena.upload(b, direct)).contains("12 bytes do not fit b"));
+            arena.upload(b, direct.putShort(0, (short) 0xbfc0).limit(2));
+            assertArrayEquals(new float[] {-1.5f}, b.downloadFloats(1), "bfloat16");
         }
     }
 

@@ -1,5 +1,7 @@
 package org.warpbert.backend;
 
+import java.util.EnumSet;
+import java.util.Set;
 import java.util.concurrent.atomic.AtomicLong;
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.LongPointer;
@@ -58,6 +60,11 @@ public final class Backend implements AutoCloseable {
 
     public int threads() {
         return threads;
+    }
+
+    /** Types that activations and products may have here. */
+    public Set<Dtype> types() {
+        return name.equals("cpu") ? EnumSet.of(Dtype.F32) : EnumSet.allOf(Dtype.class);
     }
 
     /** The matrix products of this device. */

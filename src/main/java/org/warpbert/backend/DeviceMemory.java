@@ -71,9 +71,13 @@ public final class DeviceMemory implements AutoCloseable {
 
     /** Reads {@code count} floats from float number {@code offset} on; waits for the work before. */
     public float[] downloadFloats(long offset, int count) {
-        FloatBuffer floats = download(offset * 4, Math.multiplyExact(count, 4)).asFloatBuffer();
+        return downloadFloats(Dtype.F32, offset, count);
+    }
+
+    /** Reads {@code count} elements of a type, as floats, from element number {@code offset} on; waits for the work before. */
+    public float[] downloadFloats(Dtype dtype, long offset, int count) {
         float[] result = new float[count];
-        floats.get(result);
+        dtype.toFloats(download(offset * dtype.bytes(), Math.multiplyExact(count, dtype.bytes())), FloatBuffer.wrap(result));
         return result;
     }
 

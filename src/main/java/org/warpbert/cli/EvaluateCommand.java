@@ -37,7 +37,7 @@ final class EvaluateCommand extends WarpBertCommand {
         Evaluation evaluation;
         try (TrainingReport report = new TrainingReport(terminal, quiet)) {
             evaluation = Evaluation.run(inference.model, task, data, maxLength, inference.batchSize, inference.device.device,
-                    inference.device.threads, report);
+                    inference.device.threads, inference.device.precision, report);
         }
         if (evaluation.truncated() > 0) {
             terminal.note(String.format(Locale.ROOT, "%,d of %,d examples are cut to %d tokens", evaluation.truncated(), evaluation.examples(), maxLength));

@@ -87,6 +87,7 @@ public final class Main implements Callable<Integer> {
         commands.put("fill-mask", () -> new FillMaskCommand(terminal));
         commands.put("convert", () -> new ConvertCommand(terminal));
         commands.put("plot", () -> new PlotCommand(terminal));
+        commands.put("bench", () -> new BenchCommand(terminal));
         commands.put("models", () -> new ModelsCommand(terminal));
         commands.put("doctor", () -> new DoctorCommand(terminal));
         commands.put("help", CommandLine.HelpCommand::new);

@@ -2,6 +2,7 @@ package org.warpbert.memory;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
@@ -66,19 +67,16 @@ public final class Arena implements AutoCloseable {
             return base + offset;
         }
 
-        /** The first {@code count} floats, on the host. */
+        /** The first {@code count} elements, on the host, as floats. */
         public float[] downloadFloats(int count) {
-            if (dtype != Dtype.F32) {
-                throw new WarpBertException(tensorName + " holds " + dtype + ", not floats");
-            }
-            if ((long) count * Float.BYTES > size) {
-                throw new WarpBertException(tensorName + " holds " + size / Float.BYTES + " floats, not " + count);
+            if ((long) count * dtype.bytes() > size) {
+                throw new WarpBertException(tensorName + " holds " + size / dtype.bytes() + " elements, not " + count);
             }
             address(); // or it says that there is no memory
-            ByteBuffer host = staging(count * Float.BYTES);
+            ByteBuffer host = staging(count * dtype.bytes());
             memory.download(offset, host);
             float[] values = new float[count];
-            host.asFloatBuffer().get(values);
+            dtype.toFloats(host, FloatBuffer.wrap(values));
             return values;
         }
 

@@ -2,7 +2,6 @@ package org.warpbert.model;
 
 import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
-import org.warpbert.backend.Dtype;
 import org.warpbert.memory.Arena;
 import org.warpbert.text.Capacity;
 import org.warpbert.text.PackedBatch;
@@ -36,7 +35,7 @@ public final class BertModel implements AutoCloseable {
         this.gradients = gradients;
         this.head = head;
         this.arena = new Arena(training ? "activations for training" : "activations for inference");
-        PassPlan plan = new PassPlan(capacity, Dtype.F32, training);
+        PassPlan plan = new PassPlan(capacity, parameters.dtype(), training);
         Activations activations = new Activations(arena, config, plan);
         head.plan(arena, config, plan);
         this.arena.allocate(backend);
@@ -48,7 +47,7 @@ public final class BertModel implements AutoCloseable {
         }
         this.pass = new Pass(backend, config, activations);
         pass.batch = batch;
-        ParameterBuffers buffers = ParameterBuffers.f32(parameters.table(), parameters.address(), training ? gradients.address() : 0);
+        ParameterBuffers buffers = parameters.buffers(training ? gradients.address() : 0);
         embeddings = new Embeddings(buffers);
         layers = new LayerAddresses[config.numHiddenLayers()];
         layerGradients = new LayerAddresses[config.numHiddenLayers()];

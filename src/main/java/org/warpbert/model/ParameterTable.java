@@ -57,8 +57,10 @@ public final class ParameterTable {
     private final Map<String, Slice> slices = new LinkedHashMap<>();
     private final long[] regionEnds = new long[Region.values().length];
     private final long size;
+    private final boolean tablesMultiply;
 
-    private ParameterTable(List<Slice> unplaced) {
+    private ParameterTable(List<Slice> unplaced, boolean tablesMultiply) {
+        this.tablesMultiply = tablesMultiply;
         long offset = 0;
         for (Region region : Region.values()) {
             for (Slice slice : unplaced) {
@@ -98,6 +100,11 @@ public final class ParameterTable {
         return regionEnds[region.ordinal()];
     }
 
+    /** Where what matrix products read begins, in floats: the matrices, or the word embeddings where they decode too. */
+    public long operandsFrom() {
+        return tablesMultiply ? 0 : end(Region.VECTORS);
+    }
+
     /** All parameters in buffer order. */
     public Collection<Slice> slices() {
         return Collections.unmodifiableCollection(slices.values());
@@ -130,6 +137,7 @@ public final class ParameterTable {
     public static final class Builder {
         private final BertConfig config;
         private final List<Slice> list = new ArrayList<>();
+        private boolean tiedDecoder;
 
         private Builder(BertConfig config) {
             this.config = config;
@@ -163,6 +171,7 @@ public final class ParameterTable {
 
         /** The masked language model's head; its decoder is the word embeddings. */
         public Builder maskedLanguageModel() {
+            tiedDecoder = true;
             linear("cls.predictions.transform.dense", config.hiddenSize(), config.hiddenSize());
             layerNorm("cls.predictions.transform.LayerNorm");
             return add("cls.predictions.bias", Region.VECTORS, config.vocabSize());
@@ -190,7 +199,7 @@ public final class ParameterTable {
 
         /** Places everything. */
         public ParameterTable build() {
-            return new ParameterTable(list);
+            return new ParameterTable(list, tiedDecoder);
         }
     }
 }

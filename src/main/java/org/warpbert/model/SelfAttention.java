@@ -23,7 +23,7 @@ final class SelfAttention {
         long context = a.context().address();
         long sum = a.attentionSum().address();
         p.backend.gemm().forwardBias(p.dtype(), qkv, input, w.qkvWeight(), w.qkvBias(), t, h, 3 * h);
-        p.backend.attentionForward(p.dtype(), context, Activations.orNull(a.lse()), qkv, p.batch.cuSeqlens(), 0,
+        p.backend.attentionForward(p.dtype(), context, Activations.orNull(a.lse()), qkv, p.batch.cuSeqlens(), p.batch.keyMask(),
                 scale(headSize), p.attentionDropout(), Pass.site(layer, PROBABILITIES), p.dropout(), t,
                 p.batch.sequenceCount(), heads, headSize, p.batch.maxSeqlen());
         p.backend.gemm().forward(p.dtype(), sum, context, w.attentionWeight(), t, h, h);
@@ -53,7 +53,7 @@ final class SelfAttention {
         long dContext = b.residual().address(); // its gradient has been taken over
         p.backend.gemm().backwardInput(p.dtype(), dContext, branch, w.attentionWeight(), false, t, h, h);
         p.backend.attentionBackward(p.dtype(), dqkv, workspace, dContext, a.context().address(), a.lse().address(),
-                a.qkv().address(), p.batch.cuSeqlens(), 0, scale(headSize), p.attentionDropout(),
+                a.qkv().address(), p.batch.cuSeqlens(), p.batch.keyMask(), scale(headSize), p.attentionDropout(),
                 Pass.site(layer, PROBABILITIES), p.dropout(), t, p.batch.sequenceCount(), heads, headSize,
                 p.batch.maxSeqlen());
         p.backend.biasActivationBackward(p.dtype(), dqkv, dw.qkvBias(), workspace, dqkv, 0, 0, Activation.IDENTITY, t, 3L * h);

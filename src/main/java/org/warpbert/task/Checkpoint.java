@@ -13,6 +13,7 @@ import org.warpbert.hub.Hub;
 import org.warpbert.model.BertConfig;
 import org.warpbert.model.ParameterTable;
 import org.warpbert.model.Parameters;
+import org.warpbert.model.WeightFormat;
 import org.warpbert.text.LabelMap;
 import org.warpbert.text.WordPieceTokenizer;
 
@@ -97,12 +98,12 @@ public final class Checkpoint implements AutoCloseable {
      * Reads every parameter of the table. A head's that the folder lacks, or has in another shape, is made anew from
      * {@code seed}; {@code fresh} receives their names.
      */
-    Parameters load(Backend backend, ParameterTable table, long seed, List<String> fresh) {
-        return tensors == null ? Parameters.random(backend, table, seed) : Parameters.load(backend, table, tensors, seed, fresh);
+    Parameters load(Backend backend, ParameterTable table, WeightFormat format, long seed, List<String> fresh) {
+        return tensors == null ? Parameters.random(backend, table, format, seed) : Parameters.load(backend, table, tensors, format, seed, fresh);
     }
 
     /** Reads every parameter of the table; none may be missing. */
-    Parameters loadAll(Backend backend, ParameterTable table, String what) {
+    Parameters loadAll(Backend backend, ParameterTable table, WeightFormat format, String what) {
         List<String> fresh = new ArrayList<>();
         for (ParameterTable.Slice slice : table.slices()) {
             if (!has(slice.name())) {
@@ -112,7 +113,7 @@ public final class Checkpoint implements AutoCloseable {
         if (!fresh.isEmpty()) {
             throw new WarpBertException(name + " has no " + what + ": " + String.join(", ", fresh) + " missing");
         }
-        return load(backend, table, 0, fresh);
+        return load(backend, table, format, 0, fresh);
     }
 
     /** Checks that sequences of this length have positions. */

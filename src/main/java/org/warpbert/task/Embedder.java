@@ -2,6 +2,7 @@ package org.warpbert.task;
 
 import java.util.ArrayList;
 import java.util.List;
+import org.warpbert.backend.Precision;
 import org.warpbert.model.Head;
 import org.warpbert.model.ParameterTable;
 import org.warpbert.text.PackedBatch;
@@ -26,9 +27,14 @@ public final class Embedder implements AutoCloseable {
         this.pooling = pooling;
     }
 
-    /** Opens a model's encoder, and its pooler where {@code pooling} is that. */
+    /** {@link #load(String, Pooling, String, int, Precision)} in the device's own precision. */
     public static Embedder load(String model, Pooling pooling, String device, int threads) {
-        return new Embedder(OpenModel.load(model, device, threads, checkpoint -> {
+        return load(model, pooling, device, threads, Precision.AUTO);
+    }
+
+    /** Opens a model's encoder, and its pooler where {@code pooling} is that. */
+    public static Embedder load(String model, Pooling pooling, String device, int threads, Precision precision) {
+        return new Embedder(OpenModel.load(model, device, threads, precision, checkpoint -> {
             ParameterTable.Builder table = ParameterTable.bert(checkpoint.config());
             return (pooling == Pooling.POOLER ? table.pooler() : table).build();
         }, "pooler"), pooling);

@@ -5,6 +5,7 @@ import java.util.Iterator;
 import java.util.Map;
 import java.util.function.IntConsumer;
 import org.warpbert.backend.Backend;
+import org.warpbert.backend.Precision;
 import org.warpbert.model.BertConfig;
 import org.warpbert.model.BertModel;
 import org.warpbert.model.Head;
@@ -32,9 +33,9 @@ public record Evaluation(String task, long examples, double loss, Map<String, Do
      * @param progress receives the number of batches done and of all
      */
     public static Evaluation run(String model, Task task, Path file, int maxLength, int batchSize, String device, int threads,
-            Progress progress) {
+            Precision precision, Progress progress) {
         Dataset data = task.read(file);
-        try (OpenModel opened = OpenModel.load(model, device, threads, checkpoint -> {
+        try (OpenModel opened = OpenModel.load(model, device, threads, precision, checkpoint -> {
             checkpoint.checkLength(maxLength);
             task.open(checkpoint);
             return task.parameters(checkpoint.config());

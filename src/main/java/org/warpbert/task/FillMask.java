@@ -5,6 +5,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.PriorityQueue;
 import org.warpbert.WarpBertException;
+import org.warpbert.backend.Precision;
 import org.warpbert.model.BertModel;
 import org.warpbert.text.Capacity;
 import org.warpbert.text.Encoded;
@@ -22,9 +23,14 @@ public final class FillMask implements AutoCloseable {
         this.model = model;
     }
 
-    /** Opens a model with a masked language model's head. */
+    /** {@link #load(String, String, int, Precision)} in the device's own precision. */
     public static FillMask load(String model, String device, int threads) {
-        return new FillMask(OpenModel.load(model, device, threads,
+        return load(model, device, threads, Precision.AUTO);
+    }
+
+    /** Opens a model with a masked language model's head. */
+    public static FillMask load(String model, String device, int threads, Precision precision) {
+        return new FillMask(OpenModel.load(model, device, threads, precision,
                 checkpoint -> MaskedWordHead.parameters(checkpoint.config(), false), "masked language model head"));
     }
 

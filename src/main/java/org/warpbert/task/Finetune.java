@@ -10,11 +10,13 @@ import java.util.function.Supplier;
 import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.Backends;
+import org.warpbert.backend.Precision;
 import org.warpbert.format.ModelWriter;
 import org.warpbert.memory.ProcessMemory;
 import org.warpbert.model.BertConfig;
 import org.warpbert.model.ParameterTable;
 import org.warpbert.model.Parameters;
+import org.warpbert.model.WeightFormat;
 import org.warpbert.text.BatchLoader;
 import org.warpbert.text.BatchOrder;
 import org.warpbert.text.Capacity;
@@ -35,11 +37,12 @@ public final class Finetune {
      * @param dev       file to judge by, or null
      * @param devSplit  share of the training file to judge by instead, or null
      * @param device    see {@link Backends#open}
+     * @param precision what to compute in
      * @param out       the run folder to make
      * @param overwrite whether {@code out} may replace an earlier run
      */
     public record Options(String model, Task task, Path train, Path dev, Double devSplit, Hyperparameters hyper, String device,
-                          int threads, Path out, boolean overwrite) {
+                          int threads, Precision precision, Path out, boolean overwrite) {
         public Options {
             if (dev != null && devSplit != null) {
                 throw new WarpBertException("--dev and --dev-split exclude each other");
@@ -54,6 +57,7 @@ public final class Finetune {
     private final TrainingListener listener;
     private Dataset train;
     private Dataset dev;
+    private Precision precision;
 
     private Finetune(Options options, Supplier<Checkpoint> start, TrainingListener listener) {
         this.options = options;
@@ -121,8 +125,9 @@ public final class Finetune {
 
     private Parameters parameters(Backend backend, Checkpoint checkpoint) {
         ParameterTable table = task.parameters(checkpoint.config());
+        precision = options.precision.on(backend);
         List<String> fresh = new ArrayList<>();
-        Parameters parameters = checkpoint.load(backend, table, hyper.seed(), fresh);
+        Parameters parameters = checkpoint.load(backend, table, new WeightFormat(precision.dtype(), true), hyper.seed(), fresh);
         if (!fresh.isEmpty()) {
             listener.note("made anew, not in " + options.model + ": " + String.join(", ", fresh));
         }
@@ -144,6 +149,7 @@ public final class Finetune {
         long realTokens = 0;
         long avoided = 0;
         long steps = 0;
+        long skipped = 0;
         long gemmNanos = 0;
         double trainSeconds = 0;
         Map<String, Double> baseline = Map.of();
@@ -151,8 +157,8 @@ public final class Finetune {
         int devSize = dev == null ? 0 : dev.size();
         try (Trainer trainer = new Trainer(backend, config, parameters, task.head(), hyper, scheduled, capacity)) {
             listener.started(new TrainingListener.Start(task.name(), options.model, parameters.table().parameters(),
-                    backend.describe(), train.size(), devSize, train.skipped(), truncated, stepsPerEpoch, hyper.epochs(),
-                    capacity.tokens(), backend.allocatedBytes()));
+                    backend.describe(), precision.toString(), train.size(), devSize, train.skipped(), truncated, stepsPerEpoch,
+                    hyper.epochs(), capacity.tokens(), backend.allocatedBytes()));
             for (int epoch = 1; epoch <= hyper.epochs() && steps < last; epoch++) {
                 double lossSum = 0;
                 int epochSteps = 0;
@@ -164,11 +170,12 @@ public final class Finetune {
                     Trainer.Result result = trainer.step(batch);
                     long now = System.nanoTime();
                     TrainingListener.Step report = new TrainingListener.Step(++steps, epoch, result.loss(), result.gradNorm(),
-                            result.lr(), batch.totalTokens(), batch.totalTokens() * 1e9 / (now - stepStart));
+                            result.lr(), result.lossScale(), batch.totalTokens(), batch.totalTokens() * 1e9 / (now - stepStart));
                     stepStart = now;
                     folder.metric(report);
                     listener.stepped(report);
                     lossSum += result.loss();
+                    skipped += result.skipped() ? 1 : 0;
                     epochSteps++;
                     realTokens += batch.totalTokens();
                     avoided += batch.paddedTokens(hyper.maxLength()) - batch.totalTokens();
@@ -185,8 +192,8 @@ public final class Finetune {
                 listener.finishedEpoch(report);
             }
         }
-        return new Summary(task.name(), options.model, parameters.table().parameters(), backend.name(), backend.describe(), hyper,
-                hyper.seed(), task.saved(config).id2label(), train.size(), devSize, train.skipped(), truncated, steps, epochs,
+        return new Summary(task.name(), options.model, parameters.table().parameters(), backend.name(), backend.describe(),
+                precision.toString(), hyper, hyper.seed(), task.saved(config).id2label(), train.size(), devSize, train.skipped(), truncated, steps, skipped, epochs,
                 baseline, realTokens, avoided, backend.peakBytes(), ProcessMemory.peakResidentBytes(),
                 gemmNanos == 0 ? Double.NaN : gemmNanos / 1e9 / trainSeconds, (System.nanoTime() - start) / 1e9);
     }

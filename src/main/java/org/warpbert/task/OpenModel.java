@@ -3,9 +3,11 @@ package org.warpbert.task;
 import java.util.function.Function;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.Backends;
+import org.warpbert.backend.Precision;
 import org.warpbert.model.BertConfig;
 import org.warpbert.model.ParameterTable;
 import org.warpbert.model.Parameters;
+import org.warpbert.model.WeightFormat;
 import org.warpbert.text.WordPieceTokenizer;
 
 /** A model folder, a device, and the model's weights on it: what every use of a finished model holds. */
@@ -27,13 +29,15 @@ final class OpenModel implements AutoCloseable {
      * @param table the parameters wanted of it; all must be there
      * @param what  what they are beyond the encoder, for the error where one is not
      */
-    static OpenModel load(String model, String device, int threads, Function<Checkpoint, ParameterTable> table, String what) {
+    static OpenModel load(String model, String device, int threads, Precision precision, Function<Checkpoint, ParameterTable> table,
+            String what) {
         Checkpoint checkpoint = Checkpoint.open(model);
         Backend backend = null;
         try {
             ParameterTable wanted = table.apply(checkpoint);
             backend = Backends.open(device, threads);
-            return new OpenModel(checkpoint, backend, checkpoint.loadAll(backend, wanted, what));
+            WeightFormat format = new WeightFormat(precision.on(backend).dtype(), false);
+            return new OpenModel(checkpoint, backend, checkpoint.loadAll(backend, wanted, format, what));
         } catch (RuntimeException e) {
             if (backend != null) {
                 backend.close();

@@ -2,6 +2,7 @@ package org.warpbert.task;
 
 import java.util.ArrayList;
 import java.util.List;
+import org.warpbert.backend.Precision;
 import org.warpbert.text.LabelMap;
 
 /** A fine-tuned classifier, ready to answer. One thread at a time. */
@@ -29,14 +30,19 @@ public final class TextClassifier implements AutoCloseable {
         this.labels = labels;
     }
 
+    /** {@link #load(String, String, int, Precision)} in the device's own precision. */
+    public static TextClassifier load(String model, String device, int threads) {
+        return load(model, device, threads, Precision.AUTO);
+    }
+
     /**
      * Opens a run folder, or any model folder with a classification head.
      *
      * @param device  see {@link org.warpbert.backend.Backends#open}
      * @param threads 0 for all cores
      */
-    public static TextClassifier load(String model, String device, int threads) {
-        OpenModel opened = OpenModel.load(model, device, threads, checkpoint -> {
+    public static TextClassifier load(String model, String device, int threads, Precision precision) {
+        OpenModel opened = OpenModel.load(model, device, threads, precision, checkpoint -> {
             checkpoint.labels(HEAD); // that they fit the head is known before the weights are read
             return ClassificationHead.parameters(checkpoint.config(), checkpoint.classes());
         }, "complete " + HEAD);

@@ -12,7 +12,8 @@ import org.warpbert.model.Parameters;
 
 /**
  * AdamW (Loshchilov and Hutter 2019) over the flat buffers, with the gradient's norm clipped: two kernels a step, the
- * clip coefficient staying on the device between them. A step whose gradient is not finite changes nothing.
+ * clip coefficient staying on the device between them. A step whose gradient is not finite changes nothing, and counts
+ * for nothing in the moments' bias correction (as with PyTorch's GradScaler).
  */
 final class AdamW implements AutoCloseable {
     private static final Region[] REGIONS = Region.values();
@@ -22,9 +23,9 @@ final class AdamW implements AutoCloseable {
     private final Gradients gradients;
     private final float clip;
     private final State state;
-    private final ByteBuffer hyperStaging = direct(3 * Float.BYTES);
+    private final ByteBuffer hyperStaging = direct(4 * Float.BYTES);
     private final ByteBuffer statsStaging = direct(3 * Float.BYTES);
-    private long step;
+    private long taken; // steps that changed the weights
 
     /** The table of all that is kept on the device. */
     private static final class State {
@@ -33,7 +34,7 @@ final class AdamW implements AutoCloseable {
         final Arena.Tensor v; // [n]
         final Arena.Tensor stats = arena.add("stats", Dtype.F32, 3); // see wb_gradient_norm
         final Arena.Tensor workspace = arena.add("workspace", Dtype.F32, 2 * Backend.REDUCE_BLOCKS);
-        final Arena.Tensor hyper = arena.add("hyper", Dtype.F32, 3); // see wb_adamw
+        final Arena.Tensor hyper = arena.add("hyper", Dtype.F32, 4); // see wb_adamw; then the loss scale
         final Arena.Tensor ends = arena.add("ends", Dtype.F32, 2L * REGIONS.length); // int64 [regions], as pairs of floats
         final Arena.Tensor decay = arena.add("decay", Dtype.F32, REGIONS.length);
         final Arena.Tensor lrScale = arena.add("lr_scale", Dtype.F32, REGIONS.length);
@@ -72,28 +73,37 @@ final class AdamW implements AutoCloseable {
         return new State(table).arena.bytes();
     }
 
-    /** One update from the gradients as they stand. */
-    void step(double lr) {
-        step++;
+    /** One update from the gradients as they stand, those of the loss times {@code lossScale}. */
+    void step(double lr, float lossScale) {
+        long step = taken + 1;
         // of the betas that the kernel has: 1 - 0.999f is 1.3e-5 off 1 - 0.999, and v / c2 would be
         double c1 = 1 - Math.pow((float) Hyperparameters.BETA1, step);
         double c2 = 1 - Math.pow((float) Hyperparameters.BETA2, step);
         hyperStaging.clear();
-        hyperStaging.putFloat((float) lr).putFloat((float) c1).putFloat((float) c2).flip();
+        hyperStaging.putFloat((float) lr).putFloat((float) c1).putFloat((float) c2).putFloat(lossScale).flip();
         state.arena.upload(state.hyper, hyperStaging);
         long n = parameters.table().size();
-        backend.gradientNorm(state.stats.address(), state.workspace.address(), gradients.address(), 0, clip, n);
-        backend.adamw(Dtype.F32, parameters.address(), state.m.address(), state.v.address(), 0, gradients.address(),
-                state.stats.address(), state.hyper.address(), state.ends.address(), state.decay.address(), state.lrScale.address(),
+        backend.gradientNorm(state.stats.address(), state.workspace.address(), gradients.address(),
+                state.hyper.address() + 3 * Float.BYTES, clip, n);
+        backend.adamw(parameters.dtype(), parameters.address(), state.m.address(), state.v.address(), parameters.roundedAddress(),
+                gradients.address(), state.stats.address(), state.hyper.address(), state.ends.address(), state.decay.address(), state.lrScale.address(),
                 (float) Hyperparameters.BETA1, (float) Hyperparameters.BETA2, (float) Hyperparameters.EPSILON, n,
                 REGIONS.length);
     }
 
-    /** The gradient's l2 norm of the last step, before clipping; NaN where it was not finite and the step was skipped. */
-    double gradientNorm() {
+    /**
+     * Reads what became of {@link #step}; once after each.
+     *
+     * @return the unscaled gradient's l2 norm before clipping; NaN where it was not finite and the step was skipped
+     */
+    double finish() {
         statsStaging.clear();
         state.arena.download(state.stats, statsStaging);
-        return statsStaging.getFloat(2 * Float.BYTES) == 1 ? statsStaging.getFloat(0) : Double.NaN;
+        if (statsStaging.getFloat(2 * Float.BYTES) != 1) {
+            return Double.NaN;
+        }
+        taken++;
+        return statsStaging.getFloat(0);
     }
 
     private static ByteBuffer direct(int bytes) {

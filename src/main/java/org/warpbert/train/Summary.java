@@ -8,6 +8,8 @@ import java.util.Map;
  *
  * @param device              "cpu", "cuda"
  * @param deviceDescription   what computed, one line
+ * @param precision           what was computed in: "f32", "bf16" or "fp16"
+ * @param skippedSteps        of the steps, those whose gradient was not finite: they changed no weight
  * @param labels              of the head's outputs, or null where they have no names
  * @param baseline            the dev set's metrics for the best answer that does not look at the text
  * @param realTokens          tokens trained on, all steps
@@ -20,9 +22,9 @@ import java.util.Map;
  * @param truncated           training examples cut to the maximum length
  * @param skipped             rows of the training file left out
  */
-public record Summary(String task, String model, long parameters, String device, String deviceDescription,
+public record Summary(String task, String model, long parameters, String device, String deviceDescription, String precision,
                       Hyperparameters hyperparameters,
                       long seed, List<String> labels, int trainExamples, int devExamples, int skipped, int truncated,
-                      long steps, List<TrainingListener.Epoch> epochs, Map<String, Double> baseline, long realTokens,
+                      long steps, long skippedSteps, List<TrainingListener.Epoch> epochs, Map<String, Double> baseline, long realTokens,
                       long paddedTokensAvoided, long plannedBytes, long peakBytes, double gemmShare,
                       double seconds) {}

@@ -2,7 +2,6 @@ package org.warpbert.train;
 
 import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
-import org.warpbert.backend.Dtype;
 import org.warpbert.model.BertConfig;
 import org.warpbert.model.BertModel;
 import org.warpbert.model.Gradients;
@@ -23,6 +22,7 @@ public final class Trainer implements AutoCloseable {
     private final Gradients gradients;
     private final AdamW optimizer;
     private final BertModel model;
+    private final LossScale lossScale;
     private long steps;
 
     /**
@@ -31,7 +31,13 @@ public final class Trainer implements AutoCloseable {
      */
     public Trainer(Backend backend, BertConfig config, Parameters parameters, Head head, Hyperparameters hyper,
             long scheduledSteps, Capacity capacity) {
+        this(backend, config, parameters, head, hyper, scheduledSteps, capacity, LossScale.of(parameters.dtype()));
+    }
+
+    Trainer(Backend backend, BertConfig config, Parameters parameters, Head head, Hyperparameters hyper, long scheduledSteps,
+            Capacity capacity, LossScale lossScale) {
         this.hyper = hyper;
+        this.lossScale = lossScale;
         this.scheduledSteps = scheduledSteps;
         this.head = head;
         BertConfig used = hyper.dropout() == null ? config : config.withDropout(hyper.dropout());
@@ -54,32 +60,42 @@ public final class Trainer implements AutoCloseable {
     /** Bytes that a trainer of these sizes allocates, the weights not counted. */
     public static long plannedBytes(BertConfig config, Parameters parameters, Head head, Capacity capacity) {
         return parameters.table().size() * Float.BYTES + AdamW.plannedBytes(parameters.table())
-                + BertModel.plannedBytes(config, head, new PassPlan(capacity, Dtype.F32, true));
+                + BertModel.plannedBytes(config, head, new PassPlan(capacity, parameters.dtype(), true));
     }
 
     /** What a step did; see {@link TrainingListener.Step}. */
-    public record Result(double loss, double gradNorm, double lr) {}
+    public record Result(double loss, double gradNorm, double lr, double lossScale) {
+        /** Whether the gradient was not finite, so that no weight was changed. */
+        public boolean skipped() {
+            return Double.isNaN(gradNorm);
+        }
+    }
 
-    /** One optimizer step on one batch. A loss that is not a number ends the run: no later step could mend it. */
+    /**
+     * One optimizer step on one batch. A loss that is not a number ends the run: no later step could mend it. A skipped step
+     * is a step of the schedule and of dropout all the same, so that a run of so many steps ends at the rate that was asked for.
+     */
     public Result step(PackedBatch batch) {
         double lr = hyper.lr(steps, scheduledSteps);
         model.forward(batch, hyper.seed(), steps);
         double[] normalisers = head.normalisers(batch);
         float[] scales = new float[normalisers.length];
         for (int k = 0; k < scales.length; k++) {
-            scales[k] = normalisers[k] == 0 ? 0 : (float) (1 / normalisers[k]); // a term that nothing in the batch has a label for
+            scales[k] = normalisers[k] == 0 ? 0 : (float) (lossScale.value() / normalisers[k]); // a term that nothing in the batch has a label for
         }
         model.backward(scales, false);
-        optimizer.step(lr);
+        optimizer.step(lr, lossScale.value());
         steps++;
         double loss = Head.loss(head.lossSums(), normalisers);
         if (Double.isNaN(loss)) {
             throw new WarpBertException("the loss is not a number at step " + steps + "; a lower --lr may help (it was " + lr + ")");
         }
-        return new Result(loss, optimizer.gradientNorm(), lr);
+        Result result = new Result(loss, optimizer.finish(), lr, lossScale.value());
+        lossScale.update(!result.skipped(), steps);
+        return result;
     }
 
-    /** Gradients of the last step, before clipping. */
+    /** Gradients of the last step, before clipping, times its loss scale. */
     public Gradients gradients() {
         return gradients;
     }
