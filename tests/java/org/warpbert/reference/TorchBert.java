@@ -89,6 +89,22 @@ public final class TorchBert implements AutoCloseable {
         });
     }
 
+    /** The packed hidden states [T, H] behind so many layers; 0: the embeddings'. */
+    public double[] hiddenState(TorchBatch batch, int layers) {
+        return scoped(false, () -> TorchTensors.doubles(packed(hidden(batch, layers), batch)));
+    }
+
+    /** The attention probabilities [A, S, S] of a layer, 0 the first, for a batch of one sequence. */
+    public double[] attention(TorchBatch batch, int layer) {
+        return scoped(false, () -> {
+            Tensor x = hidden(batch, layer);
+            String name = "encoder.layer." + layer + ".attention.self";
+            Tensor q = heads(dense(x, name + ".query"));
+            Tensor k = heads(dense(x, name + ".key"));
+            return TorchTensors.doubles(torch.softmax(torch.matmul(q, k.transpose(2, 3)).mul(new Scalar(1 / Math.sqrt(q.size(3)))), -1));
+        });
+    }
+
     /** The first token's last hidden state [H]; all of the batch is computed, and no more of it copied. */
     public double[] firstState(TorchBatch batch) {
         return scoped(false, () -> TorchTensors.doubles(hidden(batch).select(0, 0).select(0, 0)));
@@ -171,6 +187,14 @@ public final class TorchBert implements AutoCloseable {
                 }
             }
             return sum.div(new Scalar((double) known));
+        });
+    }
+
+    /** The masked language model's mean loss plus that of the relations (0 or 1) of all sequences; gradients as in {@link #backward}. */
+    public double backwardPretraining(TorchBatch batch, int[] rows, int[] labels, int[] relations) {
+        return backward(() -> {
+            Tensor hidden = hidden(batch);
+            return TorchLoss.MEAN.of(mlm(hidden, batch, rows), labels).add(TorchLoss.MEAN.of(dense(pooled(hidden), "cls.seq_relationship"), relations));
         });
     }
 
@@ -257,13 +281,17 @@ public final class TorchBert implements AutoCloseable {
     }
 
     private Tensor hidden(TorchBatch batch) {                                      // [B, S, H]
+        return hidden(batch, config.layers());
+    }
+
+    private Tensor hidden(TorchBatch batch, int layers) {                          // [B, S, H]
         Tensor x = torch.embedding(parameter("embeddings.word_embeddings.weight"), batch.pad(batch.tokens()))
                 .add(torch.embedding(parameter("embeddings.position_embeddings.weight"), batch.pad(batch.positions())))
                 .add(torch.embedding(parameter("embeddings.token_type_embeddings.weight"), batch.pad(batch.segments())));
         x = drop(norm(x, "embeddings.LayerNorm"));
         Tensor mask = batch.keyMask();
         Tensor padded = mask.logical_not();
-        for (int i = 0; i < config.layers(); i++) {
+        for (int i = 0; i < layers; i++) {
             Tensor input = x;
             String layer = "encoder.layer." + i;
             x = TorchTensors.returned(() -> layer(input, layer, mask, padded));

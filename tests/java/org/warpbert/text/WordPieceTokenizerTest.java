@@ -169,7 +169,7 @@ class WordPieceTokenizerTest {
     void truncatesAsTheLibraryDoes() throws IOException {
         List<String> vocabulary = new ArrayList<>(Vocabulary.SPECIALS);
         IntStream.range(0, 24).forEach(i -> vocabulary.add("w" + i));
-        String json = TokenizerWriter.tokenizerJson(vocabulary, true);
+        String json = TokenizerWriter.tokenizerJson(vocabulary, true, List.of());
         try (WordPieceTokenizer ours = new WordPieceTokenizer(vocabulary, true)) {
             for (int maxLength = 3; maxLength <= 24; maxLength++) {
                 try (HuggingFaceTokenizer reference = HuggingFaceTokenizer.newInstance(

@@ -1,6 +1,8 @@
 package org.warpbert.cli;
 
 import java.nio.file.Path;
+import java.util.function.Supplier;
+import org.warpbert.task.Checkpoint;
 import org.warpbert.task.Finetune;
 import org.warpbert.task.Task;
 import org.warpbert.train.Hyperparameters;
@@ -29,6 +31,7 @@ final class FinetuneCommand extends WarpBertCommand {
     private Double devSplit;
 
     @Mixin private TaskOptions tasks;
+    @Mixin private TokenOptions tokens;
     @Mixin private HyperparameterOptions hyper;
     @Mixin private DeviceOptions device;
 
@@ -58,21 +61,32 @@ final class FinetuneCommand extends WarpBertCommand {
         if (dev != null) {
             task.check(dev);
         }
-        Summary summary = train(this, options);
+        tokens.read(this);
+        fetch(model);
+        show(this, train(this, options, () -> tokens.grow(Checkpoint.open(model), this)), out, json);
+    }
+
+    /** What came of a run, as a table or as JSON. */
+    static void show(WarpBertCommand command, Summary summary, Path out, boolean json) {
         if (json) {
-            terminal.json(summary);
+            command.terminal.json(summary);
         } else {
-            TrainingReport.table(terminal, summary);
-            terminal.print("The run is in " + out + ": a model folder, with metrics.jsonl and training.png beside the weights.");
+            TrainingReport.table(command.terminal, summary);
+            command.terminal.print("The run is in " + out + ": a model folder, with metrics.jsonl and training.png beside the weights.");
         }
     }
 
     /** Fetches the model, trains, and draws the run; for every command that trains. */
     static Summary train(WarpBertCommand command, Finetune.Options options) {
         command.fetch(options.model());
+        return train(command, options, () -> Checkpoint.open(options.model()));
+    }
+
+    /** Trains from a model made otherwise, and draws the run. */
+    static Summary train(WarpBertCommand command, Finetune.Options options, Supplier<Checkpoint> start) {
         Summary summary;
         try (TrainingReport report = new TrainingReport(command.terminal, command.quiet)) {
-            summary = Finetune.run(options, report);
+            summary = Finetune.run(options, start, report);
         }
         try {
             TrainingPlot.draw(options.out());

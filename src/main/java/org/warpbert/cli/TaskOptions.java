@@ -8,22 +8,26 @@ import org.warpbert.task.AnswerMetric;
 import org.warpbert.task.ChoiceTask;
 import org.warpbert.task.ClassifyTask;
 import org.warpbert.task.Columns;
+import org.warpbert.task.PretrainTask;
 import org.warpbert.task.QaTask;
 import org.warpbert.task.TagTask;
 import org.warpbert.task.Task;
+import org.warpbert.text.Objective;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** Which task, and how its data files are to be read. */
 final class TaskOptions {
-    private static final List<String> NAMES = List.of(ClassifyTask.NAME, ClassifyTask.PAIR, TagTask.NAME, QaTask.NAME, ChoiceTask.NAME);
+    private static final List<String> NAMES = List.of(ClassifyTask.NAME, ClassifyTask.PAIR, TagTask.NAME, QaTask.NAME, ChoiceTask.NAME,
+            PretrainTask.name(Objective.MLM), PretrainTask.name(Objective.NSP), PretrainTask.name(Objective.SOP));
 
     @Option(names = "--task", paramLabel = "NAME", description = "What to learn: classify (texts, or pairs with --pair), pair, tag (words of CoNLL or CoNLL-U files: "
-            + "entities, parts of speech), qa (SQuAD's JSON), choice (SWAG's columns, or JSONL).")
+            + "entities, parts of speech), qa (SQuAD's JSON), choice (SWAG's columns, or JSONL); from running text: mlm, nsp, sop (see pretrain).")
     private String task;
 
     @Mixin private ColumnOptions columns;
     @Mixin private QaOptions qa;
+    @Mixin private MaskingOptions masking;
 
     @Option(names = "--answer-metric", paramLabel = "NAME", description = "qa: whose script says which answers are right: squad, squad2 or korquad (default: by the file).")
     private AnswerMetric answerMetric;
@@ -51,6 +55,9 @@ final class TaskOptions {
             case TagTask.NAME -> tag(command);
             case QaTask.NAME -> new QaTask(qa.get(answerMetric));
             case ChoiceTask.NAME -> new ChoiceTask();
+            case "mlm" -> masking.task(Objective.MLM);
+            case "nsp" -> masking.task(Objective.NSP);
+            case "sop" -> masking.task(Objective.SOP);
             default -> throw command.usage("Unknown task '" + name + "'; there are: " + String.join(", ", NAMES));
         });
     }

@@ -116,6 +116,13 @@ public record BertConfig(
                 maxPositionEmbeddings, typeVocabSize, layerNormEps, padTokenId, labels, use);
     }
 
+    /** The same model with a vocabulary of so many pieces, [PAD] at this place. */
+    public BertConfig withVocabulary(int pieces, int padTokenId) {
+        return new BertConfig(pieces, hiddenSize, numHiddenLayers, numAttentionHeads, intermediateSize, hiddenAct,
+                hiddenDropoutProb, attentionProbsDropoutProb, classifierDropout,
+                maxPositionEmbeddings, typeVocabSize, layerNormEps, padTokenId, id2label, use);
+    }
+
     /** The same model for another use. */
     public BertConfig withUse(Use other) {
         return new BertConfig(vocabSize, hiddenSize, numHiddenLayers, numAttentionHeads, intermediateSize, hiddenAct,

@@ -192,6 +192,11 @@ public final class ParameterTable {
             return add("cls.predictions.bias", Region.VECTORS, config.vocabSize());
         }
 
+        /** The head on the pooled output that says how two texts stand to each other. */
+        public Builder sequenceRelationship() {
+            return linear("cls.seq_relationship", 2, config.hiddenSize());
+        }
+
         private Builder linear(String name, long out, long in) {
             add(name + ".weight", Region.MATRICES, out, in);
             return add(name + ".bias", Region.VECTORS, out);

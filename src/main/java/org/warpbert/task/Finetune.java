@@ -6,6 +6,7 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.function.Supplier;
 import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.Backends;
@@ -62,6 +63,7 @@ public final class Finetune {
     }
 
     private final Options options;
+    private final Supplier<Checkpoint> start;
     private final Task task;
     private final Hyperparameters hyper;
     private final TrainingListener listener;
@@ -69,8 +71,9 @@ public final class Finetune {
     private Dataset dev;
     private Precision precision;
 
-    private Finetune(Options options, TrainingListener listener) {
+    private Finetune(Options options, Supplier<Checkpoint> start, TrainingListener listener) {
         this.options = options;
+        this.start = start;
         this.task = options.task;
         this.hyper = options.hyper;
         this.listener = listener;
@@ -78,13 +81,22 @@ public final class Finetune {
 
     /** Trains, judges after every epoch, and leaves the run folder. */
     public static Summary run(Options options, TrainingListener listener) {
-        return new Finetune(options, listener).run();
+        return run(options, () -> Checkpoint.open(options.model), listener);
+    }
+
+    /**
+     * As {@link #run(Options, TrainingListener)}, from a model made otherwise: a new one, or one with more tokens.
+     *
+     * @param start called once, after the data were read; {@code options.model} is then what the model is called
+     */
+    public static Summary run(Options options, Supplier<Checkpoint> start, TrainingListener listener) {
+        return new Finetune(options, start, listener).run();
     }
 
     private Summary run() {
         try (RunFolder folder = RunFolder.open(options.out, options.overwrite)) {
             readData(); // before the model is fetched: a wrong column is known at once
-            try (Checkpoint checkpoint = Checkpoint.open(options.model)) {
+            try (Checkpoint checkpoint = start.get()) {
                 checkpoint.checkLength(hyper.maxLength());
                 hyper.layerRates().check(checkpoint.config());
                 task.learn(train, checkpoint, listener::note);
