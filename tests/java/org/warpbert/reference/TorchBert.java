@@ -115,6 +115,11 @@ public final class TorchBert implements AutoCloseable {
         return scoped(false, () -> TorchTensors.doubles(mlm(hidden(batch), batch, rows)));
     }
 
+    /** Class logits [rows, C] of tokens at packed rows: {@code classifier} on the encoder's output, without a pooler. */
+    public double[] tokenLogits(TorchBatch batch, int[] rows) {
+        return scoped(false, () -> TorchTensors.doubles(tokens(hidden(batch), batch, rows)));
+    }
+
     /** The classification loss; no gradient. */
     public double loss(TorchBatch batch, int[] labels, TorchLoss loss) {
         return scoped(false, () -> loss.of(logits(hidden(batch)), labels).item_double());
@@ -123,6 +128,11 @@ public final class TorchBert implements AutoCloseable {
     /** The masked language model's mean loss over packed rows; no gradient. */
     public double mlmLoss(TorchBatch batch, int[] rows, int[] labels) {
         return scoped(false, () -> TorchLoss.MEAN.of(mlm(hidden(batch), batch, rows), labels).item_double());
+    }
+
+    /** The mean loss of tokens at packed rows; no gradient. */
+    public double tokenLoss(TorchBatch batch, int[] rows, int[] labels) {
+        return scoped(false, () -> TorchLoss.MEAN.of(tokens(hidden(batch), batch, rows), labels).item_double());
     }
 
     /** The classification loss; gradients of every parameter are replaced by its own. */
@@ -141,6 +151,11 @@ public final class TorchBert implements AutoCloseable {
             Tensor hidden = hidden(batch);
             return TorchLoss.MEAN.of(mlm(hidden, batch, rows), labels).add(TorchLoss.MEAN.of(dense(pooled(hidden), "cls.seq_relationship"), relations));
         });
+    }
+
+    /** The mean loss of tokens at packed rows; gradients as in {@link #backward}. */
+    public double backwardTokens(TorchBatch batch, int[] rows, int[] labels) {
+        return backward(() -> TorchLoss.MEAN.of(tokens(hidden(batch), batch, rows), labels));
     }
 
     /** sum(lastHidden * upstream), so that {@code upstream} [T, H] is the gradient that enters the encoder's end. */
@@ -277,6 +292,10 @@ public final class TorchBert implements AutoCloseable {
 
     private Tensor logits(Tensor hidden) {                                         // [B, C]
         return dense(drop(pooled(hidden)), "classifier");
+    }
+
+    private Tensor tokens(Tensor hidden, TorchBatch batch, int[] rows) {           // [rows, C]
+        return dense(drop(torch.index_select(packed(hidden, batch), 0, TorchTensors.of(rows, rows.length))), "classifier");
     }
 
     private Tensor mlm(Tensor hidden, TorchBatch batch, int[] rows) {              // [rows, V]

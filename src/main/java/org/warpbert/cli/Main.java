@@ -80,6 +80,7 @@ public final class Main implements Callable<Integer> {
         commands.put("demo", () -> new DemoCommand(terminal));
         commands.put("finetune", () -> new FinetuneCommand(terminal));
         commands.put("pretrain", () -> new PretrainCommand(terminal));
+        commands.put("plan", () -> new PlanCommand(terminal));
         commands.put("evaluate", () -> new EvaluateCommand(terminal));
         commands.put("predict", () -> new PredictCommand(terminal));
         commands.put("tokenize", () -> new TokenizeCommand(terminal));

@@ -2,13 +2,16 @@ package org.warpbert.cli;
 
 import org.warpbert.model.BertConfig;
 import org.warpbert.task.ClassifyTask;
+import org.warpbert.task.TagTask;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** What a fine-tuned model says of texts. */
 @Command(name = "predict", description = "Ask a fine-tuned model about texts.",
-        footer = {"", "classify, pair: label, probability and text with tabs between them; JSON lines: text, label, score, scores."})
+        footer = {"", "classify, pair: label, probability and text with tabs between them; JSON lines: text, label, score, scores.",
+                "tag: the text with [entities](label score), or word/label for other labels; JSON lines: text, and entities or words, each with",
+                "  text, label, score, start and end (exclusive; in UTF-16 units). Texts are cut into words at white space and edge punctuation."})
 final class PredictCommand extends WarpBertCommand {
     @Mixin InferenceOptions inference;
     @Mixin TextInput input;
@@ -27,6 +30,7 @@ final class PredictCommand extends WarpBertCommand {
         BertConfig config = TaskOptions.config(inference.model);
         switch (TaskOptions.name(config)) {
             case ClassifyTask.NAME, ClassifyTask.PAIR -> ClassPredictions.print(this);
+            case TagTask.NAME -> TagPredictions.print(this);
             default -> throw usage(inference.model + " is for " + TaskOptions.name(config) + ", which predict does not know");
         }
     }

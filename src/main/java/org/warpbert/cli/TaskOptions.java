@@ -7,6 +7,7 @@ import org.warpbert.model.BertConfig;
 import org.warpbert.task.ClassifyTask;
 import org.warpbert.task.Columns;
 import org.warpbert.task.PretrainTask;
+import org.warpbert.task.TagTask;
 import org.warpbert.task.Task;
 import org.warpbert.text.Objective;
 import picocli.CommandLine.Mixin;
@@ -14,10 +15,10 @@ import picocli.CommandLine.Option;
 
 /** Which task, and how its data files are to be read. */
 final class TaskOptions {
-    private static final List<String> NAMES = List.of(ClassifyTask.NAME, ClassifyTask.PAIR, PretrainTask.name(Objective.MLM),
+    private static final List<String> NAMES = List.of(ClassifyTask.NAME, ClassifyTask.PAIR, TagTask.NAME, PretrainTask.name(Objective.MLM),
             PretrainTask.name(Objective.NSP), PretrainTask.name(Objective.SOP));
 
-    @Option(names = "--task", paramLabel = "NAME", description = "What to learn: classify (texts, or pairs with --pair), pair; from running text: mlm, nsp, sop (see pretrain).")
+    @Option(names = "--task", paramLabel = "NAME", description = "What to learn: classify (texts, or pairs with --pair), pair, tag (words of CoNLL or CoNLL-U files: entities, parts of speech); from running text: mlm, nsp, sop (see pretrain).")
     private String task;
 
     @Mixin private ColumnOptions columns;
@@ -37,6 +38,7 @@ final class TaskOptions {
         return command.checked(() -> switch (name) {
             case ClassifyTask.NAME -> ClassifyTask.of(columns());
             case ClassifyTask.PAIR -> ClassifyTask.ofPairs(columns());
+            case TagTask.NAME -> tag(command);
             case "mlm" -> masking.task(Objective.MLM);
             case "nsp" -> masking.task(Objective.NSP);
             case "sop" -> masking.task(Objective.SOP);
@@ -44,14 +46,24 @@ final class TaskOptions {
         });
     }
 
+    private TagTask tag(WarpBertCommand command) {
+        if (columns.pair != null) {
+            throw command.usage("--pair is not for --task tag: a sentence is tagged by itself");
+        }
+        return new TagTask(columns.text, columns.label);
+    }
+
     private Columns columns() {
         return new Columns(!columns.noHeader, columns.text, columns.pair, columns.label);
     }
 
-    /** What a model says it was made for; classify where that is nothing of ours. */
+    /** What a model says it was made for, by its task or else by its class; classify where that is nothing of ours. */
     static String name(BertConfig model) {
         String task = model.use().task();
-        return task != null && NAMES.contains(task) ? task : ClassifyTask.NAME;
+        if (task != null && NAMES.contains(task)) {
+            return task;
+        }
+        return TagTask.ARCHITECTURE.equals(model.use().architecture()) ? TagTask.NAME : ClassifyTask.NAME;
     }
 
     /** The configuration of a folder, or of a name already fetched. */

@@ -38,11 +38,11 @@ public final class Utf8Lines implements AutoCloseable {
     }
 
     /**
-     * Opens a file, unpacked where its name ends in {@code .gz}.
+     * The lines of a file, plain or gzipped (.gz).
      *
-     * @throws WarpBertException if it is missing, a folder, or cannot be read
+     * @throws WarpBertException if it is missing, a folder, or may not be read
      */
-    static Utf8Lines open(Path file) {
+    public static Utf8Lines open(Path file) {
         if (Files.isDirectory(file)) {
             throw new WarpBertException(file + " is a folder; a data file is needed.");
         }
@@ -52,10 +52,14 @@ public final class Utf8Lines implements AutoCloseable {
         if (!Files.isReadable(file)) {
             throw new WarpBertException(file + " may not be read: permission denied.");
         }
+        return new Utf8Lines(file, stream(file));
+    }
+
+    private static InputStream stream(Path file) {
         InputStream raw = null;
         try {
             raw = new BufferedInputStream(Files.newInputStream(file), 1 << 16);
-            return new Utf8Lines(file, file.toString().toLowerCase(Locale.ROOT).endsWith(".gz") ? new GZIPInputStream(raw, 1 << 16) : raw);
+            return file.toString().toLowerCase(Locale.ROOT).endsWith(".gz") ? new GZIPInputStream(raw, 1 << 16) : raw;
         } catch (IOException e) {
             if (raw != null) {
                 try {
