@@ -158,6 +158,46 @@ public final class TorchBert implements AutoCloseable {
         return backward(() -> TorchLoss.MEAN.of(tokens(hidden(batch), batch, rows), labels));
     }
 
+    /** The mean of the known ends' cross-entropies: labels are [B, 2], rows of each sequence; gradients as in {@link #backward}. */
+    public double backwardSpan(TorchBatch batch, int[] labels) {
+        return backward(() -> {
+            Tensor logits = dense(hidden(batch), "qa_outputs");                    // [B, S, 2]
+            Tensor sum = null;
+            int known = 0;
+            for (int b = 0; b < batch.size(); b++) {
+                int[] ends = {labels[2 * b], labels[2 * b + 1]};
+                if (ends[0] != TorchLoss.MEAN.ignoreIndex()) {
+                    Tensor loss = TorchLoss.MEAN.of(logits.select(0, b).narrow(0, 0, batch.tokens()[b].length).transpose(0, 1), ends);
+                    sum = sum == null ? loss : sum.add(loss);
+                    known++;
+                }
+            }
+            return sum.div(new Scalar((double) known));
+        });
+    }
+
+    /** The logits of an answer's first and last token, [T, 2]. */
+    public double[] spanLogits(TorchBatch batch) {
+        return scoped(false, () -> TorchTensors.doubles(dense(packed(hidden(batch), batch), "qa_outputs")));
+    }
+
+    /** Mean cross-entropy over questions, whose candidates are sequences cuExamples[e] … cuExamples[e+1]-1; as in {@link #backward}. */
+    public double backwardChoice(TorchBatch batch, int[] cuExamples, int[] labels) {
+        return backward(() -> {
+            Tensor scores = logits(hidden(batch));                                 // [B, 1]
+            Tensor sum = null;
+            int known = 0;
+            for (int e = 0; e < labels.length; e++) {
+                if (labels[e] != TorchLoss.MEAN.ignoreIndex()) {
+                    Tensor loss = TorchLoss.MEAN.of(scores.narrow(0, cuExamples[e], cuExamples[e + 1] - cuExamples[e]).reshape(1, -1), new int[] {labels[e]});
+                    sum = sum == null ? loss : sum.add(loss);
+                    known++;
+                }
+            }
+            return sum.div(new Scalar((double) known));
+        });
+    }
+
     /** sum(lastHidden * upstream), so that {@code upstream} [T, H] is the gradient that enters the encoder's end. */
     public double backwardHidden(TorchBatch batch, double[] upstream) {
         return backward(() -> packed(hidden(batch), batch)

@@ -15,4 +15,8 @@ final class ColumnOptions {
 
     @Option(names = "--label", paramLabel = "COL", description = "Column of the label. For tag, default: the last; CoNLL-U: upos.")
     String label;
+
+    boolean given() {
+        return noHeader || text != null || pair != null || label != null;
+    }
 }

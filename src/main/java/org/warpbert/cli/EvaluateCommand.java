@@ -34,14 +34,15 @@ final class EvaluateCommand extends WarpBertCommand {
         BertConfig config = TaskOptions.config(inference.model);
         Task task = tasks.of(this, config);
         task.check(data);
-        int maxLength = inference.maxLength(config.maxPositionEmbeddings());
+        int maxLength = inference.maxLength(task.usualLength(), config.maxPositionEmbeddings());
         Evaluation evaluation;
         try (TrainingReport report = new TrainingReport(terminal, quiet)) {
             evaluation = Evaluation.run(inference.model, task, data, maxLength, inference.batchSize, inference.device.device,
                     inference.device.threads, inference.device.precision, inference.device.memory, report);
         }
         if (evaluation.truncated() > 0) {
-            terminal.note(String.format(Locale.ROOT, "%,d of %,d examples are cut to %d tokens", evaluation.truncated(), evaluation.examples(), maxLength));
+            terminal.note(String.format(Locale.ROOT, "%,d of %,d examples are %s", evaluation.truncated(), evaluation.examples(),
+                    task.truncation(maxLength)));
         }
         if (json) {
             terminal.json(evaluation);

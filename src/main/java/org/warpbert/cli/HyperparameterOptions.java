@@ -16,11 +16,11 @@ final class HyperparameterOptions {
     @Option(names = "--epochs", paramLabel = "N", description = "Times through the training set (default: 4).")
     private int epochs = DEFAULT.epochs();
 
-    @Option(names = "--batch-size", paramLabel = "N", description = "Texts per optimizer step (default: 32).")
+    @Option(names = "--batch-size", paramLabel = "N", description = "Texts (qa: windows, choice: questions) per optimizer step (default: 32).")
     private int batchSize = DEFAULT.batchSize();
 
-    @Option(names = "--max-length", paramLabel = "N", description = "Longer texts are cut to so many tokens (default: 64).")
-    private int maxLength = DEFAULT.maxLength();
+    @Option(names = "--max-length", paramLabel = "N", description = "Longer texts are cut to so many tokens (default: 64; qa: 384, longer contexts go to windows).")
+    private Integer maxLength;
 
     @Option(names = "--lr", paramLabel = "X", description = "Peak learning rate of AdamW (default: 2e-5).")
     private double lr = DEFAULT.lr();
@@ -71,8 +71,10 @@ final class HyperparameterOptions {
     @Option(names = "--metric", paramLabel = "NAME", description = "What --patience and --keep go by: a metric of the task, or loss (default: the task's own).")
     private String metric;
 
-    Hyperparameters get() {
-        return new Hyperparameters(epochs, batchSize, maxLength, lr, warmupSteps, weightDecay, clip, dropout, schedule,
+    /** @param usualLength the task's own default for the maximum length, or 0 */
+    Hyperparameters get(int usualLength) {
+        int length = maxLength != null ? maxLength : usualLength > 0 ? usualLength : DEFAULT.maxLength();
+        return new Hyperparameters(epochs, batchSize, length, lr, warmupSteps, weightDecay, clip, dropout, schedule,
                 totalSteps, steps, seed, !noShuffle, new LayerRates(freezeEmbeddings, freezeLayers, layerDecay), new Selection(metric, patience, keepBest));
     }
 

@@ -83,6 +83,7 @@ public final class Main implements Callable<Integer> {
         commands.put("plan", () -> new PlanCommand(terminal));
         commands.put("evaluate", () -> new EvaluateCommand(terminal));
         commands.put("predict", () -> new PredictCommand(terminal));
+        commands.put("split", () -> new SplitCommand(terminal));
         commands.put("tokenize", () -> new TokenizeCommand(terminal));
         commands.put("embed", () -> new EmbedCommand(terminal));
         commands.put("fill-mask", () -> new FillMaskCommand(terminal));

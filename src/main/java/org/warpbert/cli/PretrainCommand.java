@@ -103,8 +103,8 @@ final class PretrainCommand extends WarpBertCommand {
         if (vocabulary != null && (vocabularySize != null || cased)) {
             throw usage("--vocab-size and --cased are for a vocabulary to be learned, --vocab is one");
         }
-        Hyperparameters checked = checked(hyper::get);
         PretrainTask task = checked(() -> masking.task(objective));
+        Hyperparameters checked = checked(() -> hyper.get(task.usualLength()));
         BertConfig sizes = model != null ? null : checked(this::sizes);
         if (sizes != null && checked.maxLength() > sizes.maxPositionEmbeddings()) {
             throw usage("--max-length " + checked.maxLength() + " is more than the " + sizes.maxPositionEmbeddings() + " positions");

@@ -4,9 +4,12 @@ import java.util.List;
 import org.warpbert.format.ModelFolder;
 import org.warpbert.hub.Hub;
 import org.warpbert.model.BertConfig;
+import org.warpbert.task.AnswerMetric;
+import org.warpbert.task.ChoiceTask;
 import org.warpbert.task.ClassifyTask;
 import org.warpbert.task.Columns;
 import org.warpbert.task.PretrainTask;
+import org.warpbert.task.QaTask;
 import org.warpbert.task.TagTask;
 import org.warpbert.task.Task;
 import org.warpbert.text.Objective;
@@ -15,14 +18,19 @@ import picocli.CommandLine.Option;
 
 /** Which task, and how its data files are to be read. */
 final class TaskOptions {
-    private static final List<String> NAMES = List.of(ClassifyTask.NAME, ClassifyTask.PAIR, TagTask.NAME, PretrainTask.name(Objective.MLM),
-            PretrainTask.name(Objective.NSP), PretrainTask.name(Objective.SOP));
+    private static final List<String> NAMES = List.of(ClassifyTask.NAME, ClassifyTask.PAIR, TagTask.NAME, QaTask.NAME, ChoiceTask.NAME,
+            PretrainTask.name(Objective.MLM), PretrainTask.name(Objective.NSP), PretrainTask.name(Objective.SOP));
 
-    @Option(names = "--task", paramLabel = "NAME", description = "What to learn: classify (texts, or pairs with --pair), pair, tag (words of CoNLL or CoNLL-U files: entities, parts of speech); from running text: mlm, nsp, sop (see pretrain).")
+    @Option(names = "--task", paramLabel = "NAME", description = "What to learn: classify (texts, or pairs with --pair), pair, tag (words of CoNLL or CoNLL-U files: "
+            + "entities, parts of speech), qa (SQuAD's JSON), choice (SWAG's columns, or JSONL); from running text: mlm, nsp, sop (see pretrain).")
     private String task;
 
     @Mixin private ColumnOptions columns;
     @Mixin private MaskingOptions masking;
+    @Mixin private QaOptions qa;
+
+    @Option(names = "--answer-metric", paramLabel = "NAME", description = "qa: whose script says which answers are right: squad, squad2 or korquad (default: by the file).")
+    private AnswerMetric answerMetric;
 
     /** The task that was asked for; classify where none was. */
     Task get(WarpBertCommand command) {
@@ -35,10 +43,18 @@ final class TaskOptions {
     }
 
     private Task get(WarpBertCommand command, String name) {
+        if ((qa.given() || answerMetric != null) && !name.equals(QaTask.NAME)) {
+            throw command.usage(QaOptions.NAMES + " and --answer-metric are for the task qa, not " + name);
+        }
+        if (columns.given() && (name.equals(QaTask.NAME) || name.equals(ChoiceTask.NAME))) {
+            throw command.usage("The task " + name + " knows its files: --text, --pair, --label and --no-header are not for it");
+        }
         return command.checked(() -> switch (name) {
             case ClassifyTask.NAME -> ClassifyTask.of(columns());
             case ClassifyTask.PAIR -> ClassifyTask.ofPairs(columns());
             case TagTask.NAME -> tag(command);
+            case QaTask.NAME -> new QaTask(qa.get(answerMetric));
+            case ChoiceTask.NAME -> new ChoiceTask();
             case "mlm" -> masking.task(Objective.MLM);
             case "nsp" -> masking.task(Objective.NSP);
             case "sop" -> masking.task(Objective.SOP);

@@ -179,6 +179,11 @@ public final class ParameterTable {
             return linear("classifier", labels, config.hiddenSize());
         }
 
+        /** A linear layer on every token: the logits of an answer's first and last. */
+        public Builder span() {
+            return linear("qa_outputs", 2, config.hiddenSize());
+        }
+
         /** The masked language model's head; its decoder is the word embeddings. */
         public Builder maskedLanguageModel() {
             tiedDecoder = true;

@@ -140,7 +140,12 @@ public final class Checkpoint implements AutoCloseable {
         if (!fresh.isEmpty()) {
             throw new WarpBertException(name + " has no " + what + ": " + String.join(", ", fresh) + " missing");
         }
-        return load(backend, table, format, 0, fresh);
+        Parameters parameters = load(backend, table, format, 0, fresh);
+        if (!fresh.isEmpty()) { // there, but in another shape
+            parameters.close();
+            throw new WarpBertException(name + " has no " + what + ": " + String.join(", ", fresh) + " of another shape");
+        }
+        return parameters;
     }
 
     /** Checks that sequences of this length have positions. */

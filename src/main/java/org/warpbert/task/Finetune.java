@@ -125,7 +125,7 @@ public final class Finetune {
         if (options.dev != null) {
             dev = read(options.dev);
         } else if (options.devSplit != null) {
-            BatchOrder.Split split = BatchOrder.split(train.size(), options.devSplit, hyper.seed());
+            BatchOrder.Split split = train.split(options.devSplit, hyper.seed());
             dev = train.select(split.dev());
             train = train.select(split.train());
         }
@@ -173,8 +173,8 @@ public final class Finetune {
         long last = hyper.steps() > 0 ? Math.min(hyper.steps(), scheduled) : scheduled;
         int truncated = trainLoader.truncated();
         if (truncated > 0) {
-            listener.note(String.format(Locale.ROOT, "%,d of %,d training examples are cut to %d tokens",
-                    truncated, train.size(), hyper.maxLength()));
+            listener.note(String.format(Locale.ROOT, "%,d of %,d training examples are %s",
+                    truncated, train.size(), task.truncation(hyper.maxLength())));
         }
         List<TrainingListener.Epoch> epochs = new ArrayList<>();
         long realTokens = 0;

@@ -45,6 +45,9 @@ public abstract class TextTable implements AutoCloseable {
 
         /** The cell of a column (an index from {@link TextTable#column}); never null. */
         String get(int column);
+
+        /** The texts of a column that holds a list; only JSON does. */
+        List<String> list(int column);
     }
 
     private final Path file;
@@ -71,6 +74,11 @@ public abstract class TextTable implements AutoCloseable {
             lines.close();
             throw e;
         }
+    }
+
+    /** JSON lines that are read from elsewhere than a file; closing the table closes them. */
+    public static TextTable jsonLines(Utf8Lines lines) {
+        return new JsonLinesTable(lines);
     }
 
     private static Format byExtension(Path file) {
