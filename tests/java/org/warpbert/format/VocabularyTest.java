@@ -71,7 +71,7 @@ class VocabularyTest {
     void whatIsWrittenIsReadBack() throws IOException {
         List<String> pieces = new ArrayList<>(Vocabulary.SPECIALS);
         pieces.addAll(List.of("\u0085", "\u2028", "\ud83d\ude00", "April", "\"\\"));
-        TokenizerWriter.write(folder.resolve("new"), pieces, true, List.of(), 128);
+        TokenizerWriter.write(folder.resolve("new"), pieces, true, 128);
         Vocabulary read = Vocabulary.read(folder.resolve("new"));
         assertEquals(pieces, read.pieces());
         assertTrue(read.lowerCase());
@@ -80,13 +80,13 @@ class VocabularyTest {
         Vocabulary fromTokenizer = Vocabulary.read(folder.resolve("new"));
         assertEquals(pieces, fromTokenizer.pieces());
         assertTrue(fromTokenizer.lowerCase());
-        TokenizerWriter.write(folder.resolve("new"), pieces, false, List.of(), 128);
+        TokenizerWriter.write(folder.resolve("new"), pieces, false, 128);
         assertFalse(Vocabulary.read(folder.resolve("new")).lowerCase());
     }
 
     @Test
     void aVocabularyWithoutItsSpecialsIsNotWritten() throws IOException {
-        String message = assertThrows(WarpBertException.class, () -> TokenizerWriter.write(folder, List.of("[PAD]", "[UNK]", "[CLS]", "a"), true, List.of(), 8)).getMessage();
+        String message = assertThrows(WarpBertException.class, () -> TokenizerWriter.write(folder, List.of("[PAD]", "[UNK]", "[CLS]", "a"), true, 8)).getMessage();
         assertTrue(message.contains("of 4 pieces lacks [SEP] [MASK]"), message);
         try (Stream<Path> files = Files.list(folder)) {
             assertEquals(0, files.count());

@@ -145,6 +145,14 @@ public final class TorchBert implements AutoCloseable {
         return backward(() -> TorchLoss.MEAN.of(mlm(hidden(batch), batch, rows), labels));
     }
 
+    /** The masked language model's mean loss plus that of the relations (0 or 1) of all sequences; gradients as in {@link #backward}. */
+    public double backwardPretraining(TorchBatch batch, int[] rows, int[] labels, int[] relations) {
+        return backward(() -> {
+            Tensor hidden = hidden(batch);
+            return TorchLoss.MEAN.of(mlm(hidden, batch, rows), labels).add(TorchLoss.MEAN.of(dense(pooled(hidden), "cls.seq_relationship"), relations));
+        });
+    }
+
     /** The mean loss of tokens at packed rows; gradients as in {@link #backward}. */
     public double backwardTokens(TorchBatch batch, int[] rows, int[] labels) {
         return backward(() -> TorchLoss.MEAN.of(tokens(hidden(batch), batch, rows), labels));
@@ -187,14 +195,6 @@ public final class TorchBert implements AutoCloseable {
                 }
             }
             return sum.div(new Scalar((double) known));
-        });
-    }
-
-    /** The masked language model's mean loss plus that of the relations (0 or 1) of all sequences; gradients as in {@link #backward}. */
-    public double backwardPretraining(TorchBatch batch, int[] rows, int[] labels, int[] relations) {
-        return backward(() -> {
-            Tensor hidden = hidden(batch);
-            return TorchLoss.MEAN.of(mlm(hidden, batch, rows), labels).add(TorchLoss.MEAN.of(dense(pooled(hidden), "cls.seq_relationship"), relations));
         });
     }
 

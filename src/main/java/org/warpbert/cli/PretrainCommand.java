@@ -103,15 +103,14 @@ final class PretrainCommand extends WarpBertCommand {
         if (vocabulary != null && (vocabularySize != null || cased)) {
             throw usage("--vocab-size and --cased are for a vocabulary to be learned, --vocab is one");
         }
-        Hyperparameters checked = checked(() -> hyper.get(0));
         PretrainTask task = checked(() -> masking.task(objective));
+        Hyperparameters checked = checked(() -> hyper.get(task.usualLength()));
         BertConfig sizes = model != null ? null : checked(this::sizes);
         if (sizes != null && checked.maxLength() > sizes.maxPositionEmbeddings()) {
             throw usage("--max-length " + checked.maxLength() + " is more than the " + sizes.maxPositionEmbeddings() + " positions");
         }
         String name = model != null ? model : String.format(Locale.ROOT, "new (L%d H%d A%d)", sizes.numHiddenLayers(), sizes.hiddenSize(), sizes.numAttentionHeads());
-        Finetune.Options options = checked(() -> new Finetune.Options(name, task, train, dev, devSplit, checked, device.device,
-                device.threads, device.precision, device.memory, out, overwrite));
+        Finetune.Options options = checked(() -> new Finetune.Options(name, task, train, dev, devSplit, checked, device.device, device.threads, device.precision, device.memory, out, overwrite));
         tokens.read(this);
         if (model != null) {
             fetch(model);

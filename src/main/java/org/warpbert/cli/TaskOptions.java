@@ -26,8 +26,8 @@ final class TaskOptions {
     private String task;
 
     @Mixin private ColumnOptions columns;
-    @Mixin private QaOptions qa;
     @Mixin private MaskingOptions masking;
+    @Mixin private QaOptions qa;
 
     @Option(names = "--answer-metric", paramLabel = "NAME", description = "qa: whose script says which answers are right: squad, squad2 or korquad (default: by the file).")
     private AnswerMetric answerMetric;

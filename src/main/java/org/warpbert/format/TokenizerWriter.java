@@ -35,6 +35,11 @@ public final class TokenizerWriter {
         write(folder.resolve(Vocabulary.SPECIAL_TOKENS), named(JSON.createObjectNode(), added).toPrettyString());
     }
 
+    /** As {@link #write(Path, List, boolean, List, int)}, without added tokens. */
+    public static void write(Path folder, List<String> pieces, boolean lowerCase, int maxLength) {
+        write(folder, pieces, lowerCase, List.of(), maxLength);
+    }
+
     private static void write(Path file, String text) {
         AtomicFile.write(file, text.getBytes(StandardCharsets.UTF_8));
     }

@@ -46,6 +46,12 @@ public final class PretrainTask implements Task {
         return name(objective);
     }
 
+    /** As Devlin et al. 2019 had it for nine steps in ten. */
+    @Override
+    public int usualLength() {
+        return 128;
+    }
+
     @Override
     public TextCorpus read(Path file) {
         return new TextCorpus(Documents.read(file));
