@@ -13,7 +13,8 @@ import picocli.CommandLine.Option;
 @Command(name = "finetune", description = "Fine-tune a model on a file of labelled examples.",
         footer = {"", "Tables are .tsv, .csv or .jsonl, or any of these with .gz.",
                 "  warpbert finetune --model bert-base-uncased --train cola.tsv --no-header --text 3 --label 1 --dev-split 0.1 --out runs/cola",
-                "  warpbert finetune @recipes/cola.args --train cola.tsv --dev-split 0.1 --out runs/cola"})
+                "  warpbert finetune @recipes/cola.args --train cola.tsv --dev-split 0.1 --out runs/cola",
+                "  warpbert finetune --task qa --model bert-base-uncased --train squad.json --dev-split 0.1 --out runs/squad"})
 final class FinetuneCommand extends WarpBertCommand {
     @Option(names = "--model", required = true, paramLabel = "NAME|DIR", description = "What to start from: a name (see: warpbert models list), or a model or run folder.")
     private String model;
@@ -49,10 +50,10 @@ final class FinetuneCommand extends WarpBertCommand {
         if (devSplit != null && !(devSplit > 0 && devSplit < 1)) {
             throw usage("--dev-split is " + devSplit + ", it must be between 0 and 1");
         }
-        Hyperparameters checked = checked(hyper::get);
         Task task = tasks.get(this);
+        Hyperparameters checked = checked(() -> hyper.get(task.usualLength()));
         Finetune.Options options = checked(() -> new Finetune.Options(model, task, train, dev, devSplit, checked, device.device,
-                device.threads, device.precision, out, overwrite));
+                device.threads, device.precision, device.memory, out, overwrite));
         task.check(train); // a wrong column is said before a model is downloaded
         if (dev != null) {
             task.check(dev);

@@ -65,7 +65,8 @@ public final class ModelWriter {
         if (names.contains("cls.seq_relationship.weight")) return "BertForPreTraining";
         if (names.contains("cls.predictions.bias")) return "BertForMaskedLM";
         if (names.contains("qa_outputs.weight")) return "BertForQuestionAnswering";
-        if (names.contains("classifier.weight")) return "BertForSequenceClassification";
+        if (names.contains("classifier.weight"))
+            return names.contains("pooler.dense.weight") ? "BertForSequenceClassification" : "BertForTokenClassification";
         return "BertModel";
     }
 }

@@ -2,6 +2,7 @@ package org.warpbert.task;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Consumer;
 import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
 import org.warpbert.format.ModelFolder;
@@ -69,6 +70,33 @@ public final class Checkpoint implements AutoCloseable {
     }
 
     /**
+     * What the outputs of a {@code classifier} that is to be trained mean: the folder's own labels where it has a head that
+     * knows all of the training data's, else the latter.
+     */
+    LabelMap labels(LabelMap seen, Consumer<String> note) {
+        int classes = classes();
+        LabelMap heads = classes == 0 ? null : headLabels(config().id2label(), classes);
+        if (heads != null && heads.labels().containsAll(seen.labels())) {
+            return heads;
+        }
+        if (classes > 0 && classes != seen.size()) {
+            note.accept("the model's head has " + classes + " classes and the training file " + seen.size() + ": a new head is made");
+        }
+        return seen;
+    }
+
+    /** What a head's outputs mean: id2label, or 0, 1, … where that holds placeholders or is not there. */
+    private static LabelMap headLabels(List<String> id2label, int classes) {
+        if (id2label != null && id2label.size() != classes) {
+            return null;
+        }
+        if (id2label == null || LabelMap.of(id2label).placeholders()) {
+            return LabelMap.numbered(classes);
+        }
+        return LabelMap.of(id2label);
+    }
+
+    /**
      * Reads every parameter of the table. A head's that the folder lacks, or has in another shape, is made anew from
      * {@code seed}; {@code fresh} receives their names.
      */
@@ -87,11 +115,16 @@ public final class Checkpoint implements AutoCloseable {
         if (!fresh.isEmpty()) {
             throw new WarpBertException(folder.path() + " has no " + what + ": " + String.join(", ", fresh) + " missing");
         }
-        return load(backend, table, format, 0, fresh);
+        Parameters parameters = load(backend, table, format, 0, fresh);
+        if (!fresh.isEmpty()) { // there, but in another shape
+            parameters.close();
+            throw new WarpBertException(folder.path() + " has no " + what + ": " + String.join(", ", fresh) + " of another shape");
+        }
+        return parameters;
     }
 
     /** Checks that sequences of this length have positions. */
-    void checkLength(int maxLength) {
+    public void checkLength(int maxLength) {
         if (maxLength > config().maxPositionEmbeddings()) {
             throw new WarpBertException("--max-length " + maxLength + " is more than the model's "
                     + config().maxPositionEmbeddings() + " positions");

@@ -89,6 +89,18 @@ public final class WordPieceTokenizer implements AutoCloseable {
         return encodings(List.of(text), encoding -> offsets(text, encoding.getCharTokenSpans())).get(0);
     }
 
+    /** {@link #ids(String)} and {@link #offsets} of many texts, on all cores. */
+    public List<Located> locate(List<String> texts) {
+        List<Encoding> encodings = encodings(texts, encoding -> encoding);
+        List<Located> located = new ArrayList<>(texts.size());
+        for (int i = 0; i < texts.size(); i++) {
+            int[][] offsets = offsets(texts.get(i), encodings.get(i).getCharTokenSpans());
+            located.add(new Located(ids(encodings.get(i)), Arrays.stream(offsets).mapToInt(o -> o[0]).toArray(),
+                    Arrays.stream(offsets).mapToInt(o -> o[1]).toArray()));
+        }
+        return located;
+    }
+
     /**
      * {@code [CLS] text [SEP]}, or {@code [CLS] text [SEP] pair [SEP]}, cut to {@code maxLength} tokens as Hugging
      * Face's {@code truncation=True} does: from the end, of the longer text first.
