@@ -22,7 +22,7 @@ modules() {
     done
     find "$folder" -name module-info.class -delete
     rm -rf "$folder/META-INF"
-    "$jdk/bin/jdeps" --multi-release 17 --ignore-missing-deps --print-module-deps "$folder"
+    "$jdk/bin/jdeps" --multi-release 17 --ignore-missing-deps --print-module-deps "$folder" | tail -n 1 # warnings come before
 }
 
 package() {

@@ -8,5 +8,5 @@ start() {
         size=$(stty size <&2 2>/dev/null) && [ "${size##* }" -gt 20 ] && terminal+=("-Dwarpbert.columns=${size##* }")
     fi
     # shellcheck disable=SC2086 # WARPBERT_JAVA_OPTS holds several options
-    exec "$java" "@$options_file" "${terminal[@]}" ${WARPBERT_JAVA_OPTS:-} -cp "$classes" org.warpbert.cli.Main "$@"
+    exec "$java" "@$options_file" ${terminal[@]+"${terminal[@]}"} ${WARPBERT_JAVA_OPTS:-} -cp "$classes" org.warpbert.cli.Main "$@"
 }

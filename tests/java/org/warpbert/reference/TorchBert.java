@@ -32,6 +32,8 @@ public final class TorchBert implements AutoCloseable {
     private final Map<String, Tensor> parameters = new LinkedHashMap<>();
     private double dropout;
     private boolean fusedAttention;
+    private ScalarType autocast;
+    private double lossScale = 1;
 
     /**
      * @param values Hugging Face name to row-major values; the pooler, {@code classifier} and
@@ -66,6 +68,17 @@ public final class TorchBert implements AutoCloseable {
         return this;
     }
 
+    /**
+     * Forwards under {@code torch.autocast} on the CPU, as a training script has it: products in 16 bits, parameters float32.
+     *
+     * @param scale what the loss is multiplied by for the backward, and gradients divided by after it
+     */
+    public TorchBert autocast(ScalarType to, double scale) {
+        autocast = to;
+        lossScale = scale;
+        return this;
+    }
+
     public Outputs forward(TorchBatch batch) {
         return scoped(false, () -> {
             Tensor hidden = hidden(batch);
@@ -74,6 +87,11 @@ public final class TorchBert implements AutoCloseable {
                     pooled == null ? null : TorchTensors.doubles(pooled),
                     has("classifier.weight") ? TorchTensors.doubles(logits(hidden)) : null);
         });
+    }
+
+    /** The first token's last hidden state [H]; all of the batch is computed, and no more of it copied. */
+    public double[] firstState(TorchBatch batch) {
+        return scoped(false, () -> TorchTensors.doubles(hidden(batch).select(0, 0).select(0, 0)));
     }
 
     /** Vocabulary logits [rows, V] of the masked language model at packed rows. */
@@ -179,10 +197,23 @@ public final class TorchBert implements AutoCloseable {
     private double backward(Supplier<Tensor> loss) {
         return scoped(true, () -> {
             parameters.values().forEach(p -> p.mutable_grad().reset());
-            Tensor scalar = loss.get();
-            scalar.backward();
+            Tensor scalar = autocast == null ? loss.get() : autocast(loss);
+            scalar.mul(new Scalar(lossScale)).backward();
+            parameters.values().stream().filter(p -> p.grad().defined()).forEach(p -> p.grad().div_(new Scalar(lossScale)));
             return scalar.item_double();
         });
+    }
+
+    private Tensor autocast(Supplier<Tensor> loss) {
+        torch.set_autocast_dtype(torch.DeviceType.CPU, autocast);
+        torch.set_autocast_cache_enabled(false); // it would keep the casts beyond their PointerScope
+        torch.set_autocast_enabled(torch.DeviceType.CPU, true);
+        try {
+            return loss.get();
+        } finally {
+            torch.set_autocast_enabled(torch.DeviceType.CPU, false);
+            torch.set_autocast_cache_enabled(true);
+        }
     }
 
     private Tensor hidden(TorchBatch batch) {                                      // [B, S, H]

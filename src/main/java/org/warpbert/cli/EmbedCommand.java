@@ -30,7 +30,8 @@ final class EmbedCommand extends WarpBertCommand {
     void run() {
         inference.check(this);
         fetch(inference.model);
-        try (Embedder embedder = Embedder.load(inference.model, pooling, inference.device.device, inference.device.threads, inference.device.precision)) {
+        try (Embedder embedder = Embedder.load(inference.model, pooling, inference.device.device, inference.device.threads,
+                inference.device.precision, inference.device.memory, terminal::note)) {
             input.forEach(this, chunk -> {
                 float[][] vectors = embedder.embed(chunk.texts(), chunk.pairs(), normalize, inference.maxLength(embedder.positions()), inference.batchSize);
                 for (int i = 0; i < vectors.length; i++) {

@@ -38,7 +38,7 @@ final class EvaluateCommand extends WarpBertCommand {
         Evaluation evaluation;
         try (TrainingReport report = new TrainingReport(terminal, quiet)) {
             evaluation = Evaluation.run(inference.model, task, data, maxLength, inference.batchSize, inference.device.device,
-                    inference.device.threads, inference.device.precision, report);
+                    inference.device.threads, inference.device.precision, inference.device.memory, report);
         }
         if (evaluation.truncated() > 0) {
             terminal.note(String.format(Locale.ROOT, "%,d of %,d examples are cut to %d tokens", evaluation.truncated(), evaluation.examples(), maxLength));

@@ -52,7 +52,7 @@ final class FinetuneCommand extends WarpBertCommand {
         Hyperparameters checked = checked(hyper::get);
         Task task = tasks.get(this);
         Finetune.Options options = checked(() -> new Finetune.Options(model, task, train, dev, devSplit, checked, device.device,
-                device.threads, device.precision, out, overwrite));
+                device.threads, device.precision, device.memory, out, overwrite));
         task.check(train); // a wrong column is said before a model is downloaded
         if (dev != null) {
             task.check(dev);

@@ -17,7 +17,8 @@ final class TagPredictions {
     static void print(PredictCommand command) {
         InferenceOptions inference = command.inference;
         int[] cut = {0};
-        try (TokenTagger tagger = TokenTagger.load(inference.model, inference.device.device, inference.device.threads, inference.device.precision)) {
+        try (TokenTagger tagger = TokenTagger.load(inference.model, inference.device.device, inference.device.threads,
+                inference.device.precision, inference.device.memory, command.terminal::note)) {
             int maxLength = inference.maxLength(tagger.positions());
             command.input.forEach(command, chunk -> {
                 if (chunk.pairs() != null) {

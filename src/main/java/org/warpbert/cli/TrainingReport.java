@@ -61,7 +61,7 @@ final class TrainingReport implements TrainingListener, Evaluation.Progress, Aut
 
     @Override
     public void evaluating(int done, int batches) {
-        if (!evaluating) {
+        if (line == null || !evaluating) {
             show("Evaluating", batches, "batches");
             evaluating = true;
         }

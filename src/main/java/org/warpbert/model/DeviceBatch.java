@@ -16,6 +16,7 @@ import org.warpbert.text.PackedBatch;
  */
 public final class DeviceBatch implements AutoCloseable {
     private static final int PER_TOKEN = 6;    // tokens, positions, segments, dropout rows, word order, position order
+    private static final int MASK = 1;         // at most: a padded batch's key mask, a byte for each token
     private static final int PER_SEQUENCE = 2; // cu_seqlens, dropout sequences
     private static final int PER_LABELLED = 3; // rows, labels, dropout rows
     private static final int HEAD = 8;         // rng (2 longs), the last of cu_seqlens and cu_examples
@@ -45,7 +46,7 @@ public final class DeviceBatch implements AutoCloseable {
 
     /** What batches of these sizes take on the device. */
     public static long bytes(Capacity most) {
-        return ((long) PER_TOKEN * most.tokens() + (long) PER_SEQUENCE * most.sequences() + most.examples() + most.labels()
+        return ((long) (PER_TOKEN + MASK) * most.tokens() + (long) PER_SEQUENCE * most.sequences() + most.examples() + most.labels()
                 + (long) PER_LABELLED * most.labelled() + HEAD) * Integer.BYTES;
     }
 
@@ -70,7 +71,12 @@ public final class DeviceBatch implements AutoCloseable {
         for (int row : batch.labelledRows()) {
             ints.put(batch.dropoutRows()[row]);
         }
-        memory.upload(staging[turn], host.position() + ints.position() * Integer.BYTES);
+        int end = host.position() + ints.position() * Integer.BYTES;
+        if (batch.keyMask() != null) {
+            host.put(end, batch.keyMask());
+            end += batch.keyMask().length;
+        }
+        memory.upload(staging[turn], end);
         dropout = new Dropout(memory.address(), at(3));
         sequenceDropout = new Dropout(memory.address(), after(cuSeqlens(), sequenceCount() + 1));
         labelledDropout = new Dropout(memory.address(), after(tokenLabels(), labelledCount()));
@@ -163,6 +169,11 @@ public final class DeviceBatch implements AutoCloseable {
     /** [M]. */
     long tokenLabels() {
         return after(labelledRows(), labelledCount());
+    }
+
+    /** uint8[T], or 0 where every key counts. */
+    long keyMask() {
+        return batch.keyMask() == null ? 0 : after(tokenLabels(), 2 * labelledCount());
     }
 
     private static long after(long address, int ints) {

@@ -20,8 +20,13 @@ public final class Gradients implements AutoCloseable {
         this.backend = backend;
         this.table = table;
         this.frozenLevels = frozenLevels;
-        this.memory = backend.allocate("the gradients", table.size() * Float.BYTES);
+        this.memory = backend.allocate("the gradients", plannedBytes(table));
         memory.zero(); // the gaps stay 0, so that the norm may run over the whole buffer
+    }
+
+    /** Bytes that they take. */
+    public static long plannedBytes(ParameterTable table) {
+        return table.size() * Float.BYTES;
     }
 
     /** Clears what ops add to: tables and vectors. Matrices' gradients are written by the step's first GEMM. */

@@ -73,12 +73,9 @@ public final class Parameters implements AutoCloseable {
         rejectLeftOver(table, source);
         Parameters parameters = new Parameters(backend, table, format);
         try {
-            ByteBuffer staging = parameters.staging();
             for (ParameterTable.Slice slice : table.slices()) {
                 if (source.contains(slice.name()) && !(isHead(slice.name()) && ofOtherShape(slice.name(), table, source))) {
-                    staging.clear().limit(Math.toIntExact(slice.count() * Float.BYTES));
-                    source.read(slice.name(), slice.shape(), staging.asFloatBuffer());
-                    parameters.put(slice, staging);
+                    parameters.read(slice, source);
                 } else if (isHead(slice.name())) {
                     parameters.initialize(slice, seed);
                     fresh.add(slice.name());
@@ -90,6 +87,19 @@ public final class Parameters implements AutoCloseable {
         } catch (RuntimeException e) {
             parameters.close();
             throw e;
+        }
+    }
+
+    private void read(ParameterTable.Slice slice, TensorSource source) {
+        int count = Math.toIntExact(slice.count());
+        FloatBuffer view = keepsFloats(slice) ? weights.hostFloats(slice.offset(), count) : null;
+        if (view != null) {
+            source.read(slice.name(), slice.shape(), view);
+            round(slice, weights.address() + slice.offset() * Float.BYTES);
+        } else {
+            ByteBuffer copy = staging(count);
+            source.read(slice.name(), slice.shape(), copy.asFloatBuffer());
+            put(slice, copy);
         }
     }
 
@@ -233,25 +243,30 @@ public final class Parameters implements AutoCloseable {
         return shapes;
     }
 
-    /** One parameter's values on the host, in a buffer that the next call fills again: for writing a file. */
+    /** One parameter's values on the host, themselves or in a buffer that the next call fills again: for writing a file. */
     public FloatBuffer host(String name) {
         requireMasters("written");
-        if (hostCopy == null) {
-            hostCopy = staging();
-        }
         ParameterTable.Slice slice = table.slice(name);
-        hostCopy.clear().limit(Math.toIntExact(slice.count() * Float.BYTES));
-        weights.download(slice.offset() * Float.BYTES, hostCopy);
-        return hostCopy.asFloatBuffer();
+        int count = Math.toIntExact(slice.count());
+        FloatBuffer view = weights.hostFloats(slice.offset(), count);
+        if (view != null) {
+            return view;
+        }
+        ByteBuffer copy = staging(count);
+        weights.download(slice.offset() * Float.BYTES, copy);
+        return copy.asFloatBuffer();
     }
 
-    /** A direct buffer that holds the largest parameter. */
-    private ByteBuffer staging() {
-        long largest = table.slices().stream().mapToLong(ParameterTable.Slice::count).max().orElse(1);
-        if (largest > Integer.MAX_VALUE / Float.BYTES) {
-            throw new WarpBertException("a parameter of " + largest + " elements is too large for one host buffer");
+    /** So many floats of a direct buffer that holds the largest parameter: for devices whose memory is not the host's. */
+    private ByteBuffer staging(int count) {
+        if (hostCopy == null) {
+            long largest = table.slices().stream().mapToLong(ParameterTable.Slice::count).max().orElse(1);
+            if (largest > Integer.MAX_VALUE / Float.BYTES) {
+                throw new WarpBertException("a parameter of " + largest + " elements is too large for one host buffer");
+            }
+            hostCopy = ByteBuffer.allocateDirect((int) largest * Float.BYTES).order(ByteOrder.nativeOrder());
         }
-        return ByteBuffer.allocateDirect((int) largest * Float.BYTES).order(ByteOrder.nativeOrder());
+        return hostCopy.clear().limit(count * Float.BYTES);
     }
 
     @Override

@@ -119,7 +119,7 @@ public final class Checkpoint implements AutoCloseable {
     }
 
     /** Checks that sequences of this length have positions. */
-    void checkLength(int maxLength) {
+    public void checkLength(int maxLength) {
         if (maxLength > config().maxPositionEmbeddings()) {
             throw new WarpBertException("--max-length " + maxLength + " is more than the model's "
                     + config().maxPositionEmbeddings() + " positions");

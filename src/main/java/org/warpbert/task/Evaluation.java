@@ -4,13 +4,12 @@ import com.fasterxml.jackson.annotation.JsonInclude;
 import java.nio.file.Path;
 import java.util.Iterator;
 import java.util.Map;
-import java.util.function.IntConsumer;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.Precision;
 import org.warpbert.model.BertConfig;
-import org.warpbert.model.BertModel;
 import org.warpbert.model.Head;
 import org.warpbert.model.Parameters;
+import org.warpbert.model.PlannedModel;
 import org.warpbert.text.BatchLoader;
 import org.warpbert.text.InstanceSource;
 import org.warpbert.text.PackedBatch;
@@ -32,63 +31,69 @@ public record Evaluation(String task, long examples, double loss, Map<String, Do
      * Judges a finished model by a file.
      *
      * @param model    folder, or name of {@link org.warpbert.hub.Hub}
+     * @param memory   the most to take, see {@link org.warpbert.memory.MemoryBudget}; 0: what is free, less a margin
      * @param progress receives the number of batches done and of all
      */
     public static Evaluation run(String model, Task task, Path file, int maxLength, int batchSize, String device, int threads,
-            Precision precision, Progress progress) {
+            Precision precision, long memory, Progress progress) {
         Dataset data = task.read(file);
-        try (OpenModel opened = OpenModel.load(model, device, threads, precision, checkpoint -> {
+        try (OpenModel opened = OpenModel.load(model, device, threads, precision, memory, progress::note, checkpoint -> {
             checkpoint.checkLength(maxLength);
             task.open(checkpoint);
             return task.parameters(checkpoint.config());
         }, "complete head for " + task.name())) {
             InstanceSource source = task.instances(data, opened.tokenizer(), maxLength);
             try (BatchLoader loader = new BatchLoader(source, batchSize, 0, false)) {
-                return run(opened.backend(), opened.config(), opened.parameters(), task, data, source, loader,
-                        done -> progress.at(done, loader.batchesPerEpoch()));
+                return run(opened.backend(), opened.config(), opened.parameters(), task, data, source, loader, progress);
             }
         }
     }
 
-    /** Hears how far an evaluation is. */
+    /** Hears how far an evaluation is, and lines that the user should read. */
     public interface Progress {
         void at(int done, int batches);
+
+        default void note(String line) {}
     }
 
-    /** Runs one epoch of a loader in file order. {@code progress} receives the number of batches done. */
+    /** Runs one epoch of a loader in file order. */
     static Evaluation run(Backend backend, BertConfig config, Parameters parameters, Task task, Dataset data, InstanceSource source,
-            BatchLoader loader, IntConsumer progress) {
+            BatchLoader loader, Progress progress) {
         long start = System.nanoTime();
         Head head = task.head();
         Judge judge = task.judge(data, source, head);
-        double[] sums = null;
-        double[] normalisers = null;
+        Sums sums = new Sums();
+        Sums normalisers = new Sums();
         long tokens = 0;
-        try (BertModel model = new BertModel(backend, config, parameters, null, head, loader.capacity(0, 1))) {
+        try (PlannedModel model = Inference.planned(backend, config, parameters, head, loader, progress::note)) {
             int done = 0;
             for (Iterator<PackedBatch> batches = loader.epoch(0, 0); batches.hasNext(); ) {
                 PackedBatch batch = batches.next();
-                model.forward(batch);
-                model.evaluate();
-                judge.add(batch);
-                sums = plus(sums, head.lossSums());
-                normalisers = plus(normalisers, head.normalisers(batch));
+                model.infer(batch, true, (pass, part) -> {
+                    judge.add(part);
+                    sums.add(head.lossSums());
+                    normalisers.add(head.normalisers(part));
+                });
                 tokens += batch.totalTokens();
-                progress.accept(++done);
+                progress.at(++done, loader.batchesPerEpoch());
             }
         }
-        return new Evaluation(task.name(), data.size(), Head.loss(sums, normalisers), judge.metrics(), judge.baseline(),
+        return new Evaluation(task.name(), data.size(), Head.loss(sums.values, normalisers.values), judge.metrics(), judge.baseline(),
                 judge.byType(), loader.truncated(), tokens, (System.nanoTime() - start) / 1e9);
     }
 
-    private static double[] plus(double[] sums, double[] more) {
-        if (sums == null) {
-            return more;
+    /** Sums of each term. */
+    private static final class Sums {
+        private double[] values;
+
+        void add(double[] more) {
+            if (values == null) {
+                values = new double[more.length];
+            }
+            for (int k = 0; k < more.length; k++) {
+                values[k] += more[k];
+            }
         }
-        for (int k = 0; k < sums.length; k++) {
-            sums[k] += more[k];
-        }
-        return sums;
     }
 
     /** Index, within a row of {@code count} values from {@code from} on, of the largest; the first of equals. */

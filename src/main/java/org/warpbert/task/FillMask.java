@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.PriorityQueue;
+import java.util.function.Consumer;
 import org.warpbert.WarpBertException;
 import org.warpbert.backend.Precision;
 import org.warpbert.model.BertModel;
@@ -24,14 +25,20 @@ public final class FillMask implements AutoCloseable {
         this.model = model;
     }
 
-    /** {@link #load(String, String, int, Precision)} in the device's own precision. */
+    /** {@link #load(String, String, int, Precision, long, Consumer)} in the device's own precision and the memory that is free. */
     public static FillMask load(String model, String device, int threads) {
-        return load(model, device, threads, Precision.AUTO);
+        return load(model, device, threads, Precision.AUTO, 0, line -> {});
     }
 
-    /** Opens a model with a masked language model's head. */
-    public static FillMask load(String model, String device, int threads, Precision precision) {
-        return new FillMask(OpenModel.load(model, device, threads, precision,
+    /**
+     * Opens a model with a masked language model's head.
+     *
+     * @param memory the most to take, see {@link org.warpbert.memory.MemoryBudget}; 0: what is free, less a margin
+     * @param note   receives a line where memory was refused
+     */
+    public static FillMask load(String model, String device, int threads, Precision precision, long memory,
+            Consumer<String> note) {
+        return new FillMask(OpenModel.load(model, device, threads, precision, memory, note,
                 checkpoint -> ParameterTable.bert(checkpoint.config()).maskedLanguageModel().build(), "masked language model head"));
     }
 

@@ -1,8 +1,11 @@
 package org.warpbert.task;
 
+import java.util.function.Consumer;
 import java.util.function.Function;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.Backends;
+import org.warpbert.memory.MemoryBudget;
+import org.warpbert.memory.Retry;
 import org.warpbert.backend.Precision;
 import org.warpbert.model.BertConfig;
 import org.warpbert.model.ParameterTable;
@@ -15,29 +18,35 @@ final class OpenModel implements AutoCloseable {
     private final Checkpoint checkpoint;
     private final Backend backend;
     private final Parameters parameters;
+    private final Consumer<String> note;
 
-    private OpenModel(Checkpoint checkpoint, Backend backend, Parameters parameters) {
+    private OpenModel(Checkpoint checkpoint, Backend backend, Parameters parameters, Consumer<String> note) {
         this.checkpoint = checkpoint;
         this.backend = backend;
         this.parameters = parameters;
+        this.note = note;
     }
 
     /**
      * Opens a model whole.
      *
      * @param model folder, or name of {@link org.warpbert.hub.Hub}
+     * @param memory the most to take, see {@link MemoryBudget}; 0: what is free, less a margin
+     * @param note  receives a line where memory was refused
      * @param table the parameters wanted of it; all must be there
      * @param what  what they are beyond the encoder, for the error where one is not
      */
-    static OpenModel load(String model, String device, int threads, Precision precision, Function<Checkpoint, ParameterTable> table,
-            String what) {
+    static OpenModel load(String model, String device, int threads, Precision precision, long memory,
+            Consumer<String> note, Function<Checkpoint, ParameterTable> table, String what) {
         Checkpoint checkpoint = Checkpoint.open(model);
         Backend backend = null;
         try {
             ParameterTable wanted = table.apply(checkpoint);
-            backend = Backends.open(device, threads);
-            WeightFormat format = new WeightFormat(precision.on(backend).dtype(), false);
-            return new OpenModel(checkpoint, backend, checkpoint.loadAll(backend, wanted, format, what));
+            Backend opened = Backends.open(device, threads);
+            backend = opened;
+            MemoryBudget.limit(opened, memory);
+            WeightFormat format = new WeightFormat(precision.on(opened).dtype(), false);
+            return new OpenModel(checkpoint, opened, Retry.once(() -> checkpoint.loadAll(opened, wanted, format, what), note), note);
         } catch (RuntimeException e) {
             if (backend != null) {
                 backend.close();
@@ -65,6 +74,11 @@ final class OpenModel implements AutoCloseable {
 
     Parameters parameters() {
         return parameters;
+    }
+
+    /** Who hears that memory was refused. */
+    Consumer<String> note() {
+        return note;
     }
 
     @Override

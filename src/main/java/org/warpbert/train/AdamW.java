@@ -9,6 +9,7 @@ import java.util.function.ToDoubleFunction;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.Dtype;
 import org.warpbert.memory.Arena;
+import org.warpbert.memory.MemoryPlan;
 import org.warpbert.model.Gradients;
 import org.warpbert.model.ParameterTable;
 import org.warpbert.model.ParameterTable.Slice;
@@ -78,6 +79,11 @@ final class AdamW implements AutoCloseable {
         state.arena.upload(state.lrScale, scaleValues.flip());
     }
 
+    /** What the optimizer of this table holds. */
+    static MemoryPlan memory(ParameterTable table) {
+        return new MemoryPlan().add(new State(table).arena, name -> name.equals("m") || name.equals("v") ? "moments" : "optimizer");
+    }
+
     /** Neighbours in the buffers with the same weight decay and learning rate, see wb_adamw. */
     private record Segment(long end, float decay, float scale) {
         boolean isLike(Segment other) {
@@ -98,11 +104,6 @@ final class AdamW implements AutoCloseable {
         Segment last = segments.removeLast();
         segments.addLast(new Segment(table.size(), last.decay, last.scale)); // with the gap at the end
         return List.copyOf(segments);
-    }
-
-    /** Bytes that the optimizer of this table takes. */
-    static long plannedBytes(ParameterTable table) {
-        return new State(table).arena.bytes();
     }
 
     /** One update from the gradients as they stand, those of the loss times {@code lossScale}. */

@@ -15,6 +15,7 @@ import java.util.Map;
  * @param baseline            the dev set's metrics for the best answer that does not look at the text
  * @param realTokens          tokens trained on, all steps
  * @param paddedTokensAvoided tokens that padding every sequence to the maximum length would have added
+ * @param memory              the plan that the run began with
  * @param plannedBytes        what was allocated for weights, gradients, optimizer state and activations
  * @param peakBytes           most bytes resident in the process, everything counted
  * @param gemmShare           share of the training steps' time that went into matrix products; NaN on a device that runs
@@ -27,5 +28,5 @@ public record Summary(String task, String model, long parameters, String device,
                       Hyperparameters hyperparameters,
                       long seed, List<String> labels, int trainExamples, int devExamples, int skipped, int truncated,
                       long steps, long skippedSteps, List<TrainingListener.Epoch> epochs, int keptEpoch, Map<String, Double> baseline, long realTokens,
-                      long paddedTokensAvoided, long plannedBytes, long peakBytes, double gemmShare,
+                      long paddedTokensAvoided, TrainingPlan.Kept memory, long plannedBytes, long peakBytes, double gemmShare,
                       double seconds) {}
