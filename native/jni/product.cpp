@@ -6,6 +6,7 @@
 #include "product.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 namespace warpbert {
 namespace {
@@ -204,6 +205,10 @@ bool has_product() {
 
 wb_status product(wb_context* ctx, int32_t threads, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, bool add, float* c,
     int64_t c_row) {
+  if (k == 0) { // a sum of nothing: the weights' gradient of a layer that got no row
+    for (int64_t row = 0; row < m && !add; ++row) memset(c + row * c_row, 0, n * sizeof(float));
+    return WB_OK;
+  }
   const int64_t blocks = pieces_of(k, kDepth), depth = pieces_of(k, blocks);
   const int64_t a_floats = pieces_of(least(m, kHeight), kRows) * kRows * depth;
   const int64_t b_floats = pieces_of(least(n, kWidth), kColumns) * kColumns * depth;

@@ -49,6 +49,18 @@ class GemmTest {
         }
     }
 
+    /** A batch may hold no row for a layer, such as no masked word: its weights' gradient is then 0, or what it was. */
+    @ParameterizedTest
+    @MethodSource("backends")
+    void aSumOverNoRowsIsZero(String name) {
+        int[] s = {0, 33, 47};
+        float[] before = integers(3, size(Product.BACKWARD_WEIGHT, s));
+        try (Backend backend = Backends.open(name, 2)) {
+            assertArrayEquals(new float[before.length], run(backend, Product.BACKWARD_WEIGHT, s, new float[0], new float[0], null));
+            assertArrayEquals(before, run(backend, Product.BACKWARD_WEIGHT, s, new float[0], new float[0], before));
+        }
+    }
+
     @ParameterizedTest
     @MethodSource("backends")
     void integersOfSixteenBitsComeOutRoundedOnce(String name) {

@@ -77,6 +77,8 @@ class PaddedBatchTest {
         assertArrayEquals(new int[] {0, 1, 0, 0, 0, 0}, padded.segments());
         assertArrayEquals(new int[] {0, 3, 6}, padded.cuSeqlens());
         assertArrayEquals(new byte[] {1, 1, 0, 1, 0, 0}, padded.keyMask());
+        assertArrayEquals(new byte[] {1, 0, 0}, padded.select(1).keyMask());
+        assertArrayEquals(new byte[] {1, 0, 0, 1, 1, 0}, padded.select(1, 0).keyMask());
         assertEquals(3, padded.maxSeqlen());
         assertEquals(6, padded.totalTokens());
         assertThrows(WarpBertException.class, () -> batch.padded(1, 9));

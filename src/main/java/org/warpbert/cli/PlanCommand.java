@@ -53,9 +53,10 @@ final class PlanCommand extends WarpBertCommand {
 
     @Override
     void run() {
-        Hyperparameters checked = checked(hyper::get);
-        if (train != null) {
-            tasks.get(this).check(train); // a wrong column is said before a model is downloaded
+        Task task = train == null ? null : tasks.get(this);
+        Hyperparameters checked = checked(() -> hyper.get(task == null ? 0 : task.usualLength()));
+        if (task != null) {
+            task.check(train); // a wrong column is said before a model is downloaded
         }
         fetch(model);
         PlanReport report = plan(checked);

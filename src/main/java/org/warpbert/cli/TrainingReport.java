@@ -122,6 +122,9 @@ final class TrainingReport implements TrainingListener, Evaluation.Progress, Aut
             names.forEach(name -> row.append("   ").append(cell(name, summary.baseline().get(name))));
             terminal.print(row.toString().stripTrailing());
         }
+        if (summary.hyperparameters().selection().keepBest()) {
+            terminal.print("The weights are those of epoch " + summary.keptEpoch() + ".");
+        }
         terminal.print(String.format(Locale.ROOT, "%,d steps%s, %,d real tokens (%,d padded tokens avoided), %s in all, peak memory %.2f GB",
                 summary.steps(), summary.skippedSteps() == 0 ? "" : String.format(Locale.ROOT, " (%,d skipped: gradients not finite)", summary.skippedSteps()),
                 summary.realTokens(), summary.paddedTokensAvoided(), time(summary.seconds()), summary.peakBytes() / 1e9));

@@ -24,6 +24,7 @@ public final class BertModel implements AutoCloseable {
     private final LayerAddresses[] layers;
     private final LayerAddresses[] layerGradients;
     private final Recomputation recomputation;
+    private LayerObserver observer = (layer, states, qkv) -> {};
 
     /**
      * A model whose forward saves everything for the backward.
@@ -105,9 +106,11 @@ public final class BertModel implements AutoCloseable {
         requireInside("segment", packed.segments(), config.typeVocabSize());
         batch.upload(packed, seed, step);
         embeddings.forward(pass);
+        observer.seen(0, pass.activations.embeddings, null);
         for (int l = 0; l < layers.length; l++) {
             SelfAttention.forward(pass, l, layers[l], pass.activations.input(l));
             FeedForward.forward(pass, l, layers[l]);
+            observer.seen(l + 1, pass.activations.layers[l].output(), pass.activations.layers[l].qkv());
         }
         head.forward(pass);
     }
@@ -119,6 +122,11 @@ public final class BertModel implements AutoCloseable {
                 throw new WarpBertException(what + " " + values[t] + " at token " + t + " of the batch is outside the model's " + rows + " " + what + " embeddings");
             }
         }
+    }
+
+    /** From now on, this one looks on while the forward runs. */
+    public void observe(LayerObserver newObserver) {
+        observer = newObserver;
     }
 
     /** {@link #forward(PackedBatch, long, long)} for inference, where nothing is drawn. */
@@ -138,13 +146,16 @@ public final class BertModel implements AutoCloseable {
         }
         pass.accumulate = accumulate;
         head.backward(pass, gradientScales);
-        for (int l = layers.length - 1; l >= 0; l--) {
+        int frozen = gradients.frozenLevels(); // below them nothing is learned: the backward ends there
+        for (int l = layers.length - 1; l >= Math.max(0, frozen - 1); l--) {
             recomputation.feedForward(l);
             FeedForward.backward(pass, l, layers[l], layerGradients[l]);
             recomputation.attention(l);
             SelfAttention.backward(pass, l, layers[l], layerGradients[l], pass.activations.input(l));
         }
-        embeddings.backward(pass);
+        if (frozen == 0) {
+            embeddings.backward(pass);
+        }
     }
 
     /** Losses of the batch last forwarded, without gradients; the head has them. */

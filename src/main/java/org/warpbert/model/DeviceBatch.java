@@ -66,8 +66,8 @@ public final class DeviceBatch implements AutoCloseable {
         host.putLong(seed).putLong(step);
         IntBuffer ints = host.asIntBuffer();
         ints.put(batch.tokens()).put(batch.positions()).put(batch.segments()).put(batch.dropoutRows())
-                .put(batch.wordOrder()).put(batch.positionOrder()).put(batch.cuSeqlens()).put(batch.dropoutSequences())
-                .put(batch.cuExamples()).put(batch.labels()).put(batch.labelledRows()).put(batch.tokenLabels());
+                .put(batch.wordOrder()).put(batch.positionOrder()).put(batch.labelledRows()).put(batch.cuSeqlens())
+                .put(batch.dropoutSequences()).put(batch.cuExamples()).put(batch.labels()).put(batch.tokenLabels());
         for (int row : batch.labelledRows()) {
             ints.put(batch.dropoutRows()[row]);
         }
@@ -148,7 +148,7 @@ public final class DeviceBatch implements AutoCloseable {
 
     /** [B + 1]; its first B numbers are also the rows of the [CLS] tokens. */
     long cuSeqlens() {
-        return at(PER_TOKEN);
+        return after(labelledRows(), labelledCount());
     }
 
     /** [E + 1]. */
@@ -161,14 +161,14 @@ public final class DeviceBatch implements AutoCloseable {
         return after(cuExamples(), exampleCount() + 1);
     }
 
-    /** [M]. */
+    /** [M], and the rows of the [CLS] tokens right behind them: [M + B] are one list to gather. */
     long labelledRows() {
-        return after(labels(), batch.labels().length);
+        return at(PER_TOKEN);
     }
 
     /** [M]. */
     long tokenLabels() {
-        return after(labelledRows(), labelledCount());
+        return after(labels(), batch.labels().length);
     }
 
     /** uint8[T], or 0 where every key counts. */

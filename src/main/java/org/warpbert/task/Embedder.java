@@ -79,6 +79,22 @@ public final class Embedder implements AutoCloseable {
         return vectors.toArray(float[][]::new);
     }
 
+    /**
+     * The hidden states of every layer, and the attention probabilities where wanted, of one text or pair.
+     *
+     * @param pair      the second text, or null
+     * @param maxLength most tokens of the sequence; what is longer is cut
+     */
+    public Inspection inspect(String text, String pair, boolean attentions, int maxLength) {
+        model.checkpoint().checkLength(maxLength);
+        return Inspection.of(model, model.tokenizer().encode(text, pair, maxLength), attentions);
+    }
+
+    /** Encoder layers of the model, L. */
+    public int layers() {
+        return model.config().numHiddenLayers();
+    }
+
     private float[] vector(float[] states, PackedBatch batch, int sequence) {
         int from = pooling == Pooling.POOLER ? sequence : batch.cuSeqlens()[sequence];
         int to = pooling == Pooling.MEAN ? batch.cuSeqlens()[sequence + 1] : from + 1;

@@ -1,5 +1,6 @@
 package org.warpbert.task;
 
+import com.fasterxml.jackson.annotation.JsonInclude;
 import java.nio.file.Path;
 import java.util.Iterator;
 import java.util.Map;
@@ -19,11 +20,12 @@ import org.warpbert.text.PackedBatch;
  * @param loss      mean over what has a label
  * @param metrics   the task's, by name
  * @param baseline  the same of the best answer that does not look at the text, those that are known
+ * @param byType    the same for each type of what is looked for, where the task has types
  * @param truncated examples cut to the maximum length
  * @param tokens    real tokens read
  */
 public record Evaluation(String task, long examples, double loss, Map<String, Double> metrics, Map<String, Double> baseline,
-                         int truncated, long tokens, double seconds) {
+                         @JsonInclude(JsonInclude.Include.NON_EMPTY) Map<String, Map<String, Double>> byType, int truncated, long tokens, double seconds) {
 
     /**
      * Judges a finished model by a file.
@@ -77,7 +79,7 @@ public record Evaluation(String task, long examples, double loss, Map<String, Do
             }
         }
         return new Evaluation(task.name(), data.size(), Head.loss(sums.values, normalisers.values), judge.metrics(), judge.baseline(),
-                loader.truncated(), tokens, (System.nanoTime() - start) / 1e9);
+                judge.byType(), loader.truncated(), tokens, (System.nanoTime() - start) / 1e9);
     }
 
     /** Sums of each term. */

@@ -6,6 +6,7 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.function.Supplier;
 import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.Backends;
@@ -27,6 +28,7 @@ import org.warpbert.text.BatchOrder;
 import org.warpbert.text.BatchSizes;
 import org.warpbert.text.InstanceSource;
 import org.warpbert.text.PackedBatch;
+import org.warpbert.train.BestEpoch;
 import org.warpbert.train.Hyperparameters;
 import org.warpbert.train.RunFolder;
 import org.warpbert.train.Summary;
@@ -54,10 +56,14 @@ public final class Finetune {
             if (dev != null && devSplit != null) {
                 throw new WarpBertException("--dev and --dev-split exclude each other");
             }
+            if (hyper.selection().judges() && dev == null && devSplit == null) {
+                throw new WarpBertException("--patience and --keep best need data to judge by: --dev or --dev-split");
+            }
         }
     }
 
     private final Options options;
+    private final Supplier<Checkpoint> start;
     private final Task task;
     private final Hyperparameters hyper;
     private final TrainingListener listener;
@@ -65,8 +71,9 @@ public final class Finetune {
     private Dataset dev;
     private Precision precision;
 
-    private Finetune(Options options, TrainingListener listener) {
+    private Finetune(Options options, Supplier<Checkpoint> start, TrainingListener listener) {
         this.options = options;
+        this.start = start;
         this.task = options.task;
         this.hyper = options.hyper;
         this.listener = listener;
@@ -74,14 +81,24 @@ public final class Finetune {
 
     /** Trains, judges after every epoch, and leaves the run folder. */
     public static Summary run(Options options, TrainingListener listener) {
-        return new Finetune(options, listener).run();
+        return run(options, () -> Checkpoint.open(options.model), listener);
+    }
+
+    /**
+     * As {@link #run(Options, TrainingListener)}, from a model made otherwise: a new one, or one with more tokens.
+     *
+     * @param start called once, after the data were read; {@code options.model} is then what the model is called
+     */
+    public static Summary run(Options options, Supplier<Checkpoint> start, TrainingListener listener) {
+        return new Finetune(options, start, listener).run();
     }
 
     private Summary run() {
         try (RunFolder folder = RunFolder.open(options.out, options.overwrite)) {
             readData(); // before the model is fetched: a wrong column is known at once
-            try (Checkpoint checkpoint = Checkpoint.open(options.model)) {
+            try (Checkpoint checkpoint = start.get()) {
                 checkpoint.checkLength(hyper.maxLength());
+                hyper.layerRates().check(checkpoint.config());
                 task.learn(train, checkpoint, listener::note);
                 InstanceSource trainSource = task.instances(train, checkpoint.tokenizer(), hyper.maxLength());
                 InstanceSource devSource = dev == null ? null : task.instances(dev, checkpoint.tokenizer(), hyper.maxLength());
@@ -108,7 +125,7 @@ public final class Finetune {
         if (options.dev != null) {
             dev = read(options.dev);
         } else if (options.devSplit != null) {
-            BatchOrder.Split split = BatchOrder.split(train.size(), options.devSplit, hyper.seed());
+            BatchOrder.Split split = train.split(options.devSplit, hyper.seed());
             dev = train.select(split.dev());
             train = train.select(split.train());
         }
@@ -156,8 +173,8 @@ public final class Finetune {
         long last = hyper.steps() > 0 ? Math.min(hyper.steps(), scheduled) : scheduled;
         int truncated = trainLoader.truncated();
         if (truncated > 0) {
-            listener.note(String.format(Locale.ROOT, "%,d of %,d training examples are cut to %d tokens",
-                    truncated, train.size(), hyper.maxLength()));
+            listener.note(String.format(Locale.ROOT, "%,d of %,d training examples are %s",
+                    truncated, train.size(), task.truncation(hyper.maxLength())));
         }
         List<TrainingListener.Epoch> epochs = new ArrayList<>();
         long realTokens = 0;
@@ -169,12 +186,15 @@ public final class Finetune {
         Map<String, Double> baseline = Map.of();
         long start = System.nanoTime();
         int devSize = dev == null ? 0 : dev.size();
+        BestEpoch best = dev == null ? null
+                : new BestEpoch(hyper.selection(), task.metric(), task.judge(dev, devSource, task.head()).metrics().keySet());
+        boolean over = false;
         try (Trainer trainer = new Trainer(backend, config, parameters, task.head(), hyper, scheduled, plan.planner(),
                 listener::note)) {
             listener.started(new TrainingListener.Start(task.name(), options.model, parameters.table().parameters(),
                     backend.describe(), precision.toString(), train.size(), devSize, train.skipped(), truncated, stepsPerEpoch, hyper.epochs(),
                     plan.planner().largestBatch(), plan.memory().bytes()));
-            for (int epoch = 1; epoch <= hyper.epochs() && steps < last; epoch++) {
+            for (int epoch = 1; epoch <= hyper.epochs() && steps < last && !over; epoch++) {
                 double lossSum = 0;
                 int epochSteps = 0;
                 long gemmStart = backend.gemm().nanos();
@@ -208,10 +228,20 @@ public final class Finetune {
                         judged == null ? Double.NaN : judged.loss(), judged == null ? Map.of() : judged.metrics(), seconds);
                 epochs.add(report);
                 listener.finishedEpoch(report);
+                if (best != null) {
+                    if (best.add(epoch, report.devLoss(), report.metrics()) && hyper.selection().keepBest()) {
+                        writeWeights(folder, parameters);
+                    }
+                    over = best.isOver();
+                }
             }
         }
+        if (over && steps < last) {
+            listener.note("stopped after epoch " + epochs.size() + ": " + best.metric() + " was not better for " + hyper.selection().patience() + " epochs");
+        }
+        int kept = hyper.selection().keepBest() ? best.epoch() : epochs.size();
         return new Summary(task.name(), options.model, parameters.table().parameters(), backend.name(), backend.describe(),
-                precision.toString(), hyper, hyper.seed(), task.saved(config).id2label(), train.size(), devSize, train.skipped(), truncated, steps, skipped, epochs,
+                precision.toString(), hyper, hyper.seed(), task.saved(config).id2label(), train.size(), devSize, train.skipped(), truncated, steps, skipped, epochs, kept,
                 baseline, realTokens, avoided, plan.kept(), backend.peakBytes(), ProcessMemory.peakResidentBytes(),
                 gemmNanos == 0 ? Double.NaN : gemmNanos / 1e9 / trainSeconds, (System.nanoTime() - start) / 1e9);
     }
@@ -233,7 +263,13 @@ public final class Finetune {
         BertConfig config = task.saved(checkpoint.config());
         config.write(folder.staging().resolve("config.json"));
         checkpoint.tokenizer().writeFiles(folder.staging(), config.maxPositionEmbeddings());
-        ModelWriter.writeTensors(folder.staging(), parameters.shapes(), parameters::host);
+        if (!hyper.selection().keepBest()) { // else the best epoch's are there already
+            writeWeights(folder, parameters);
+        }
         folder.summary(summary);
+    }
+
+    private static void writeWeights(RunFolder folder, Parameters parameters) {
+        ModelWriter.writeTensors(folder.staging(), parameters.shapes(), parameters::host);
     }
 }

@@ -20,7 +20,7 @@ import org.warpbert.text.InstanceSource;
 import org.warpbert.text.LabelledTexts;
 import org.warpbert.text.PackedBatch;
 
-/** One pass of a model over texts, in order, batch by batch. */
+/** One pass of a model over examples, in order, batch by batch. */
 final class Inference {
     private Inference() {}
 
@@ -44,7 +44,11 @@ final class Inference {
         for (int i = 0; i < texts.size(); i++) {
             examples.add(new Example(i + 1L, texts.get(i), pairs == null ? null : pairs.get(i), null));
         }
-        InstanceSource source = new LabelledTexts(opened.tokenizer(), examples, null, maxLength);
+        run(opened, head, new LabelledTexts(opened.tokenizer(), examples, null, maxLength), batchSize, each);
+    }
+
+    /** Runs {@code each} after every batch's forward; there is at least one example. */
+    static void run(OpenModel opened, Head head, InstanceSource source, int batchSize, BiConsumer<BertModel, PackedBatch> each) {
         try (BatchLoader loader = new BatchLoader(source, batchSize, 0, false);
                 PlannedModel model = planned(opened.backend(), opened.config(), opened.parameters(), head, loader, opened.note())) {
             for (Iterator<PackedBatch> batches = loader.epoch(0, 0); batches.hasNext(); ) {

@@ -16,6 +16,16 @@ public interface Task {
     /** As {@code --task} names it and {@code finetuning_task} of a config.json keeps it. */
     String name();
 
+    /** Most tokens of a sequence where a user names none; 0: what is usual for the command. */
+    default int usualLength() {
+        return 0;
+    }
+
+    /** What becomes of an example that is too long. */
+    default String truncation(int maxLength) {
+        return "cut to " + maxLength + " tokens";
+    }
+
     /** Reads a file of labelled examples. */
     Dataset read(Path file);
 

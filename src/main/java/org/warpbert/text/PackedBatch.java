@@ -202,9 +202,13 @@ public record PackedBatch(int[] tokens, int[] positions, int[] segments, int[] c
         int[] kinds = new int[total];
         int[] rows = new int[total];
         int[] byToken = new int[total];
+        byte[] mask = new byte[total];
         for (int i = 0; i < sequences.length; i++) {
             int from = cuSeqlens[sequences[i]];
             int n = length(sequences[i]);
+            if (keyMask != null) {
+                System.arraycopy(keyMask, from, mask, starts[i], n);
+            }
             System.arraycopy(tokens, from, ids, starts[i], n);
             System.arraycopy(positions, from, at, starts[i], n);
             System.arraycopy(segments, from, kinds, starts[i], n);
@@ -212,7 +216,8 @@ public record PackedBatch(int[] tokens, int[] positions, int[] segments, int[] c
             System.arraycopy(whole, from, byToken, starts[i], n);
         }
         int[] withLabel = labelled(byToken);
-        return packed(ids, at, kinds, starts, ends, chosen, withLabel, pick(byToken, withLabel), rows, numbers);
+        PackedBatch part = packed(ids, at, kinds, starts, ends, chosen, withLabel, pick(byToken, withLabel), rows, numbers);
+        return keyMask == null ? part : part.masked(mask);
     }
 
     /**
@@ -249,8 +254,7 @@ public record PackedBatch(int[] tokens, int[] positions, int[] segments, int[] c
                 }
             }
         }
-        return new PackedBatch(ids, at, kinds, starts, cuExamples, labels, pick(moved, labelledRows), tokenLabels, length, rows,
-                dropoutSequences, stableOrder(ids), stableOrder(at), real);
+        return packed(ids, at, kinds, starts, cuExamples, labels, pick(moved, labelledRows), tokenLabels, rows, dropoutSequences).masked(real);
     }
 
     /** T, the number of tokens; of a padded batch, padding counted. */
@@ -295,6 +299,11 @@ public record PackedBatch(int[] tokens, int[] positions, int[] segments, int[] c
         }
         return new PackedBatch(tokens, positions, segments, cuSeqlens, cuExamples, labels, labelledRows, tokenLabels, longest,
                 dropoutRows, dropoutSequences, stableOrder(tokens), stableOrder(positions), null);
+    }
+
+    private PackedBatch masked(byte[] mask) {
+        return new PackedBatch(tokens, positions, segments, cuSeqlens, cuExamples, labels, labelledRows, tokenLabels, maxSeqlen, dropoutRows,
+                dropoutSequences, wordOrder, positionOrder, mask);
     }
 
     private static WarpBertException labelCount(int sequences, int labels) {

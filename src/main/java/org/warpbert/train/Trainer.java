@@ -68,10 +68,11 @@ public final class Trainer implements AutoCloseable {
         this.scheduledSteps = scheduledSteps;
         this.head = head;
         BertConfig used = hyper.dropout() == null ? config : config.withDropout(hyper.dropout());
-        Gradients madeGradients = Retry.once(() -> new Gradients(backend, parameters.table()), note);
+        Gradients madeGradients = Retry.once(() -> new Gradients(backend, parameters.table(), hyper.layerRates().frozenLevels()), note);
         AdamW madeOptimizer = null;
         try {
-            madeOptimizer = Retry.once(() -> new AdamW(backend, parameters, madeGradients, hyper.weightDecay(), hyper.clip()), note);
+            madeOptimizer = Retry.once(() -> new AdamW(backend, parameters, madeGradients, hyper.weightDecay(), hyper.clip(),
+                    parameter -> hyper.layerRates().scale(parameter, config.numHiddenLayers())), note);
             planned = new PlannedModel(backend, used, parameters, madeGradients, head, planner, note);
             prepare();
         } catch (RuntimeException e) { // no memory: what was taken goes back
