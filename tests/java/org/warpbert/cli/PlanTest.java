@@ -139,6 +139,10 @@ class PlanTest {
                 assertEquals(ample[i].path("score").asDouble(), tight[i].path("score").asDouble(), 1e-5);
             }
             JsonNode judged = CommandRun.of("evaluate", "--model", run, "--data", data, "--text", "text", "--label", "label", "--json").done().json();
+            System.setProperty("warpbert.device-memory", Long.toString(1 << 16));
+            CommandRun.of("predict", "--model", run, "w1").failedWith("does not fit", "its weights take", "--memory ");
+            System.setProperty("warpbert.device-memory", Long.toString(MIB / 2));
+            CommandRun.of("embed", "--model", run, "w1 ".repeat(500)).failedWith("does not fit", "--max-length ", "--memory ");
             System.clearProperty("warpbert.device-memory");
             JsonNode whole = CommandRun.of("evaluate", "--model", run, "--data", data, "--text", "text", "--label", "label", "--json").done().json();
             assertEquals(whole.path("loss").asDouble(), judged.path("loss").asDouble(), 1e-5);

@@ -33,7 +33,7 @@ public final class TinyModel {
         BertConfig config = config(hidden, layers);
         List<String> pieces = new ArrayList<>(SPECIALS);
         IntStream.range(0, WORDS).forEach(word -> pieces.add("w" + word));
-        TokenizerWriter.write(folder, pieces, true, config.maxPositionEmbeddings());
+        TokenizerWriter.write(folder, pieces, true, List.of(), config.maxPositionEmbeddings());
         config.write(folder.resolve("config.json"));
         try (Backend backend = Backends.open("cpu", 1); Parameters parameters = Parameters.random(backend, ParameterTable.bert(config).pooler().build(), 1)) {
             ModelWriter.writeTensors(folder, parameters.shapes(), parameters::host);

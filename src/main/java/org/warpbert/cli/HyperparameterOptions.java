@@ -1,6 +1,7 @@
 package org.warpbert.cli;
 
 import java.util.Locale;
+import org.warpbert.WarpBertException;
 import org.warpbert.train.Hyperparameters;
 import org.warpbert.train.LayerRates;
 import org.warpbert.train.Schedule;
@@ -65,28 +66,21 @@ final class HyperparameterOptions {
     @Option(names = "--patience", paramLabel = "N", description = "Stop after N epochs in a row that were not better on the dev set (default: never).")
     private int patience;
 
-    @Option(names = "--keep", paramLabel = "best|last", converter = KeepName.class, description = "Which epoch's weights the run holds (default: last).")
-    private boolean keepBest;
+    @Option(names = "--keep", paramLabel = "best|last", description = "Which epoch's weights the run holds (default: last).")
+    private String keep = "last";
 
     @Option(names = "--metric", paramLabel = "NAME", description = "What --patience and --keep go by: a metric of the task, or loss (default: the task's own).")
     private String metric;
 
     /** @param usualLength the task's own default for the maximum length, or 0 */
     Hyperparameters get(int usualLength) {
+        if (!keep.equals("best") && !keep.equals("last")) {
+            throw new WarpBertException("--keep is " + keep + ", it must be best or last");
+        }
         int length = maxLength != null ? maxLength : usualLength > 0 ? usualLength : DEFAULT.maxLength();
         return new Hyperparameters(epochs, batchSize, length, lr, warmupSteps, weightDecay, clip, dropout, schedule,
-                totalSteps, steps, seed, !noShuffle, new LayerRates(freezeEmbeddings, freezeLayers, layerDecay), new Selection(metric, patience, keepBest));
-    }
-
-    private static final class KeepName implements ITypeConverter<Boolean> {
-        @Override
-        public Boolean convert(String name) {
-            return switch (name.toLowerCase(Locale.ROOT)) {
-                case "best" -> true;
-                case "last" -> false;
-                default -> throw new TypeConversionException("it must be best or last, not '" + name + "'");
-            };
-        }
+                totalSteps, steps, seed, !noShuffle, new LayerRates(freezeEmbeddings, freezeLayers, layerDecay),
+                new Selection(metric, patience, keep.equals("best")));
     }
 
     private static final class ScheduleName implements ITypeConverter<Schedule> {

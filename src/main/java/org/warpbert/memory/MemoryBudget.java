@@ -21,13 +21,10 @@ public record MemoryBudget(long total, long overhead) {
     public static MemoryBudget limit(Backend backend, long requested) {
         long free = backend.freeBytes();
         long held = backend.allocatedBytes();
-        boolean host = FixedOverhead.isHost(backend.name());
-        long resident = host ? ProcessMemory.residentBytes() : 0;
-        long overhead = host ? Math.max(0, resident - held) + FixedOverhead.growth(backend.threads())
-                : FixedOverhead.of(backend.name(), backend.threads());
+        long overhead = overhead(backend);
         if (requested > backend.totalBytes()) {
             throw new WarpBertException("--memory " + ByteSize.format(requested) + " is more than the " + ByteSize.format(backend.totalBytes())
-                    + " that " + (host ? "this machine" : "the device") + " has");
+                    + " that " + (FixedOverhead.isHost(backend.name()) ? "this machine" : "the device") + " has");
         }
         long total = requested > 0 ? requested : overhead + held + free - free / MARGIN;
         if (total <= overhead) {
@@ -36,6 +33,13 @@ public record MemoryBudget(long total, long overhead) {
         }
         backend.limit(total - overhead);
         return new MemoryBudget(total, overhead);
+    }
+
+    /** What this process takes now of the device's memory besides what it allocates there, and will still grow by. */
+    public static long overhead(Backend backend) {
+        return FixedOverhead.isHost(backend.name())
+                ? Math.max(0, ProcessMemory.residentBytes() - backend.allocatedBytes()) + FixedOverhead.growth(backend.threads())
+                : FixedOverhead.of(backend.name(), backend.threads());
     }
 
     /** What may be allocated on the device. */

@@ -8,7 +8,6 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.SplittableRandom;
 import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.DeviceMemory;
@@ -20,8 +19,6 @@ import org.warpbert.format.TensorSource;
  * their way from and to files.
  */
 public final class Parameters implements AutoCloseable {
-    private static final double INITIALIZER_RANGE = 0.02; // standard deviation, Devlin et al. 2019's code
-
     private final Backend backend;
     private final ParameterTable table;
     private final WeightFormat format;
@@ -47,7 +44,7 @@ public final class Parameters implements AutoCloseable {
         }
     }
 
-    /** Fresh float32 weights: matrices and tables from N(0, 0.02), truncated at two deviations; LayerNorm 1; biases 0. */
+    /** Fresh weights, kept in float32; see {@link FreshWeights}. */
     public static Parameters random(Backend backend, ParameterTable table, long seed) {
         return random(backend, table, WeightFormat.F32, seed);
     }
@@ -56,7 +53,7 @@ public final class Parameters implements AutoCloseable {
     public static Parameters random(Backend backend, ParameterTable table, WeightFormat format, long seed) {
         Parameters parameters = new Parameters(backend, table, format);
         for (ParameterTable.Slice slice : table.slices()) {
-            parameters.initialize(slice, seed);
+            parameters.put(slice, FreshWeights.of(slice, seed));
         }
         return parameters;
     }
@@ -77,7 +74,7 @@ public final class Parameters implements AutoCloseable {
                 if (source.contains(slice.name()) && !(isHead(slice.name()) && ofOtherShape(slice.name(), table, source))) {
                     parameters.read(slice, source);
                 } else if (isHead(slice.name())) {
-                    parameters.initialize(slice, seed);
+                    parameters.put(slice, FreshWeights.of(slice, seed));
                     fresh.add(slice.name());
                 } else {
                     source.shape(slice.name()); // throws: names the tensor, the file and its nearest tensors
@@ -129,26 +126,6 @@ public final class Parameters implements AutoCloseable {
                     + String.join(", ", unknown.subList(0, shown)) + (unknown.size() > shown ? ", …" : "")
                     + "; does config.json (num_hidden_layers?) belong to it?");
         }
-    }
-
-    private void initialize(ParameterTable.Slice slice, long seed) {
-        if (slice.region() == ParameterTable.Region.VECTORS && !slice.name().endsWith("LayerNorm.weight")) {
-            return; // biases stay 0
-        }
-        float[] values = new float[Math.toIntExact(slice.count())];
-        if (slice.name().endsWith("LayerNorm.weight")) {
-            Arrays.fill(values, 1);
-        } else {
-            SplittableRandom random = new SplittableRandom(seed ^ slice.name().hashCode());
-            for (int i = 0; i < values.length; i++) {
-                double x;
-                do {
-                    x = random.nextGaussian();
-                } while (Math.abs(x) > 2);
-                values[i] = (float) (INITIALIZER_RANGE * x);
-            }
-        }
-        put(slice, values);
     }
 
     private void put(ParameterTable.Slice slice, float[] values) {

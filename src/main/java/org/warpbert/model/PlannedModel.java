@@ -7,6 +7,7 @@ import org.warpbert.backend.Backend;
 import org.warpbert.backend.OutOfDeviceMemory;
 import org.warpbert.memory.BatchPlanner.Choice;
 import org.warpbert.memory.ByteSize;
+import org.warpbert.memory.MemoryBudget;
 import org.warpbert.text.MicroBatches;
 import org.warpbert.text.PackedBatch;
 
@@ -60,7 +61,7 @@ public final class PlannedModel implements AutoCloseable {
             long rest = backend.allocatedBytes();
             throw new WarpBertException("the model does not fit: a micro-batch of one example takes " + ByteSize.format(planner.least().bytes())
                     + ", and " + ByteSize.format(available) + " are free beside " + ByteSize.format(rest) + " held; what would do: "
-                    + planner.suggestion(available, rest, 0), cause);
+                    + planner.suggestion(available, rest, MemoryBudget.overhead(backend)), cause);
         }
     }
 

@@ -2,8 +2,10 @@ package org.warpbert.task;
 
 import java.util.function.Consumer;
 import java.util.function.Function;
+import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.Backends;
+import org.warpbert.memory.ByteSize;
 import org.warpbert.memory.MemoryBudget;
 import org.warpbert.memory.Retry;
 import org.warpbert.backend.Precision;
@@ -44,8 +46,9 @@ final class OpenModel implements AutoCloseable {
             ParameterTable wanted = table.apply(checkpoint);
             Backend opened = Backends.open(device, threads);
             backend = opened;
-            MemoryBudget.limit(opened, memory);
+            MemoryBudget budget = MemoryBudget.limit(opened, memory);
             WeightFormat format = new WeightFormat(precision.on(opened).dtype(), false);
+            requireRoom(model, format.bytes(wanted), budget, opened);
             return new OpenModel(checkpoint, opened, Retry.once(() -> checkpoint.loadAll(opened, wanted, format, what), note), note);
         } catch (RuntimeException e) {
             if (backend != null) {
@@ -53,6 +56,14 @@ final class OpenModel implements AutoCloseable {
             }
             checkpoint.close();
             throw e;
+        }
+    }
+
+    private static void requireRoom(String model, long weights, MemoryBudget budget, Backend backend) {
+        if (weights > backend.freeBytes()) {
+            throw new WarpBertException(model + " does not fit in " + ByteSize.format(budget.total()) + ": its weights take "
+                    + ByteSize.format(weights) + ", the process " + ByteSize.format(budget.overhead()) + "; what would do: more than --memory "
+                    + ByteSize.option(weights + backend.allocatedBytes() + budget.overhead()));
         }
     }
 
