@@ -4,9 +4,12 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.SplittableRandom;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -17,7 +20,8 @@ import org.junit.jupiter.params.provider.MethodSource;
 class GemmTest {
     /** rows, in, out: round the parts that threads take (multiples of 48) and below the size that threads are woken for. */
     private static final int[][] SIZES = {{1, 1, 1}, {31, 33, 32}, {1, 768, 97}, {97, 31, 1025}, {47, 96, 145}, {333, 96, 97},
-            {130, 768, 48}, {49, 64, 768}};
+            {130, 768, 48}, {49, 64, 768},
+            {71, 801, 50}, {1537, 9, 3073}}; // and beyond a block's depth, height and width
     private static final int MARGIN = 64;
 
     static List<String> backends() {
@@ -42,6 +46,18 @@ class GemmTest {
                     }
                 }
             }
+        }
+    }
+
+    /** A batch may hold no row for a layer, such as no masked word: its weights' gradient is then 0, or what it was. */
+    @ParameterizedTest
+    @MethodSource("backends")
+    void aSumOverNoRowsIsZero(String name) {
+        int[] s = {0, 33, 47};
+        float[] before = integers(3, size(Product.BACKWARD_WEIGHT, s));
+        try (Backend backend = Backends.open(name, 2)) {
+            assertArrayEquals(new float[before.length], run(backend, Product.BACKWARD_WEIGHT, s, new float[0], new float[0], null));
+            assertArrayEquals(before, run(backend, Product.BACKWARD_WEIGHT, s, new float[0], new float[0], before));
         }
     }
 
@@ -132,8 +148,9 @@ class GemmTest {
     }
 
     /**
-     * The same bits from run to run. On another number of threads the parts are others, and OpenBLAS takes another kernel
-     * for a small part than for a large one (seen: [97, 31, 1025] on one thread and two): there it is held to rounding.
+     * The same bits from run to run. Our own products give them on any number of threads too. On another number of threads
+     * OpenBLAS's parts are others, and it takes another kernel for a small part than for a large one (seen: [97, 31, 1025] on
+     * one thread and two): there it is held to rounding.
      */
     @ParameterizedTest
     @MethodSource("backends")
@@ -143,17 +160,43 @@ class GemmTest {
                 float[] left = Floats.normal(1, s[0] * (product == Product.FORWARD ? s[1] : s[2]));
                 float[] right = Floats.normal(2, product == Product.BACKWARD_WEIGHT ? s[0] * s[1] : s[2] * s[1]);
                 double[] exact = Floats.widen(multiply(product, s, left, right)); // but for float32's roundings
+                float[] first = null;
                 for (int threads : new int[] {1, 2, 3}) {
                     String what = product + " [" + s[0] + ", " + s[1] + ", " + s[2] + "] on " + threads + " threads";
                     try (Backend backend = Backends.open(name, threads); Backend again = Backends.open(name, threads)) {
                         float[] result = run(backend, product, s, left, right, null);
                         assertArrayEquals(result, run(again, product, s, left, right, null), what);
+                        if (backend.gemm().describe().contains("own") && first != null) {
+                            assertArrayEquals(first, result, what);
+                        }
+                        first = result;
                         double error = Floats.relativeError(exact, Floats.widen(result), 0);
                         assertTrue(error <= 2e-6, what + ": " + error + ", two float32 sums of up to 1,025 terms in two orders");
                     }
                 }
             }
         }
+    }
+
+    /** Machines without AVX-512 multiply by OpenBLAS; on those with it, a process of its own does. */
+    @Test
+    void openBlasInsteadOfOurOwn() throws IOException, InterruptedException {
+        ProcessBuilder builder = new ProcessBuilder(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-Xmx1g",
+                "-Dorg.bytedeco.javacpp.maxphysicalbytes=0", "-cp", System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")),
+                GemmTest.class.getName()).redirectErrorStream(true);
+        builder.environment().put("WARPBERT_GEMM", "openblas");
+        Process process = builder.start();
+        String said = new String(process.getInputStream().readAllBytes());
+        assertEquals(0, process.waitFor(), said);
+        assertTrue(said.contains("by OpenBLAS ("), said);
+    }
+
+    public static void main(String[] args) {
+        try (Backend backend = Backends.open("cpu", 2)) {
+            System.out.println("by " + backend.gemm().describe());
+        }
+        new GemmTest().integersComeOutExactly("cpu");
+        new GemmTest().givesTheSameBitsAgainAndTheSameNumbersOnOtherThreads("cpu");
     }
 
     private static int size(Product product, int[] s) {

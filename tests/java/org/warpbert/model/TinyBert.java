@@ -50,6 +50,13 @@ public final class TinyBert {
         return parameters;
     }
 
+    /** Our copy of those weights that a table has; the caller closes it. */
+    public Parameters parameters(Backend backend, ParameterTable table) {
+        Parameters parameters = Parameters.random(backend, table, 0);
+        parameters.shapes().keySet().forEach(name -> parameters.set(name, values.get(name)));
+        return parameters;
+    }
+
     /** The reference in float64, with the same weights. */
     public TorchBert torch() {
         return torch(ScalarType.Double);

@@ -1,18 +1,25 @@
 package org.warpbert.backend;
 
 /**
- * Products by OpenBLAS, on the backend's own threads, in float32: operands of 16 bits are widened first and the result is
+ * Products on the backend's own threads, in float32: by kernels of our own where the CPU has AVX-512, else by OpenBLAS
+ * (everywhere with {@code WARPBERT_GEMM=openblas} in the environment). Operands of 16 bits are widened first and the result is
  * rounded once, which is what tensor cores do. Leading dimensions are the row lengths: nothing is padded.
  */
 final class CpuGemm implements Gemm {
     private final Backend backend;
+    private final String library;
     private final String core;
     private final DeviceMemory[] wide = new DeviceMemory[3]; // of 16-bit products: left, right, result in float32
     private long nanos;
 
     CpuGemm(Backend backend) {
         this.backend = backend;
-        OpenBlas.load();
+        Native.load();
+        boolean openBlas = Native.wb_blas_needed() != 0;
+        this.library = openBlas ? "OpenBLAS" : "products";
+        if (openBlas) {
+            OpenBlas.load();
+        }
         this.core = OpenBlas.core();
     }
 
@@ -90,7 +97,7 @@ final class CpuGemm implements Gemm {
 
     @Override
     public String describe() {
-        return "OpenBLAS (" + core + ")";
+        return library + " (" + core + ")";
     }
 
     @Override

@@ -102,6 +102,25 @@ public final class DeviceMemory implements AutoCloseable {
                 Native.wb_download(backend.context(), addressOf(direct), address() + offset, direct.remaining()));
     }
 
+    /**
+     * Floats of this block as a buffer onto itself, or null: the device's memory is not the host's. Not to be used after the
+     * block is closed.
+     */
+    public FloatBuffer hostFloats(long offset, int count) {
+        check("a view", offset * 4, (long) count * 4);
+        return backend.name().equals("cuda") ? null : new View(address() + offset * 4, (long) count * 4).asByteBuffer().asFloatBuffer();
+    }
+
+    /** Memory that is not JavaCPP's, as its pointer. */
+    private static final class View extends BytePointer {
+        View(long address, long bytes) {
+            super((Pointer) null);
+            this.address = address;
+            this.capacity = bytes;
+            this.limit = bytes;
+        }
+    }
+
     /** Sets every byte to 0. */
     public void zero() {
         backend.zero(address(), bytes);

@@ -61,7 +61,7 @@ final class TrainingReport implements TrainingListener, Evaluation.Progress, Aut
 
     @Override
     public void evaluating(int done, int batches) {
-        if (!evaluating) {
+        if (line == null || !evaluating) {
             show("Evaluating", batches, "batches");
             evaluating = true;
         }
@@ -121,6 +121,9 @@ final class TrainingReport implements TrainingListener, Evaluation.Progress, Aut
             StringBuilder row = new StringBuilder(String.format("%-29s", BASELINE));
             names.forEach(name -> row.append("   ").append(cell(name, summary.baseline().get(name))));
             terminal.print(row.toString().stripTrailing());
+        }
+        if (summary.hyperparameters().selection().keepBest()) {
+            terminal.print("The weights are those of epoch " + summary.keptEpoch() + ".");
         }
         terminal.print(String.format(Locale.ROOT, "%,d steps%s, %,d real tokens (%,d padded tokens avoided), %s in all, peak memory %.2f GB",
                 summary.steps(), summary.skippedSteps() == 0 ? "" : String.format(Locale.ROOT, " (%,d skipped: gradients not finite)", summary.skippedSteps()),

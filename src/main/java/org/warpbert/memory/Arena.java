@@ -59,6 +59,11 @@ public final class Arena implements AutoCloseable {
             return size;
         }
 
+        /** Bytes up to the next tensor. */
+        long span() {
+            return align(size);
+        }
+
         /** Where the tensor is in the backend's memory; an error before {@link Arena#allocate} and after close. */
         public long address() {
             if (base == 0) {
@@ -101,8 +106,12 @@ public final class Arena implements AutoCloseable {
         }
         Tensor tensor = new Tensor(tensorName, dtype, shape);
         tensors.add(tensor);
-        bytes = Math.addExact(bytes, (tensor.size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT);
+        bytes = Math.addExact(bytes, tensor.span());
         return tensor;
+    }
+
+    private static long align(long size) {
+        return (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     }
 
     /** Takes the memory that the table asks for. */

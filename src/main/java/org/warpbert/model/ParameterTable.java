@@ -45,6 +45,16 @@ public final class ParameterTable {
      * @param offset first element's place in the flat buffer, in floats
      */
     public record Slice(String name, long[] shape, Region region, long offset) {
+        private static final String LAYER = "encoder.layer.";
+
+        /** How deep it stands: 0 for the embeddings, l + 1 for layer l, the largest int for what stands on the encoder. */
+        public int level() {
+            if (name.startsWith("embeddings.")) {
+                return 0;
+            }
+            return name.startsWith(LAYER) ? 1 + Integer.parseInt(name.substring(LAYER.length(), name.indexOf('.', LAYER.length()))) : Integer.MAX_VALUE;
+        }
+
         public long count() {
             long count = 1;
             for (long extent : shape) {
@@ -169,12 +179,22 @@ public final class ParameterTable {
             return linear("classifier", labels, config.hiddenSize());
         }
 
+        /** A linear layer on every token: the logits of an answer's first and last. */
+        public Builder span() {
+            return linear("qa_outputs", 2, config.hiddenSize());
+        }
+
         /** The masked language model's head; its decoder is the word embeddings. */
         public Builder maskedLanguageModel() {
             tiedDecoder = true;
             linear("cls.predictions.transform.dense", config.hiddenSize(), config.hiddenSize());
             layerNorm("cls.predictions.transform.LayerNorm");
             return add("cls.predictions.bias", Region.VECTORS, config.vocabSize());
+        }
+
+        /** The head on the pooled output that says how two texts stand to each other. */
+        public Builder sequenceRelationship() {
+            return linear("cls.seq_relationship", 2, config.hiddenSize());
         }
 
         private Builder linear(String name, long out, long in) {

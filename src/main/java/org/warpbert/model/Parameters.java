@@ -8,7 +8,6 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.SplittableRandom;
 import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.DeviceMemory;
@@ -20,8 +19,6 @@ import org.warpbert.format.TensorSource;
  * their way from and to files.
  */
 public final class Parameters implements AutoCloseable {
-    private static final double INITIALIZER_RANGE = 0.02; // standard deviation, Devlin et al. 2019's code
-
     private final Backend backend;
     private final ParameterTable table;
     private final WeightFormat format;
@@ -47,7 +44,7 @@ public final class Parameters implements AutoCloseable {
         }
     }
 
-    /** Fresh float32 weights: matrices and tables from N(0, 0.02), truncated at two deviations; LayerNorm 1; biases 0. */
+    /** Fresh weights, kept in float32; see {@link FreshWeights}. */
     public static Parameters random(Backend backend, ParameterTable table, long seed) {
         return random(backend, table, WeightFormat.F32, seed);
     }
@@ -56,7 +53,7 @@ public final class Parameters implements AutoCloseable {
     public static Parameters random(Backend backend, ParameterTable table, WeightFormat format, long seed) {
         Parameters parameters = new Parameters(backend, table, format);
         for (ParameterTable.Slice slice : table.slices()) {
-            parameters.initialize(slice, seed);
+            parameters.put(slice, FreshWeights.of(slice, seed));
         }
         return parameters;
     }
@@ -73,14 +70,11 @@ public final class Parameters implements AutoCloseable {
         rejectLeftOver(table, source);
         Parameters parameters = new Parameters(backend, table, format);
         try {
-            ByteBuffer staging = parameters.staging();
             for (ParameterTable.Slice slice : table.slices()) {
                 if (source.contains(slice.name()) && !(isHead(slice.name()) && ofOtherShape(slice.name(), table, source))) {
-                    staging.clear().limit(Math.toIntExact(slice.count() * Float.BYTES));
-                    source.read(slice.name(), slice.shape(), staging.asFloatBuffer());
-                    parameters.put(slice, staging);
+                    parameters.read(slice, source);
                 } else if (isHead(slice.name())) {
-                    parameters.initialize(slice, seed);
+                    parameters.put(slice, FreshWeights.of(slice, seed));
                     fresh.add(slice.name());
                 } else {
                     source.shape(slice.name()); // throws: names the tensor, the file and its nearest tensors
@@ -90,6 +84,19 @@ public final class Parameters implements AutoCloseable {
         } catch (RuntimeException e) {
             parameters.close();
             throw e;
+        }
+    }
+
+    private void read(ParameterTable.Slice slice, TensorSource source) {
+        int count = Math.toIntExact(slice.count());
+        FloatBuffer view = keepsFloats(slice) ? weights.hostFloats(slice.offset(), count) : null;
+        if (view != null) {
+            source.read(slice.name(), slice.shape(), view);
+            round(slice, weights.address() + slice.offset() * Float.BYTES);
+        } else {
+            ByteBuffer copy = staging(count);
+            source.read(slice.name(), slice.shape(), copy.asFloatBuffer());
+            put(slice, copy);
         }
     }
 
@@ -119,26 +126,6 @@ public final class Parameters implements AutoCloseable {
                     + String.join(", ", unknown.subList(0, shown)) + (unknown.size() > shown ? ", …" : "")
                     + "; does config.json (num_hidden_layers?) belong to it?");
         }
-    }
-
-    private void initialize(ParameterTable.Slice slice, long seed) {
-        if (slice.region() == ParameterTable.Region.VECTORS && !slice.name().endsWith("LayerNorm.weight")) {
-            return; // biases stay 0
-        }
-        float[] values = new float[Math.toIntExact(slice.count())];
-        if (slice.name().endsWith("LayerNorm.weight")) {
-            Arrays.fill(values, 1);
-        } else {
-            SplittableRandom random = new SplittableRandom(seed ^ slice.name().hashCode());
-            for (int i = 0; i < values.length; i++) {
-                double x;
-                do {
-                    x = random.nextGaussian();
-                } while (Math.abs(x) > 2);
-                values[i] = (float) (INITIALIZER_RANGE * x);
-            }
-        }
-        put(slice, values);
     }
 
     private void put(ParameterTable.Slice slice, float[] values) {
@@ -233,25 +220,30 @@ public final class Parameters implements AutoCloseable {
         return shapes;
     }
 
-    /** One parameter's values on the host, in a buffer that the next call fills again: for writing a file. */
+    /** One parameter's values on the host, themselves or in a buffer that the next call fills again: for writing a file. */
     public FloatBuffer host(String name) {
         requireMasters("written");
-        if (hostCopy == null) {
-            hostCopy = staging();
-        }
         ParameterTable.Slice slice = table.slice(name);
-        hostCopy.clear().limit(Math.toIntExact(slice.count() * Float.BYTES));
-        weights.download(slice.offset() * Float.BYTES, hostCopy);
-        return hostCopy.asFloatBuffer();
+        int count = Math.toIntExact(slice.count());
+        FloatBuffer view = weights.hostFloats(slice.offset(), count);
+        if (view != null) {
+            return view;
+        }
+        ByteBuffer copy = staging(count);
+        weights.download(slice.offset() * Float.BYTES, copy);
+        return copy.asFloatBuffer();
     }
 
-    /** A direct buffer that holds the largest parameter. */
-    private ByteBuffer staging() {
-        long largest = table.slices().stream().mapToLong(ParameterTable.Slice::count).max().orElse(1);
-        if (largest > Integer.MAX_VALUE / Float.BYTES) {
-            throw new WarpBertException("a parameter of " + largest + " elements is too large for one host buffer");
+    /** So many floats of a direct buffer that holds the largest parameter: for devices whose memory is not the host's. */
+    private ByteBuffer staging(int count) {
+        if (hostCopy == null) {
+            long largest = table.slices().stream().mapToLong(ParameterTable.Slice::count).max().orElse(1);
+            if (largest > Integer.MAX_VALUE / Float.BYTES) {
+                throw new WarpBertException("a parameter of " + largest + " elements is too large for one host buffer");
+            }
+            hostCopy = ByteBuffer.allocateDirect((int) largest * Float.BYTES).order(ByteOrder.nativeOrder());
         }
-        return ByteBuffer.allocateDirect((int) largest * Float.BYTES).order(ByteOrder.nativeOrder());
+        return hostCopy.clear().limit(count * Float.BYTES);
     }
 
     @Override

@@ -1,19 +1,29 @@
 package org.warpbert.train;
 
+import java.util.function.Consumer;
 import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
+import org.warpbert.backend.OutOfDeviceMemory;
+import org.warpbert.memory.BatchPlanner;
+import org.warpbert.memory.DeviceSpeed;
+import org.warpbert.memory.MemoryPlan;
+import org.warpbert.memory.Retry;
 import org.warpbert.model.BertConfig;
 import org.warpbert.model.BertModel;
 import org.warpbert.model.Gradients;
 import org.warpbert.model.Head;
+import org.warpbert.model.ParameterTable;
 import org.warpbert.model.Parameters;
-import org.warpbert.model.PassPlan;
+import org.warpbert.model.PassPlanner;
+import org.warpbert.model.PlannedModel;
+import org.warpbert.text.BatchSizes;
 import org.warpbert.text.Capacity;
+import org.warpbert.text.MicroBatches;
 import org.warpbert.text.PackedBatch;
 
 /**
- * Training steps: forward, backward, clip, update. Owns gradients, optimizer state and activations, all allocated
- * before the first step.
+ * Training steps: forward and backward of each micro-batch, clip, update. Owns gradients, optimizer state and activations, all
+ * allocated before the first step; a step that finds the device out of memory plans its micro-batches anew and begins again.
  */
 public final class Trainer implements AutoCloseable {
     private final Hyperparameters hyper;
@@ -21,31 +31,50 @@ public final class Trainer implements AutoCloseable {
     private final Head head;
     private final Gradients gradients;
     private final AdamW optimizer;
-    private final BertModel model;
+    private final PlannedModel planned;
     private final LossScale lossScale;
     private long steps;
 
     /**
-     * @param scheduledSteps steps of all epochs, over which the linear schedule falls unless {@code totalSteps} says other
-     * @param capacity       of the largest batch to come
+     * Takes memory as it finds it: batches are cut where that is not enough for one of this capacity at a time.
+     *
+     * @param capacity of the largest batch to come
      */
     public Trainer(Backend backend, BertConfig config, Parameters parameters, Head head, Hyperparameters hyper,
             long scheduledSteps, Capacity capacity) {
         this(backend, config, parameters, head, hyper, scheduledSteps, capacity, LossScale.of(parameters.dtype()));
     }
 
+    /**
+     * @param scheduledSteps steps of all epochs, over which the linear schedule falls unless {@code totalSteps} says other
+     * @param planner        of the batches to come
+     * @param note           receives a line when memory was refused
+     */
+    public Trainer(Backend backend, BertConfig config, Parameters parameters, Head head, Hyperparameters hyper,
+            long scheduledSteps, PassPlanner planner, Consumer<String> note) {
+        this(backend, config, parameters, head, hyper, scheduledSteps, planner, note, LossScale.of(parameters.dtype()));
+    }
+
     Trainer(Backend backend, BertConfig config, Parameters parameters, Head head, Hyperparameters hyper, long scheduledSteps,
             Capacity capacity, LossScale lossScale) {
+        this(backend, config, parameters, head, hyper, scheduledSteps, new PassPlanner(config, parameters.table(), head, parameters.dtype(), true,
+                BatchSizes.worst(capacity, 1), DeviceSpeed.assumed(backend.name())), line -> {}, lossScale);
+    }
+
+    private Trainer(Backend backend, BertConfig config, Parameters parameters, Head head, Hyperparameters hyper, long scheduledSteps,
+            PassPlanner planner, Consumer<String> note, LossScale lossScale) {
         this.hyper = hyper;
         this.lossScale = lossScale;
         this.scheduledSteps = scheduledSteps;
         this.head = head;
         BertConfig used = hyper.dropout() == null ? config : config.withDropout(hyper.dropout());
-        Gradients madeGradients = new Gradients(backend, parameters.table());
+        Gradients madeGradients = Retry.once(() -> new Gradients(backend, parameters.table(), hyper.layerRates().frozenLevels()), note);
         AdamW madeOptimizer = null;
         try {
-            madeOptimizer = new AdamW(backend, parameters, madeGradients, hyper.weightDecay(), hyper.clip());
-            model = new BertModel(backend, used, parameters, madeGradients, head, capacity);
+            madeOptimizer = Retry.once(() -> new AdamW(backend, parameters, madeGradients, hyper.weightDecay(), hyper.clip(),
+                    parameter -> hyper.layerRates().scale(parameter, config.numHiddenLayers())), note);
+            planned = new PlannedModel(backend, used, parameters, madeGradients, head, planner, note);
+            prepare();
         } catch (RuntimeException e) { // no memory: what was taken goes back
             if (madeOptimizer != null) {
                 madeOptimizer.close();
@@ -57,10 +86,20 @@ public final class Trainer implements AutoCloseable {
         optimizer = madeOptimizer;
     }
 
-    /** Bytes that a trainer of these sizes allocates, the weights not counted. */
-    public static long plannedBytes(BertConfig config, Parameters parameters, Head head, Capacity capacity) {
-        return parameters.table().size() * Float.BYTES + AdamW.plannedBytes(parameters.table())
-                + BertModel.plannedBytes(config, head, new PassPlan(capacity, parameters.dtype(), true));
+    private void prepare() {
+        while (true) {
+            try {
+                planned.get();
+                return;
+            } catch (OutOfDeviceMemory e) {
+                planned.recover(e, "the start");
+            }
+        }
+    }
+
+    /** What a trainer holds whatever the batches are, the weights not counted. */
+    public static MemoryPlan memory(ParameterTable table) {
+        return new MemoryPlan().add("gradients", Gradients.plannedBytes(table)).add(AdamW.memory(table));
     }
 
     /** What a step did; see {@link TrainingListener.Step}. */
@@ -77,16 +116,15 @@ public final class Trainer implements AutoCloseable {
      */
     public Result step(PackedBatch batch) {
         double lr = hyper.lr(steps, scheduledSteps);
-        model.forward(batch, hyper.seed(), steps);
         double[] normalisers = head.normalisers(batch);
         float[] scales = new float[normalisers.length];
         for (int k = 0; k < scales.length; k++) {
             scales[k] = normalisers[k] == 0 ? 0 : (float) (lossScale.value() / normalisers[k]); // a term that nothing in the batch has a label for
         }
-        model.backward(scales, false);
+        double[] sums = gradients(batch, scales);
         optimizer.step(lr, lossScale.value());
         steps++;
-        double loss = Head.loss(head.lossSums(), normalisers);
+        double loss = Head.loss(sums, normalisers);
         if (Double.isNaN(loss)) {
             throw new WarpBertException("the loss is not a number at step " + steps + "; a lower --lr may help (it was " + lr + ")");
         }
@@ -95,14 +133,53 @@ public final class Trainer implements AutoCloseable {
         return result;
     }
 
-    /** Gradients of the last step, before clipping, times its loss scale. */
+    /** The summed losses of a batch, its gradient left in the gradients. Nothing is changed before that is whole. */
+    private double[] gradients(PackedBatch batch, float[] scales) {
+        while (true) {
+            try {
+                double[] sums = accumulate(batch, scales);
+                planned.done();
+                return sums;
+            } catch (OutOfDeviceMemory e) {
+                planned.recover(e, "step " + (steps + 1));
+            }
+        }
+    }
+
+    private double[] accumulate(PackedBatch batch, float[] scales) {
+        BertModel model = planned.get();
+        double[] sums = new double[scales.length];
+        boolean accumulate = false;
+        for (PackedBatch part : MicroBatches.of(batch, planned.choice().microBatch())) {
+            model.forward(part, hyper.seed(), steps);
+            model.backward(scales, accumulate);
+            accumulate = true;
+            double[] losses = head.lossSums();
+            for (int k = 0; k < sums.length; k++) {
+                sums[k] += losses[k];
+            }
+        }
+        return sums;
+    }
+
+    /** How the batches are computed now. */
+    public BatchPlanner.Choice choice() {
+        return planned.choice();
+    }
+
+    /** Gives the activations' memory back until the next step. */
+    public void release() {
+        planned.release();
+    }
+
+    /** Gradients of the last step, before clipping. */
     public Gradients gradients() {
         return gradients;
     }
 
     @Override
     public void close() {
-        model.close();
+        planned.close();
         optimizer.close();
         gradients.close();
     }
