@@ -201,7 +201,7 @@ class WordPieceTokenizerTest {
     void writesFilesThatGiveTheSameTokenizer(@TempDir Path directory) throws IOException {
         uncased.writeFiles(directory, 256);
         try (Stream<Path> files = Files.list(directory)) {
-            assertEquals(List.of("tokenizer.json", "tokenizer_config.json", "vocab.txt"),
+            assertEquals(List.of("special_tokens_map.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt"),
                     files.map(file -> file.getFileName().toString()).sorted().toList());
         }
         String text = "The quick brown f\u00d6x [SEP] jumps; \uc601\ud654";

@@ -113,8 +113,8 @@ public final class ChoiceTask implements Task {
     }
 
     @Override
-    public String metric() {
-        return ACCURACY;
+    public List<String> metrics() {
+        return List.of(ACCURACY);
     }
 
     @Override

@@ -1,5 +1,6 @@
 package org.warpbert.task;
 
+import java.util.List;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -117,8 +118,8 @@ public final class ClassifyTask implements Task {
     }
 
     @Override
-    public String metric() {
-        return ACCURACY;
+    public List<String> metrics() {
+        return List.of(ACCURACY, MATTHEWS);
     }
 
     @Override

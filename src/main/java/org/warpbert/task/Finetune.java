@@ -187,7 +187,7 @@ public final class Finetune {
         long start = System.nanoTime();
         int devSize = dev == null ? 0 : dev.size();
         BestEpoch best = dev == null ? null
-                : new BestEpoch(hyper.selection(), task.metric(), task.judge(dev, devSource, task.head()).metrics().keySet());
+                : new BestEpoch(hyper.selection(), task.metrics());
         boolean over = false;
         try (Trainer trainer = new Trainer(backend, config, parameters, task.head(), hyper, scheduled, plan.planner(),
                 listener::note)) {

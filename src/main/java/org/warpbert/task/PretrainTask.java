@@ -1,5 +1,6 @@
 package org.warpbert.task;
 
+import java.util.List;
 import java.nio.file.Path;
 import java.util.Locale;
 import java.util.function.Consumer;
@@ -96,8 +97,8 @@ public final class PretrainTask implements Task {
     }
 
     @Override
-    public String metric() {
-        return PretrainingMetrics.WORDS;
+    public List<String> metrics() {
+        return List.of(PretrainingMetrics.WORDS); // of perplexity less is better, and it is a function of the loss
     }
 
     @Override

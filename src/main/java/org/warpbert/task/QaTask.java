@@ -1,5 +1,6 @@
 package org.warpbert.task;
 
+import java.util.List;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.function.Consumer;
@@ -129,8 +130,8 @@ public final class QaTask implements Task {
     }
 
     @Override
-    public String metric() {
-        return AnswerJudge.F1;
+    public List<String> metrics() {
+        return List.of(AnswerJudge.F1, AnswerJudge.EXACT);
     }
 
     /** With the threshold: the one asked for, else the tuned one; a model that answers always keeps none. */

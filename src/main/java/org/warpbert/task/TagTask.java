@@ -81,8 +81,8 @@ public final class TagTask implements Task {
 
     /** f1 of entities where the labels are tags of them, else the share of words that are right. */
     @Override
-    public String metric() {
-        return Entities.areTags(labels.labels()) ? TagJudge.F1 : TagJudge.ACCURACY;
+    public List<String> metrics() {
+        return Entities.areTags(labels.labels()) ? List.of(TagJudge.F1, TagJudge.ACCURACY) : List.of(TagJudge.ACCURACY);
     }
 
     @Override

@@ -1,8 +1,7 @@
 package org.warpbert.train;
 
+import java.util.List;
 import java.util.Map;
-import java.util.Set;
-import java.util.TreeSet;
 import org.warpbert.WarpBertException;
 
 /** Follows a metric from epoch to epoch. */
@@ -14,16 +13,13 @@ public final class BestEpoch {
     private int waited;
 
     /**
-     * @param own   the task's own metric
-     * @param names all of the task's metrics
+     * @param names the task's metrics that may be followed, its own first
      */
-    public BestEpoch(Selection selection, String own, Set<String> names) {
+    public BestEpoch(Selection selection, List<String> names) {
         this.selection = selection;
-        this.metric = selection.metric() == null ? own : selection.metric();
+        this.metric = selection.metric() == null ? names.get(0) : selection.metric();
         if (!metric.equals(Selection.LOSS) && !names.contains(metric)) {
-            Set<String> known = new TreeSet<>(names);
-            known.add(Selection.LOSS);
-            throw new WarpBertException("the task has no metric '" + metric + "'; there are: " + String.join(", ", known));
+            throw new WarpBertException("--metric is '" + metric + "', it must be one of " + String.join(", ", names) + ", " + Selection.LOSS);
         }
     }
 
