@@ -52,7 +52,7 @@ final class DelimitedTable extends TextTable {
         }
         if (row != null && (row.cells.length < width || (row.cells.length > width && !extraCells))) {
             throw new WarpBertException(at(row.line) + "the row has " + row.cells.length + " cells, the first row has "
-                    + width + "." + (csv != null ? hint() : " Tabs separate cells; is one missing or too many?"));
+                    + width + "." + (csv != null ? hint() : " Tabs separate cells; is one missing or too many? --extra-cells leaves cells beyond those out."));
         }
         return row;
     }
@@ -76,7 +76,7 @@ final class DelimitedTable extends TextTable {
     @Override
     String hint() {
         boolean tabs = csv != null && names != null && names.stream().anyMatch(name -> name.contains("\t"));
-        return tabs ? " The cells hold tabs: is it a TSV file? Say so with the format option." : "";
+        return tabs ? " The cells hold tabs: is it a TSV file? Say so with --format tsv." : "";
     }
 
     @Override
