@@ -18,6 +18,7 @@ final class DelimitedTable extends TextTable {
     private final boolean extraCells;
     private final List<String> names;
     private final int width;
+    private final boolean tabs; // inside the cells of a CSV file's first row
     private Row first;
 
     DelimitedTable(Utf8Lines lines, Options options, boolean quoted) {
@@ -35,6 +36,7 @@ final class DelimitedTable extends TextTable {
             throw new WarpBertException(file() + " is empty.");
         }
         width = row.cells.length;
+        tabs = csv != null && Arrays.stream(row.cells).anyMatch(cell -> cell.contains("\t"));
         names = options.header() ? List.of(row.cells) : null;
         first = options.header() ? null : row;
     }
@@ -75,7 +77,6 @@ final class DelimitedTable extends TextTable {
 
     @Override
     String hint() {
-        boolean tabs = csv != null && names != null && names.stream().anyMatch(name -> name.contains("\t"));
         return tabs ? " The cells hold tabs: is it a TSV file? Say so with --format tsv." : "";
     }
 
