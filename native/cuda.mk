@@ -1,7 +1,7 @@
 # The CUDA kernels, twice: libwarpbert_simt.so by g++, which runs them on the CPU thread by thread, and, where nvcc is found,
 # libwarpbert_cuda.so. Included by Makefile.
 #   make simt, make cuda   the libraries
-#   make for-tests    what the Java tests need: simt, and a stand-in for cuBLASLt
+#   make for-tests    what the Java tests need: simt, and stand-ins for libraries of CUDA
 #   make simt-test    every kernel under simt against float64, in three schedules; planted faults
 #   make simt-asan    the same with AddressSanitizer and UBSan
 #   make simt-race    the same with the race check (needs clang++)
@@ -64,16 +64,18 @@ simt-race:
 	  SIMT_RACE_OBJ=$(BUILD)-simt-race/simt/runtime/race.o $(BUILD)-simt-race/simt_test
 	$(BUILD)-simt-race/simt_test
 
-# ---- a stand-in for cuBLASLt, with empty libraries for the others that its bindings name, for tests of CudaGemm
-CUBLASLT := $(BUILD)/cublaslt
-$(CUBLASLT)/libcublasLt.so.13: ../tests/native/cublaslt/cublaslt.cpp cuda.mk
-	@mkdir -p $(@D)
-	$(CXX) -std=c++17 -O2 -fPIC $(WARN) -shared -Wl,-soname,$(@F) $< -o $@
-$(CUBLASLT)/empty/%: cuda.mk
-	@mkdir -p $(@D)
-	echo 'extern int nothing;' | $(CXX) -fPIC -shared -Wl,-soname,$(@F) -x c++ - -o $@
+# ---- stand-ins for libraries of CUDA, for tests of what calls them; the rest of those that its bindings name are empty
+STANDINS := $(BUILD)/standins
+STANDIN   = @mkdir -p $(@D) && echo $@ && $(CXX) -std=c++17 -O2 -fPIC $(WARN) -shared -Wl,-soname,$(@F) -o $@
+$(STANDINS)/cublaslt/libcublasLt.so.13: ../tests/native/standins/cublaslt.cpp
+	$(STANDIN) $<
+$(STANDINS)/old/libcuda.so.1: ../tests/native/standins/old_driver.cpp
+	$(STANDIN) $<
+$(STANDINS)/empty/%:
+	$(STANDIN) -x c++ /dev/null
 .PHONY: for-tests
-for-tests: simt $(CUBLASLT)/libcublasLt.so.13 $(foreach l,libcublas.so.13 libcudart.so.13 libcuda.so.1,$(CUBLASLT)/empty/$(l))
+for-tests: simt $(STANDINS)/cublaslt/libcublasLt.so.13 $(STANDINS)/old/libcuda.so.1 \
+           $(foreach l,libcublas.so.13 libcudart.so.13 libcuda.so.1,$(STANDINS)/empty/$(l))
 
 # ---- CUDA: machine code for each architecture, and PTX for those yet to come. Spills and local memory are errors.
 NVCC       ?= $(shell command -v nvcc 2>/dev/null)
@@ -91,11 +93,10 @@ $(OUT)/libwarpbert_cuda.so: $(CUDA_OBJ)
 	@mkdir -p $(OUT)
 	$(NVCC) -shared -cudart static -o $@ $^ $(foreach f,-static-libstdc++ -static-libgcc,-Xcompiler $(f)) \
 	  $(foreach f,--no-undefined --gc-sections --exclude-libs=ALL,-Xlinker $(f))
-# With nothing to do where there is no nvcc: that build has no CUDA library, and says so when it is asked for.
 ifneq ($(NVCC),)
 cuda: $(OUT)/libwarpbert_cuda.so
 else
-cuda: ; @echo "no nvcc: libwarpbert_cuda.so is not built"
+cuda: ; @echo "nvcc (CUDA 13) is needed for libwarpbert_cuda.so and not found on the PATH" >&2; exit 1
 endif
 
 $(BUILD)/cubin_check: $(SIMT_TESTS)/cubin_check.cpp

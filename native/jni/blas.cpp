@@ -3,10 +3,13 @@
 // one of those waits lasts until the scheduler comes round. So OpenBLAS is kept to one thread, and a product is cut
 // into parts that need nothing of each other, one for each of the ops' threads.
 #include "blas.h"
+#include "product.h"
 
 #include <dlfcn.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <cstring>
 
 namespace {
 
@@ -39,6 +42,7 @@ struct Product {
 
 // Parts start at multiples of this, a multiple of the micro-kernels' tiles on every core type.
 constexpr int kGrain = 48;
+constexpr double kAlone = 64.0 * 64 * 64; // multiplications; for fewer, waking a thread would take longer
 
 // Every part packs the whole of the operand that is not cut: so the longer side is cut.
 void multiply_part(const void* job, int64_t part) {
@@ -55,15 +59,31 @@ void multiply_part(const void* job, int64_t part) {
       cut_rows ? p.n : to - from, p.k, 1, a, p.lda, b, p.ldb, p.beta, c, p.ldc);
 }
 
+// Our own product where the CPU has AVX-512 (shares of OpenBLAS's time: docs/performance.md); WARPBERT_GEMM=openblas for the other.
+bool use_own() {
+  static const bool own = [] {
+    const char* asked = getenv("WARPBERT_GEMM");
+    return warpbert::has_product() && !(asked && strcmp(asked, "openblas") == 0);
+  }();
+  return own;
+}
+
 }  // namespace
 
+int32_t wb_blas_needed(void) { return !use_own(); }
+
 const char* wb_blas_core(void) {
+  if (use_own()) return "own AVX-512";
   auto get = (const char* (*)())symbol("openblas_get_corename");
   return get ? get() : nullptr;
 }
 
 wb_status wb_blas_sgemm(wb_context* ctx, int32_t threads, int32_t transpose_a, int32_t transpose_b, int32_t m, int32_t n,
     int32_t k, const float* a, int32_t lda, const float* b, int32_t ldb, float beta, float* c, int32_t ldc) {
+  if (use_own()) {
+    return warpbert::product(ctx, (double)m * n * k < kAlone ? 1 : threads, m, n, k, {a, lda, transpose_a != 0},
+        {b, ldb, transpose_b != 0}, beta != 0, c, ldc);
+  }
   static const Sgemm sgemm = (Sgemm)symbol("cblas_sgemm");
   static const bool one_thread = [] {
     auto set = (void (*)(int))symbol("openblas_set_num_threads");
@@ -72,7 +92,7 @@ wb_status wb_blas_sgemm(wb_context* ctx, int32_t threads, int32_t transpose_a, i
   }();
   if (!sgemm || !one_thread) return WB_LOAD_FAILED;
   Product product = {sgemm, transpose_a != 0, transpose_b != 0, m, n, k, a, lda, b, ldb, beta, c, ldc, threads};
-  if ((double)m * n * k < 64.0 * 64 * 64) product.parts = 1;  // waking a thread would take longer
+  if ((double)m * n * k < kAlone) product.parts = 1;
   if (product.parts == 1) {
     multiply_part(&product, 0);
     return WB_OK;

@@ -1,4 +1,5 @@
-// Float32 matrix products by the OpenBLAS that JavaCPP has loaded into this process, on the threads of a context.
+// Float32 matrix products on the threads of a context: our own where the CPU has AVX-512 (product.h), else by the OpenBLAS
+// that JavaCPP has loaded into this process.
 #ifndef WARPBERT_BLAS_H
 #define WARPBERT_BLAS_H
 
@@ -8,11 +9,13 @@
 extern "C" {
 #endif
 
-// The name of the kernels that OpenBLAS chose, or NULL where it is not loaded.
+// 0 where all products are our own, and OpenBLAS need not be loaded.
+int32_t wb_blas_needed(void);
+
+// The name of the kernels in use: ours, or those that OpenBLAS chose, or NULL where it is not loaded.
 const char* wb_blas_core(void);
 
-// c[m,n] = op(a) op(b) + beta * c, row-major; op transposes where told to; lda, ldb, ldc are the rows' lengths as stored.
-// Cut into one part for each of `threads` threads.
+// c[m,n] = op(a) op(b) + beta * c, row-major; op transposes where told to, beta is 0 or 1; lda, ldb, ldc are the rows' lengths as stored.
 wb_status wb_blas_sgemm(wb_context* ctx, int32_t threads, int32_t transpose_a, int32_t transpose_b, int32_t m, int32_t n,
     int32_t k, const float* a, int32_t lda, const float* b, int32_t ldb, float beta, float* c, int32_t ldc);
 

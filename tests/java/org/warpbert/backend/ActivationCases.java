@@ -23,9 +23,9 @@ final class ActivationCases {
     private static void add(OpTable table, Activation activation, int n, int c, boolean withBias, boolean withDbias) {
         String label = activation + " N=" + n + " C=" + c + (withBias ? "" : " bias NULL") + (withDbias ? "" : " dbias NULL");
         long seed = 7L * n + c;
-        float[] x = away(Floats.normal(seed, n * c, 2));
+        float[] x = table.operand(away(Floats.normal(seed, n * c, 2)));
         float[] bias = withBias ? nudges(seed + 1, c) : null;
-        float[] dy = Floats.normal(seed + 2, n * c);
+        float[] dy = table.operand(Floats.normal(seed + 2, n * c));
         OpCase forward = shape(OpCase.of("bias_activation_forward", label), activation, n, c)
                 .output("y", n * c).input("x", x).alias("y", "x")
                 .tolerance("y", 1e-6, "a lone element in GELU's tail: erfc(z) has 2 z^2 of the rounding of z, 11 of it at x = -3.3")

@@ -55,11 +55,12 @@ final class AttentionCases {
         for (int b = 0; b < s.lengths.length; b++) {
             cu[b + 1] = cu[b] + s.lengths[b];
         }
-        float[] qkv = Floats.normal(t + 3L * width, 3 * t * width);
-        for (int i = 0; i < qkv.length; i++) {
-            qkv[i] *= i % (3 * width) < width ? (float) s.sharpness : 1;
+        float[] drawn = Floats.normal(t + 3L * width, 3 * t * width);
+        for (int i = 0; i < drawn.length; i++) {
+            drawn[i] *= i % (3 * width) < width ? (float) s.sharpness : 1;
         }
-        float[] dout = Floats.normal(t + 5L * width, t * width);
+        float[] qkv = table.operand(drawn);
+        float[] dout = table.operand(Floats.normal(t + 5L * width, t * width));
         byte[] mask = s.masked ? mask(cu) : null;
         Attention reference = new Attention(s, cu, mask, qkv);
         Map<String, double[]> torch = reference.torch(dout);
@@ -69,7 +70,7 @@ final class AttentionCases {
                 .reference(() -> Map.of("out", torch.get("out"), "lse", lse));
         OpCase backward = inputs(OpCase.of("attention_backward", s.label()), s, qkv, cu, mask).output("dqkv", 3 * t * width)
                 .scratch("workspace", s.a * t + t * width).input("dout", dout)
-                .input("out", RowNorm.floats(torch.get("out"))).input("lse", RowNorm.floats(lse))
+                .input("out", table.operand(RowNorm.floats(torch.get("out")))).input("lse", RowNorm.floats(lse))
                 .tolerance("dqkv", 2 * tolerance(s), reason(s) + ", on the way there and back")
                 .reference(() -> Map.of("dqkv", torch.get("dqkv")));
         if (s.draw.probability() == 0 && t > 10 && t < 1000) {

@@ -8,48 +8,6 @@ final class CastCases {
 
     private CastCases() {}
 
-    /** A 16-bit type: sign, exponent from {@code least} on, {@code digits} of mantissa. */
-    private enum Small {
-        F16(Dtype.F16, 10, -14, 65504), BF16(Dtype.BF16, 7, -126, 0x1.fep127);
-
-        final Dtype dtype;
-        final int digits;
-        final int least;
-        final double largest;
-
-        Small(Dtype dtype, int digits, int least, double largest) {
-            this.dtype = dtype;
-            this.digits = digits;
-            this.least = least;
-            this.largest = largest;
-        }
-
-        float decode(int bits) {
-            int exponent = bits >> digits & (1 << 15 - digits) - 1;
-            int fraction = bits & (1 << digits) - 1;
-            double magnitude = exponent == 0 ? Math.scalb((double) fraction, least - digits)
-                    : Math.scalb((double) (fraction | 1 << digits), least + exponent - 1 - digits);
-            if (exponent == (1 << 15 - digits) - 1) {
-                magnitude = fraction == 0 ? Double.POSITIVE_INFINITY : Double.NaN;
-            }
-            return (float) (bits < 1 << 15 ? magnitude : -magnitude);
-        }
-
-        /** Nearest, ties to even; -1 for NaN, of which only that it is one is asked. */
-        int encode(float x) {
-            if (Float.isNaN(x)) {
-                return -1;
-            }
-            int sign = Float.floatToRawIntBits(x) < 0 ? 1 << 15 : 0;
-            int exponent = Math.max(Math.getExponent(x), least);
-            double units = Math.rint(Math.scalb((double) Math.abs(x), digits - exponent)); // exact, then rounded once
-            if (Math.scalb(units, exponent - digits) > largest) {
-                return sign | (1 << 15 - digits) - 1 << digits;
-            }
-            return sign | (exponent - least) * (1 << digits) + (int) units; // a carry into the exponent is as it should be
-        }
-    }
-
     static void add(OpTable table) {
         for (int n : new int[] {1, 31, 33, 1025}) {
             float[] x = Floats.normal(n, n);
@@ -60,7 +18,7 @@ final class CastCases {
         for (int bits = 0; bits < ALL; bits++) {
             all[bits] = (short) bits;
         }
-        for (Small small : Small.values()) {
+        for (Half small : Half.values()) {
             table.add(cast(small + " to f32, all", Dtype.F32, small.dtype, ALL).input("x", all).output("y", ALL).exact("y").reference(() -> {
                 double[] y = new double[ALL];
                 for (int bits = 0; bits < ALL; bits++) {
@@ -73,7 +31,7 @@ final class CastCases {
                 table.add(cast("f32 to " + small + " n=" + n, small.dtype, Dtype.F32, n).input("x", x).output16("y", n).exact("y")
                         .reference(() -> Map.of("y", codes(small, x))));
             }
-            Small other = Small.values()[1 - small.ordinal()];
+            Half other = Half.values()[1 - small.ordinal()];
             table.add(cast(small + " to " + other + ", all", other.dtype, small.dtype, ALL).input("x", all).output16("y", ALL).exact("y")
                     .reference(() -> {
                         float[] x = new float[ALL];
@@ -92,7 +50,7 @@ final class CastCases {
         return OpCase.of("cast", label).scalar("y_dtype", to.ordinal()).scalar("x_dtype", from.ordinal()).scalar("n", n);
     }
 
-    private static double[] codes(Small small, float[] x) {
+    private static double[] codes(Half small, float[] x) {
         double[] codes = new double[x.length];
         for (int i = 0; i < x.length; i++) {
             codes[i] = small.encode(x[i]);
@@ -101,7 +59,7 @@ final class CastCases {
     }
 
     /** Around every value of the small type: just below and above the middle to the next, the middle, itself, and noise. */
-    private static float[] edges(Small small, int n) {
+    private static float[] edges(Half small, int n) {
         float[] x = new float[n];
         int[] noise = new java.util.SplittableRandom(n).ints(n).toArray();
         for (int i = 0; i < n; i++) {

@@ -25,7 +25,7 @@ final class CrossEntropyCases {
 
     private static void add(OpTable table, int n, int c, boolean weighted, float smoothing, double spread) {
         String label = "N=" + n + " C=" + c + (weighted ? " weights" : "") + " smoothing=" + smoothing + (spread == 1 ? "" : " wide");
-        float[] logits = Floats.normal(n + c, n * c, spread);
+        float[] logits = table.operand(Floats.normal(n + c, n * c, spread));
         int[] labels = Floats.integers(n + c + 1L, n, c);
         for (int i = 3; i < n; i += 5) {
             labels[i] = IGNORE;

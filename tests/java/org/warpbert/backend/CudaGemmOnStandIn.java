@@ -11,7 +11,7 @@ import org.warpbert.WarpBertException;
 import org.warpbert.backend.ColumnMajorGemm.Product;
 
 /**
- * What {@link CudaGemmTest} runs in a JVM of its own, whose libraries are the stand-ins of {@code tests/native/cublaslt}:
+ * What {@link CudaGemmTest} runs in a JVM of its own, whose libraries are those of {@code tests/native/standins}:
  * {@link CudaGemm} as it is, on simt's memory. Ends with an error where something is wrong.
  */
 final class CudaGemmOnStandIn {

@@ -19,7 +19,7 @@ final class ElementwiseLossCases {
     }
 
     private static void squares(OpTable table, int n, int c) {
-        float[] prediction = Floats.normal(n + c, n * c);
+        float[] prediction = table.operand(Floats.normal(n + c, n * c));
         float[] target = unlabelled(Floats.normal(n + c + 1, n * c));
         float scale = 1f / (n * c);
         OpCase op = common(OpCase.of("mean_squared_error", "N=" + n + " C=" + c), "prediction", prediction, target, scale, n, c)
@@ -36,7 +36,7 @@ final class ElementwiseLossCases {
 
     private static void binary(OpTable table, int n, int c, boolean weighted, double spread) {
         String label = "N=" + n + " C=" + c + (weighted ? " weights" : "") + (spread == 1 ? "" : " wide");
-        float[] logits = Floats.normal(n + c, n * c, spread);
+        float[] logits = table.operand(Floats.normal(n + c, n * c, spread));
         float[] target = unlabelled(probabilities(n + c + 1L, n * c));
         float[] weights = weighted ? Floats.gains(n + c + 2L, c) : null;
         float scale = 1f / (n * c);

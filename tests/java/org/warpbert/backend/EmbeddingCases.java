@@ -32,7 +32,7 @@ final class EmbeddingCases {
         float[] segment = Floats.normal(seed + 2, S * h);
         float[] gamma = Floats.gains(seed + 3, h);
         float[] beta = Floats.normal(seed + 4, h);
-        float[] dy = Floats.normal(seed + 5, t * h);
+        float[] dy = table.operand(Floats.normal(seed + 5, t * h));
         int[] tokens = Floats.integers(seed + 6, t, v);
         int[] positions = IntStream.range(0, t).map(i -> i % P).toArray();
         int[] segments = Floats.integers(seed + 7, t, S);

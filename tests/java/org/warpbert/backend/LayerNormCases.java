@@ -41,14 +41,18 @@ final class LayerNormCases {
     private static void add(OpTable table, Shape s) {
         int n = s.t * s.h;
         long seed = 31L * s.t + s.h;
-        float[] x = Floats.normal(seed, n);
+        float[] x = table.operand(Floats.normal(seed, n));
         float[] bias = s.bias ? Floats.normal(seed + 1, s.h) : new float[s.h];
-        float[] residual = s.residual ? Floats.normal(seed + 2, n) : new float[n];
+        float[] residual = s.residual ? table.operand(Floats.normal(seed + 2, n)) : new float[n];
         float[] gamma = Floats.gains(seed + 3, s.h);
         float[] beta = Floats.normal(seed + 4, s.h);
-        float[] dy = Floats.normal(seed + 5, n);
+        float[] dy = table.operand(Floats.normal(seed + 5, n));
         double[] factors = s.draw.factors(s.t, s.h);
-        RowNorm norm = RowNorm.of(sum(x, bias, factors, residual), s.h, s.eps);
+        double[] z = sum(x, bias, factors, residual);
+        if (table.dtype != Dtype.F32) {
+            z = Floats.widen(table.operand(RowNorm.floats(z))); // statistics are those of the stored z
+        }
+        RowNorm norm = RowNorm.of(z, s.h, s.eps);
 
         OpCase forward = s.draw.on(OpCase.of("residual_layernorm_forward", s.label())).output("y", n).input("x", x)
                 .input("gamma", gamma).input("beta", beta).scalar("eps", s.eps).scalar("T", s.t).scalar("H", s.h)
@@ -86,7 +90,7 @@ final class LayerNormCases {
             return;
         }
 
-        OpCase backward = backward(s, s.label(), dy, norm, gamma, seed).output("dresidual", n)
+        OpCase backward = backward(table, s, s.label(), dy, norm, gamma, seed).output("dresidual", n)
                 .added("dbias", Floats.normal(seed + 6, s.h)).alias("dx", "dy").alias("dresidual", "dy")
                 .reference(() -> gradients(s, torch(s, x, bias, residual, gamma, beta, factors, dy)));
         if (s.draw.probability() == 0) {
@@ -101,7 +105,7 @@ final class LayerNormCases {
             }
         }
         table.add(backward);
-        table.add(backward(s, s.label() + " dresidual NULL, dbias NULL", dy, norm, gamma, seed).alias("dx", "dy").reference(() -> {
+        table.add(backward(table, s, s.label() + " dresidual NULL, dbias NULL", dy, norm, gamma, seed).alias("dx", "dy").reference(() -> {
             Map<String, double[]> all = gradients(s, torch(s, x, bias, residual, gamma, beta, factors, dy));
             all.keySet().retainAll(java.util.Set.of("dx", "dgamma", "dbeta"));
             return all;
@@ -118,10 +122,10 @@ final class LayerNormCases {
         }
     }
 
-    private static OpCase backward(Shape s, String label, float[] dy, RowNorm norm, float[] gamma, long seed) {
+    private static OpCase backward(OpTable table, Shape s, String label, float[] dy, RowNorm norm, float[] gamma, long seed) {
         return s.draw.on(OpCase.of("residual_layernorm_backward", label)).output("dx", s.t * s.h)
                 .added("dgamma", Floats.normal(seed + 7, s.h)).added("dbeta", Floats.normal(seed + 8, s.h))
-                .scratch("workspace", 3 * 256 * s.h).input("dy", dy).input("z", RowNorm.floats(norm.input()))
+                .scratch("workspace", 3 * 256 * s.h).input("dy", dy).input("z", table.operand(RowNorm.floats(norm.input())))
                 .input("mean", RowNorm.floats(norm.mean())).input("rstd", RowNorm.floats(norm.rstd()))
                 .input("gamma", gamma).scalar("T", s.t).scalar("H", s.h)
                 .rounding(s.h, "dx", "dresidual").rounding(s.t, "dbias", "dgamma", "dbeta")

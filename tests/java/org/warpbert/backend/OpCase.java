@@ -50,9 +50,9 @@ final class OpCase {
     /** Two arguments that the header lets be one buffer; {@code other}'s contents are what the buffer holds before. */
     record Alias(String output, String other) {}
 
-    /** Whether a backend has this case's sizes: the CUDA kernels of attention are made for two head sizes. */
+    /** Whether a backend has this case's type (the CPU: float32) and sizes: the CUDA kernels of attention are made for two head sizes. */
     boolean runsOn(String backend) {
-        return backend.equals("cpu") || !op.startsWith("attention") || Set.of(32, 64).contains(scalars.get("D").intValue());
+        return backend.equals("cpu") ? dtype == Dtype.F32 : !op.startsWith("attention") || Set.of(32, 64).contains(scalars.get("D").intValue());
     }
 
     final String op;
@@ -62,6 +62,7 @@ final class OpCase {
     final Map<String, Tolerance> tolerances = new LinkedHashMap<>();
     final List<Spread> spreads = new ArrayList<>();
     final List<Alias> aliases = new ArrayList<>();
+    private Dtype dtype = Dtype.F32; // of 16-bit buffers
     private Supplier<Map<String, double[]>> reference = Map::of;
     private Map<String, double[]> expected;
 
@@ -186,13 +187,50 @@ final class OpCase {
         return this;
     }
 
-    /** The same call with other contents of some float buffers; nothing is expected of it. */
-    OpCase with(Map<String, float[]> contents) {
+    /** Whether the op has tensors of a type that the call names, other than {@code cast}, which names two. */
+    boolean typed() {
+        return scalars.containsKey("dtype") || scalars.containsKey("copy_dtype");
+    }
+
+    /** The same call with tensors of 16 bits; float buffers hold values of that type already. */
+    OpCase in(Dtype type) {
+        OpCase copy = copy();
+        copy.dtype = type;
+        copy.scalars.put(scalars.containsKey("dtype") ? "dtype" : "copy_dtype", type.ordinal());
+        OpHeader.parameters(op).stream().filter(p -> p.type().endsWith("void*") && buffers.containsKey(p.name())).forEach(p -> {
+            Buffer buffer = buffers.get(p.name());
+            copy.buffers.put(p.name(), new Buffer(buffer.role, Kind.BITS16, Half.of(type).bytes(floats(buffer.initial))));
+        });
+        copy.tolerances.putAll(tolerances);
+        copy.spreads.addAll(spreads);
+        copy.aliases.addAll(aliases);
+        copy.reference = reference;
+        return copy;
+    }
+
+    private OpCase copy() {
         OpCase copy = new OpCase(op, label);
+        copy.dtype = dtype;
         copy.buffers.putAll(buffers);
         copy.scalars.putAll(scalars);
-        contents.forEach((name, values) -> copy.buffers.put(name, new Buffer(buffers.get(name).role, Kind.F32, bytes(values))));
         return copy;
+    }
+
+    /** The same call with other contents of some float buffers; nothing is expected of it. */
+    OpCase with(Map<String, float[]> contents) {
+        OpCase copy = copy();
+        contents.forEach((name, values) -> copy.buffers.put(name, new Buffer(buffers.get(name).role, buffers.get(name).kind,
+                isHalf(name) ? Half.of(dtype).bytes(values) : bytes(values))));
+        return copy;
+    }
+
+    /** Whether a buffer holds floats of 16 bits. */
+    boolean isHalf(String name) {
+        return dtype != Dtype.F32 && buffers.get(name).kind == Kind.BITS16;
+    }
+
+    Dtype dtype() {
+        return dtype;
     }
 
     Map<String, double[]> expected() {
@@ -203,7 +241,12 @@ final class OpCase {
     }
 
     float[] floats(String name) {
-        return floats(buffers.get(name).initial);
+        return floats(name, buffers.get(name).initial);
+    }
+
+    /** What such bytes mean in a buffer of this call. */
+    float[] floats(String name, byte[] bytes) {
+        return isHalf(name) ? Half.of(dtype).floats(bytes) : floats(bytes);
     }
 
     static float[] floats(byte[] bytes) {
@@ -229,6 +272,6 @@ final class OpCase {
 
     @Override
     public String toString() {
-        return op + " " + label;
+        return op + " " + label + (dtype == Dtype.F32 ? "" : " " + dtype);
     }
 }

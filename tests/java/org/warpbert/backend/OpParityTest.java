@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
-import static org.junit.jupiter.api.Assertions.fail;
 import static org.junit.jupiter.api.DynamicContainer.dynamicContainer;
 import static org.junit.jupiter.api.DynamicTest.dynamicTest;
 
@@ -29,6 +28,7 @@ import org.warpbert.WarpBertException;
  */
 class OpParityTest {
     private static final OpTable TABLE = new OpTable();
+    private static final List<OpTable> HALVES = List.of(new OpTable(Dtype.F16), new OpTable(Dtype.BF16));
 
     @Test
     void everyOpOfTheHeaderHasCasesAndEveryGradientDifferences() {
@@ -58,15 +58,31 @@ class OpParityTest {
 
     @TestFactory
     Stream<DynamicNode> agreesWithFloat64() {
-        return onEveryBackend(TABLE.cases, (backend, c) -> compare(c, OpRunner.run(backend, c), Set.of()));
+        return onEveryBackend(TABLE.cases, (backend, c) -> OpComparison.floats(c, OpRunner.run(backend, c), Set.of()));
     }
 
     @TestFactory
     Stream<DynamicNode> agreesWithFloat64WhereArgumentsShareABuffer() {
         return onEveryBackend(TABLE.cases.stream().filter(c -> !c.aliases.isEmpty()).toList(), (backend, c) -> {
             for (OpCase.Alias alias : c.aliases) {
-                compare(c, OpRunner.run(backend, c, alias), Set.of(alias.other()));
+                OpComparison.floats(c, OpRunner.run(backend, c, alias), Set.of(alias.other()));
             }
+        });
+    }
+
+    /** Every op that has a type, in 16 bits, where the backend computes in them; also with arguments that share a buffer. */
+    @TestFactory
+    Stream<DynamicNode> agreesInSixteenBits() {
+        Map<String, OpCase> exact = TABLE.cases.stream().filter(OpCase::typed).collect(Collectors.toMap(OpCase::toString, c -> c));
+        return HALVES.stream().flatMap(table -> {
+            assertEquals(exact.keySet(), table.cases.stream().map(c -> c.op + " " + c.label).collect(Collectors.toSet()));
+            return onEveryBackend(table.cases, (backend, c) -> {
+                OpCase reference = exact.get(c.op + " " + c.label);
+                OpComparison.half(c, reference, OpRunner.run(backend, c), Set.of());
+                for (OpCase.Alias alias : c.aliases) {
+                    OpComparison.half(c, reference, OpRunner.run(backend, c, alias), Set.of(alias.other()));
+                }
+            });
         });
     }
 
@@ -77,10 +93,10 @@ class OpParityTest {
 
     @TestFactory
     Stream<DynamicNode> nonFiniteElementsReachWhatDependsOnThem() {
-        return onEveryBackend(TABLE.cases.stream().filter(c -> !c.spreads.isEmpty()).toList(), (backend, c) -> {
+        return Stream.concat(Stream.of(TABLE), HALVES.stream()).flatMap(table -> onEveryBackend(table.cases.stream().filter(c -> !c.spreads.isEmpty()).toList(), (backend, c) -> {
             Map<String, byte[]> clean = OpRunner.run(backend, c);
             c.spreads.forEach(spread -> spread(backend, c, spread, clean));
-        });
+        }));
     }
 
     /** The same bits again, and on another number of threads. */
@@ -128,70 +144,7 @@ class OpParityTest {
     }
 
     private static Map<String, byte[]> outputs(OpCase c, Map<String, byte[]> contents) {
-        return contents.keySet().stream().filter(name -> isOutput(c, name)).collect(Collectors.toMap(Function.identity(), contents::get));
-    }
-
-    private static boolean isOutput(OpCase c, String name) {
-        OpCase.Role role = c.buffers.get(name).role();
-        return role != OpCase.Role.INPUT && role != OpCase.Role.SCRATCH;
-    }
-
-    /** @param overwritten outputs that another one has taken the buffer of */
-    private static void compare(OpCase c, Map<String, byte[]> contents, Set<String> overwritten) {
-        Map<String, double[]> expected = c.expected();
-        contents.forEach((name, bytes) -> {
-            if (!isOutput(c, name) || overwritten.contains(name)) {
-                return;
-            }
-            assertTrue(expected.containsKey(name) && c.tolerances.containsKey(name), () -> c + " says nothing of " + name);
-            if (c.buffers.get(name).kind() == OpCase.Kind.BITS16) {
-                compareBits(c, name, bytes);
-            } else {
-                compareFloats(c, name, OpCase.floats(bytes));
-            }
-        });
-    }
-
-    private static void compareBits(OpCase c, String name, byte[] bytes) {
-        double[] expected = c.expected().get(name);
-        for (int i = 0; i < expected.length; i++) {
-            int bits = bytes[2 * i] & 0xff | (bytes[2 * i + 1] & 0xff) << 8;
-            boolean nan = c.scalars.get("y_dtype").intValue() == Dtype.F16.ordinal() ? (bits & 0x7fff) > 0x7c00 : (bits & 0x7fff) > 0x7f80;
-            int element = i;
-            assertTrue(expected[i] == -1 ? nan : bits == (int) expected[i],
-                    () -> c + ": " + name + "[" + element + "] is " + bits + ", not " + expected[element]);
-        }
-    }
-
-    /** Elements that are expected to be NaN must be; in an output they must also have kept what they held, which is NaN. */
-    private static void compareFloats(OpCase c, String name, float[] actual) {
-        double[] expected = c.expected().get(name).clone();
-        assertEquals(expected.length, actual.length, () -> c + ": reference of " + name);
-        float[] before = c.floats(name);
-        double[] wide = Floats.widen(actual);
-        for (int i = 0; i < expected.length; i++) {
-            expected[i] += c.buffers.get(name).role() == OpCase.Role.ADDED ? before[i] : 0;
-            int element = i;
-            if (expected[i] == OpCase.ANY) {
-                expected[i] = 0;
-                wide[i] = 0;
-            } else if (!Double.isFinite(expected[i])) {
-                assertEquals(0, Double.compare(expected[i], wide[i]), () -> c + ": " + name + "[" + element + "] is " + wide[element] + ", not " + expected[element]);
-                expected[i] = 0;
-                wide[i] = 0;
-            }
-            assertTrue(Double.isFinite(wide[i]), () -> c + ": " + name + "[" + element + "] is " + wide[element]);
-        }
-        OpCase.Tolerance tolerance = c.tolerances.get(name);
-        double error = tolerance.each() ? Floats.largestRelativeError(expected, wide) : Floats.relativeError(expected, wide, tolerance.size());
-        if (!(error <= tolerance.relative())) {
-            int worst = 0;
-            for (int i = 0; i < wide.length; i++) {
-                worst = Math.abs(wide[i] - expected[i]) > Math.abs(wide[worst] - expected[worst]) ? i : worst;
-            }
-            fail(c + ": relative error of " + name + " is " + error + ", not at most " + tolerance.relative() + " (" + tolerance.reason()
-                    + "); worst is [" + worst + "], " + wide[worst] + " for " + expected[worst]);
-        }
+        return contents.keySet().stream().filter(name -> OpComparison.isOutput(c, name)).collect(Collectors.toMap(Function.identity(), contents::get));
     }
 
     private static void spread(Backend backend, OpCase c, OpCase.Spread spread, Map<String, byte[]> clean) {
@@ -200,11 +153,11 @@ class OpParityTest {
         Map<String, byte[]> contents = OpRunner.run(backend, c.with(Map.of(spread.input(), values)));
         String what = c + " with " + spread.value() + " in " + spread.input() + "[" + spread.element() + "]: ";
         contents.forEach((name, bytes) -> {
-            if (!isOutput(c, name)) {
+            if (!OpComparison.isOutput(c, name)) {
                 return;
             }
-            float[] now = OpCase.floats(bytes);
-            float[] then = OpCase.floats(clean.get(name));
+            float[] now = c.floats(name, bytes);
+            float[] then = c.floats(name, clean.get(name));
             IntPredicate reached = spread.reached().getOrDefault(name, i -> false);
             for (int i = 0; i < now.length; i++) {
                 int element = i;

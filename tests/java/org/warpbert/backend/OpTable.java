@@ -5,10 +5,18 @@ import java.util.List;
 
 /** THE table of op cases: every compute op of warpbert.h stands in it, at sizes on both sides of vectors, tiles and blocks. */
 final class OpTable {
+    /** Of the {@code void*} tensors. */
+    final Dtype dtype;
     final List<OpCase> cases = new ArrayList<>();
     final List<Difference> differences = new ArrayList<>();
 
     OpTable() {
+        this(Dtype.F32);
+    }
+
+    /** The same table with tensors of 16 bits: without differences (roundings are larger), and without ops that have none. */
+    OpTable(Dtype dtype) {
+        this.dtype = dtype;
         EmbeddingCases.add(this);
         ActivationCases.add(this);
         LayerNormCases.add(this);
@@ -18,16 +26,29 @@ final class OpTable {
         ElementwiseLossCases.add(this);
         SegmentLossCases.add(this);
         OptimizerCases.add(this);
-        CastCases.add(this);
+        if (dtype == Dtype.F32) {
+            CastCases.add(this); // of every pair of types
+        }
+    }
+
+    /** What a tensor of the table's type holds of these values. */
+    float[] operand(float[] values) {
+        return dtype == Dtype.F32 ? values : Half.of(dtype).round(values);
     }
 
     OpTable add(OpCase added) {
-        cases.add(added);
+        if (dtype == Dtype.F32) {
+            cases.add(added);
+        } else if (added.typed()) {
+            cases.add(added.in(dtype));
+        }
         return this;
     }
 
     OpTable add(Difference difference) {
-        differences.add(difference);
+        if (dtype == Dtype.F32) {
+            differences.add(difference);
+        }
         return this;
     }
 }

@@ -22,8 +22,8 @@ final class RowCases {
 
     private static void gather(OpTable table, int n, int t, int h) {
         String label = "N=" + n + " T=" + t + " H=" + h;
-        float[] x = Floats.normal(n + h, t * h);
-        float[] dy = Floats.normal(n + h + 1, n * h);
+        float[] x = table.operand(Floats.normal(n + h, t * h));
+        float[] dy = table.operand(Floats.normal(n + h + 1, n * h));
         int[] rows = IntStream.range(0, n).map(i -> (i * 7 + 3) % t).toArray(); // distinct: 7 divides no t
         OpCase forward = OpCase.of("gather_rows_forward", label).output("y", n * h).input("x", x).input("rows", rows)
                 .scalar("N", n).scalar("T", t).scalar("H", h).exact("y").reference(() -> {
@@ -49,8 +49,8 @@ final class RowCases {
 
     private static void dropout(OpTable table, int n, int c, Draw draw) {
         String label = "N=" + n + " C=" + c + " dropout=" + draw.probability() + (draw.rows() == null ? "" : " rows");
-        float[] x = Floats.normal(n + c, n * c);
-        float[] dy = Floats.normal(n + c + 1, n * c);
+        float[] x = table.operand(Floats.normal(n + c, n * c));
+        float[] dy = table.operand(Floats.normal(n + c + 1, n * c));
         double[] factors = draw.factors(n, c);
         OpCase forward = dropout("dropout_forward", label, "y", "x", x, n, c, draw, factors);
         OpCase backward = dropout("dropout_backward", label, "dx", "dy", dy, n, c, draw, factors);

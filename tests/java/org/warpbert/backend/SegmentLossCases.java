@@ -29,7 +29,7 @@ final class SegmentLossCases {
         }
         int t = cu[b];
         String label = "T=" + t + " B=" + b + " C=" + c + (spread == 1 ? "" : " wide");
-        float[] logits = Floats.normal(t + c, t * c, spread);
+        float[] logits = table.operand(Floats.normal(t + c, t * c, spread));
         int[] labels = Floats.integers(t + c + 1L, b * c, 1 << 20);
         for (int i = 0; i < labels.length; i++) {
             labels[i] = i % 5 == 3 || lengths[i / c] == 0 ? IGNORE : labels[i] % lengths[i / c];

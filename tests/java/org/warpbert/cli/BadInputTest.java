@@ -78,6 +78,7 @@ class BadInputTest {
         train(GOOD, "--model", "bert-huge").failedWith("'bert-huge'", "all-MiniLM-L6-v2");
         train(GOOD, "--model", folder.toString()).failedWith("no model in");
         train(GOOD, "--device", "tpu").failedWith("tpu");
+        train(GOOD, "--device", "cpu", "--precision", "bf16").failedWith("--precision bf16", "cpu", "f32");
         nothingWritten("data.tsv");
     }
 
@@ -109,6 +110,7 @@ class BadInputTest {
         train(GOOD, "--task", "regress").misusedWith("'regress'", "classify");
         train(GOOD, "--epochs", "0").misusedWith("--epochs is 0");
         train(GOOD, "--lr", "fast").misusedWith("--lr", "fast");
+        train(GOOD, "--precision", "int8").misusedWith("--precision", "int8", "BF16");
         train(GOOD, "--schedule", "cosine").misusedWith("--schedule", "linear or constant");
         train(GOOD, "--dropout", "1.5").misusedWith("--dropout");
         train(GOOD, "--dev-split", "2").misusedWith("--dev-split");

@@ -51,6 +51,8 @@ class TrainedCommandsTest {
         assertEquals("all-MiniLM-L6-v2", summary.path("model").asText());
         assertEquals(12, summary.path("steps").asInt());
         assertEquals(4, summary.path("epochs").size());
+        assertEquals("f32", summary.path("precision").asText());
+        assertEquals(0, summary.path("skipped_steps").asInt(-1));
         assertEquals(0.5, summary.path("baseline").path("accuracy").asDouble());
         assertTrue(summary.path("epochs").path(3).path("metrics").path("accuracy").asDouble() > 0.9, "two dozen texts are learnt by heart");
         for (String file : List.of("config.json", "model.safetensors", "vocab.txt", "tokenizer.json", "metrics.jsonl", "summary.json")) {
@@ -111,6 +113,22 @@ class TrainedCommandsTest {
         JsonNode cls = CommandRun.of("embed", "--model", run.toString(), "--pooling", "cls", "a pie").done().jsonLines().get(0);
         assertEquals(384, cls.path("embedding").size());
         assertFalse(cls.path("embedding").equals(lines.get(0).path("embedding")));
+    }
+
+    /** On the CUDA kernels under simt: what inference in 16 bits gives is float32's but for rounding. */
+    @Test
+    void embedsInSixteenBits() throws IOException {
+        JsonNode exact = CommandRun.of("embed", "--model", run.toString(), "--normalize", "a pie").done().jsonLines().get(0).path("embedding");
+        for (String precision : List.of("bf16", "fp16")) {
+            JsonNode rounded = CommandRun.of("embed", "--model", run.toString(), "--normalize", "--device", "simt", "--precision", precision, "a pie")
+                    .done().jsonLines().get(0).path("embedding");
+            double distance = 0;
+            for (int h = 0; h < 384; h++) {
+                distance += Math.pow(rounded.path(h).asDouble() - exact.path(h).asDouble(), 2);
+            }
+            assertEquals(0, Math.sqrt(distance), precision.equals("bf16") ? 2e-2 : 3e-3, precision);
+            assertTrue(distance > 0, precision + " was not computed in");
+        }
     }
 
     @Test

@@ -72,7 +72,7 @@ class HubTest {
         assertTrue(heard.containsAll(Set.of("Unpacking all-MiniLM-L6-v2", "Converting all-MiniLM-L6-v2")), heard.toString());
         assertEquals(1, converting.size());
         try (Stream<Path> files = Files.list(model)) {
-            assertEquals(Set.of("config.json", "vocab.txt", "tokenizer.json", "tokenizer_config.json", "model.safetensors"),
+            assertEquals(Set.of("config.json", "vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "model.safetensors"),
                     files.map(f -> f.getFileName().toString()).collect(Collectors.toSet()));
         }
         assertFalse(Files.exists(model.resolveSibling(".all-MiniLM-L6-v2.tmp")));

@@ -62,9 +62,10 @@ class ArenaTest {
             direct.asFloatBuffer().put(values);
             arena.upload(d, direct);
             assertArrayEquals(values, d.downloadFloats(3));
-            assertTrue(failure(() -> d.downloadFloats(66)).contains("d holds 65 floats, not 66"));
-            assertTrue(failure(() -> b.downloadFloats(0)).contains("b holds BF16"));
+            assertTrue(failure(() -> d.downloadFloats(66)).contains("d holds 65 elements, not 66"));
             assertTrue(failure(() -> arena.upload(b, direct)).contains("12 bytes do not fit b"));
+            arena.upload(b, direct.putShort(0, (short) 0xbfc0).limit(2));
+            assertArrayEquals(new float[] {-1.5f}, b.downloadFloats(1), "bfloat16");
         }
     }
 
@@ -94,8 +95,11 @@ class ArenaTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"24, 3, 40, 2, 61, 7, true", "24, 3, 40, 2, 61, 7, false", "768, 12, 3072, 1, 333, 5, true", "64, 2, 97, 3, 1, 1, false"})
-    void modelsAllocateWhatTheyPlan(int hidden, int heads, int intermediate, int layers, int tokens, int sequences, boolean training) {
+    @CsvSource({"24, 3, 40, 2, 61, 7, true, NONE", "24, 3, 40, 2, 61, 7, false, NONE", "768, 12, 3072, 1, 333, 5, true, NONE",
+        "64, 2, 97, 3, 1, 1, false, NONE", "24, 3, 40, 4, 61, 7, true, OUTPUTS", "24, 3, 40, 4, 61, 7, true, ATTENTION",
+        "24, 3, 40, 4, 61, 7, true, LAYERS"})
+    void modelsAllocateWhatTheyPlan(int hidden, int heads, int intermediate, int layers, int tokens, int sequences, boolean training,
+            Recompute recompute) {
         BertConfig config = BertConfig.ofSizes(53, hidden, layers, heads, intermediate, 40, 2);
         try (Parameters parameters = Parameters.random(backend, ClassificationHead.parameters(config, 3), 1)) {
             assertEquals(parameters.table().size() * Float.BYTES, backend.allocatedBytes());
@@ -104,9 +108,10 @@ class ArenaTest {
                 for (boolean withHead : new boolean[] {true, false}) {
                     long before = backend.allocatedBytes();
                     Head planned = withHead ? new ClassificationHead(3) : Head.NONE;
-                    long plan = BertModel.plannedBytes(config, planned, new PassPlan(Capacity.of(tokens, sequences), Dtype.F32, training));
+                    PassPlan pass = new PassPlan(Capacity.of(tokens, sequences), Dtype.F32, training, recompute);
+                    long plan = BertModel.plannedBytes(config, planned, pass);
                     Head head = withHead ? new ClassificationHead(3) : Head.NONE;
-                    BertModel model = new BertModel(backend, config, parameters, training ? gradients : null, head, Capacity.of(tokens, sequences));
+                    BertModel model = new BertModel(backend, config, parameters, training ? gradients : null, head, pass);
                     try (model) {
                         assertEquals(plan, backend.allocatedBytes() - before);
                     }
@@ -120,7 +125,8 @@ class ArenaTest {
         BertConfig config = BertConfig.ofSizes(53, 24, 2, 3, 40, 40, 2);
         try (Parameters parameters = Parameters.random(backend, ClassificationHead.parameters(config, 3), 1)) {
             long before = backend.allocatedBytes();
-            long plan = Trainer.plannedBytes(config, parameters, new ClassificationHead(3), Capacity.of(61, 7));
+            long plan = Trainer.memory(parameters.table()).bytes()
+                    + BertModel.plannedBytes(config, new ClassificationHead(3), new PassPlan(Capacity.of(61, 7), Dtype.F32, true));
             Trainer trainer = new Trainer(backend, config, parameters, new ClassificationHead(3), Hyperparameters.DEFAULT, 10, Capacity.of(61, 7));
             try (trainer) {
                 assertEquals(plan, backend.allocatedBytes() - before);

@@ -12,6 +12,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -81,6 +82,18 @@ class BertConfigTest {
         assertEquals(0, config.hiddenDropoutProb());
         assertEquals(0, config.attentionProbsDropoutProb());
         assertEquals(0, config.headDropoutProb());
+    }
+
+    /** What a task keeps stands where transformers keeps such things, under the task's name; other tasks' are not taken for it. */
+    @Test
+    void aTasksNumbersComeBack() throws IOException {
+        BertConfig.Use use = new BertConfig.Use("BertForQuestionAnswering", null, "qa", Map.of("no_answer_threshold", 0.1234567890123));
+        Path file = folder.resolve("config.json");
+        BertConfig.ofSizes(30, 24, 1, 3, 40, 16, 2).withUse(use).write(file);
+        assertEquals(use, BertConfig.read(file).use());
+        assertTrue(Files.readString(file).contains("task_specific_params"));
+        Files.writeString(file, Files.readString(file).replace("\"qa\" : {", "\"summarization\" : {"));
+        assertEquals(Map.of(), BertConfig.read(file).use().settings());
     }
 
     @ParameterizedTest

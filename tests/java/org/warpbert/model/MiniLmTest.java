@@ -55,7 +55,7 @@ class MiniLmTest {
             List<Encoded> encoded = new ArrayList<>(tokenizer.encode(TEXTS, null, 512));
             Encoded longest = tokenizer.encode(String.join(" ", TEXTS) + " " + String.join(" ", TEXTS), null, 512);
             assertEquals(512, longest.length());
-            try (Parameters parameters = Parameters.load(backend, ParameterTable.bert(folder.config()).build(), folder.tensors(), 0, fresh);
+            try (Parameters parameters = Parameters.load(backend, ParameterTable.bert(folder.config()).build(), folder.tensors(), WeightFormat.F32, 0, fresh);
                     BertModel model = new BertModel(backend, folder.config(), parameters, null, Head.NONE, Capacity.of(1000, 20))) {
                 assertEquals(List.of(), fresh, "every weight is the file's");
                 compare(encoded, model, onnx);

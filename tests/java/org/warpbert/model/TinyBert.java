@@ -37,7 +37,12 @@ public final class TinyBert {
 
     /** Our copy of the weights; the caller closes it. */
     public Parameters parameters(Backend backend) {
-        Parameters parameters = Parameters.random(backend, ClassificationHead.parameters(config, classes), 0);
+        return parameters(backend, WeightFormat.F32);
+    }
+
+    /** As {@link #parameters(Backend)}, kept otherwise. */
+    public Parameters parameters(Backend backend, WeightFormat format) {
+        Parameters parameters = Parameters.random(backend, ClassificationHead.parameters(config, classes), format, 0);
         if (!parameters.shapes().keySet().equals(values.keySet())) {
             throw new AssertionError("names differ: " + parameters.shapes().keySet() + " and " + values.keySet());
         }
@@ -45,9 +50,21 @@ public final class TinyBert {
         return parameters;
     }
 
+    /** Our copy of those weights that a table has; the caller closes it. */
+    public Parameters parameters(Backend backend, ParameterTable table) {
+        Parameters parameters = Parameters.random(backend, table, 0);
+        parameters.shapes().keySet().forEach(name -> parameters.set(name, values.get(name)));
+        return parameters;
+    }
+
     /** The reference in float64, with the same weights. */
     public TorchBert torch() {
-        return new TorchBert(torchConfig, values, torchConfig.shapes(classes, false), ScalarType.Double);
+        return torch(ScalarType.Double);
+    }
+
+    /** The same in another type. */
+    public TorchBert torch(ScalarType dtype) {
+        return new TorchBert(torchConfig, values, torchConfig.shapes(classes, false), dtype);
     }
 
     /** Random tokens in two segments. */

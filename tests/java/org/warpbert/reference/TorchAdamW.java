@@ -2,6 +2,10 @@ package org.warpbert.reference;
 
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.function.Predicate;
+import java.util.function.ToDoubleFunction;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Dispatcher;
 import org.bytedeco.pytorch.GenericList;
@@ -47,10 +51,24 @@ public final class TorchAdamW implements AutoCloseable {
      * @return the norm of all gradients before clipping
      */
     public double step(double learningRate, double maxNorm) {
+        return step(learningRate, maxNorm, name -> 1);
+    }
+
+    /** {@link #step(double, double)} with a factor of the rate for each parameter, a group for each; of 0: it has no gradient. */
+    public double step(double learningRate, double maxNorm, ToDoubleFunction<String> factor) {
         try (PointerScope scope = new PointerScope(); NoGradGuard guard = new NoGradGuard()) {
+            Set<Double> factors = new TreeSet<>();
+            for (String name : model.names()) {
+                factors.add(factor.applyAsDouble(name));
+                if (factor.applyAsDouble(name) == 0) {
+                    model.parameter(name).mutable_grad().reset();
+                }
+            }
             double norm = torch.clip_grad_norm_(model.withGradient(), maxNorm);
-            update(learningRate, true);
-            update(learningRate, false);
+            for (double each : factors) {
+                update(learningRate * each, true, name -> factor.applyAsDouble(name) == each);
+                update(learningRate * each, false, name -> factor.applyAsDouble(name) == each);
+            }
             return norm;
         }
     }
@@ -70,7 +88,7 @@ public final class TorchAdamW implements AutoCloseable {
         states.clear();
     }
 
-    private void update(double learningRate, boolean decayed) {
+    private void update(double learningRate, boolean decayed, Predicate<String> inGroup) {
         TensorList parameters = new TensorList();
         TensorList gradients = new TensorList();
         TensorList firstMoments = new TensorList();
@@ -78,7 +96,7 @@ public final class TorchAdamW implements AutoCloseable {
         TensorList steps = new TensorList();
         for (String name : model.names()) {
             Tensor parameter = model.parameter(name);
-            if (decays(name) != decayed || !parameter.grad().defined()) {
+            if (!inGroup.test(name) || decays(name) != decayed || !parameter.grad().defined()) {
                 continue;
             }
             State state = states.computeIfAbsent(name, n -> new State(

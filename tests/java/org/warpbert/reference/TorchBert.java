@@ -32,6 +32,8 @@ public final class TorchBert implements AutoCloseable {
     private final Map<String, Tensor> parameters = new LinkedHashMap<>();
     private double dropout;
     private boolean fusedAttention;
+    private ScalarType autocast;
+    private double lossScale = 1;
 
     /**
      * @param values Hugging Face name to row-major values; the pooler, {@code classifier} and
@@ -66,6 +68,17 @@ public final class TorchBert implements AutoCloseable {
         return this;
     }
 
+    /**
+     * Forwards under {@code torch.autocast} on the CPU, as a training script has it: products in 16 bits, parameters float32.
+     *
+     * @param scale what the loss is multiplied by for the backward, and gradients divided by after it
+     */
+    public TorchBert autocast(ScalarType to, double scale) {
+        autocast = to;
+        lossScale = scale;
+        return this;
+    }
+
     public Outputs forward(TorchBatch batch) {
         return scoped(false, () -> {
             Tensor hidden = hidden(batch);
@@ -76,9 +89,35 @@ public final class TorchBert implements AutoCloseable {
         });
     }
 
+    /** The packed hidden states [T, H] behind so many layers; 0: the embeddings'. */
+    public double[] hiddenState(TorchBatch batch, int layers) {
+        return scoped(false, () -> TorchTensors.doubles(packed(hidden(batch, layers), batch)));
+    }
+
+    /** The attention probabilities [A, S, S] of a layer, 0 the first, for a batch of one sequence. */
+    public double[] attention(TorchBatch batch, int layer) {
+        return scoped(false, () -> {
+            Tensor x = hidden(batch, layer);
+            String name = "encoder.layer." + layer + ".attention.self";
+            Tensor q = heads(dense(x, name + ".query"));
+            Tensor k = heads(dense(x, name + ".key"));
+            return TorchTensors.doubles(torch.softmax(torch.matmul(q, k.transpose(2, 3)).mul(new Scalar(1 / Math.sqrt(q.size(3)))), -1));
+        });
+    }
+
+    /** The first token's last hidden state [H]; all of the batch is computed, and no more of it copied. */
+    public double[] firstState(TorchBatch batch) {
+        return scoped(false, () -> TorchTensors.doubles(hidden(batch).select(0, 0).select(0, 0)));
+    }
+
     /** Vocabulary logits [rows, V] of the masked language model at packed rows. */
     public double[] mlmLogits(TorchBatch batch, int[] rows) {
         return scoped(false, () -> TorchTensors.doubles(mlm(hidden(batch), batch, rows)));
+    }
+
+    /** Class logits [rows, C] of tokens at packed rows: {@code classifier} on the encoder's output, without a pooler. */
+    public double[] tokenLogits(TorchBatch batch, int[] rows) {
+        return scoped(false, () -> TorchTensors.doubles(tokens(hidden(batch), batch, rows)));
     }
 
     /** The classification loss; no gradient. */
@@ -91,6 +130,11 @@ public final class TorchBert implements AutoCloseable {
         return scoped(false, () -> TorchLoss.MEAN.of(mlm(hidden(batch), batch, rows), labels).item_double());
     }
 
+    /** The mean loss of tokens at packed rows; no gradient. */
+    public double tokenLoss(TorchBatch batch, int[] rows, int[] labels) {
+        return scoped(false, () -> TorchLoss.MEAN.of(tokens(hidden(batch), batch, rows), labels).item_double());
+    }
+
     /** The classification loss; gradients of every parameter are replaced by its own. */
     public double backward(TorchBatch batch, int[] labels, TorchLoss loss) {
         return backward(() -> loss.of(logits(hidden(batch)), labels));
@@ -99,6 +143,59 @@ public final class TorchBert implements AutoCloseable {
     /** The masked language model's mean loss over packed rows; gradients as in {@link #backward}. */
     public double backwardMlm(TorchBatch batch, int[] rows, int[] labels) {
         return backward(() -> TorchLoss.MEAN.of(mlm(hidden(batch), batch, rows), labels));
+    }
+
+    /** The masked language model's mean loss plus that of the relations (0 or 1) of all sequences; gradients as in {@link #backward}. */
+    public double backwardPretraining(TorchBatch batch, int[] rows, int[] labels, int[] relations) {
+        return backward(() -> {
+            Tensor hidden = hidden(batch);
+            return TorchLoss.MEAN.of(mlm(hidden, batch, rows), labels).add(TorchLoss.MEAN.of(dense(pooled(hidden), "cls.seq_relationship"), relations));
+        });
+    }
+
+    /** The mean loss of tokens at packed rows; gradients as in {@link #backward}. */
+    public double backwardTokens(TorchBatch batch, int[] rows, int[] labels) {
+        return backward(() -> TorchLoss.MEAN.of(tokens(hidden(batch), batch, rows), labels));
+    }
+
+    /** The mean of the known ends' cross-entropies: labels are [B, 2], rows of each sequence; gradients as in {@link #backward}. */
+    public double backwardSpan(TorchBatch batch, int[] labels) {
+        return backward(() -> {
+            Tensor logits = dense(hidden(batch), "qa_outputs");                    // [B, S, 2]
+            Tensor sum = null;
+            int known = 0;
+            for (int b = 0; b < batch.size(); b++) {
+                int[] ends = {labels[2 * b], labels[2 * b + 1]};
+                if (ends[0] != TorchLoss.MEAN.ignoreIndex()) {
+                    Tensor loss = TorchLoss.MEAN.of(logits.select(0, b).narrow(0, 0, batch.tokens()[b].length).transpose(0, 1), ends);
+                    sum = sum == null ? loss : sum.add(loss);
+                    known++;
+                }
+            }
+            return sum.div(new Scalar((double) known));
+        });
+    }
+
+    /** The logits of an answer's first and last token, [T, 2]. */
+    public double[] spanLogits(TorchBatch batch) {
+        return scoped(false, () -> TorchTensors.doubles(dense(packed(hidden(batch), batch), "qa_outputs")));
+    }
+
+    /** Mean cross-entropy over questions, whose candidates are sequences cuExamples[e] … cuExamples[e+1]-1; as in {@link #backward}. */
+    public double backwardChoice(TorchBatch batch, int[] cuExamples, int[] labels) {
+        return backward(() -> {
+            Tensor scores = logits(hidden(batch));                                 // [B, 1]
+            Tensor sum = null;
+            int known = 0;
+            for (int e = 0; e < labels.length; e++) {
+                if (labels[e] != TorchLoss.MEAN.ignoreIndex()) {
+                    Tensor loss = TorchLoss.MEAN.of(scores.narrow(0, cuExamples[e], cuExamples[e + 1] - cuExamples[e]).reshape(1, -1), new int[] {labels[e]});
+                    sum = sum == null ? loss : sum.add(loss);
+                    known++;
+                }
+            }
+            return sum.div(new Scalar((double) known));
+        });
     }
 
     /** sum(lastHidden * upstream), so that {@code upstream} [T, H] is the gradient that enters the encoder's end. */
@@ -164,20 +261,37 @@ public final class TorchBert implements AutoCloseable {
     private double backward(Supplier<Tensor> loss) {
         return scoped(true, () -> {
             parameters.values().forEach(p -> p.mutable_grad().reset());
-            Tensor scalar = loss.get();
-            scalar.backward();
+            Tensor scalar = autocast == null ? loss.get() : autocast(loss);
+            scalar.mul(new Scalar(lossScale)).backward();
+            parameters.values().stream().filter(p -> p.grad().defined()).forEach(p -> p.grad().div_(new Scalar(lossScale)));
             return scalar.item_double();
         });
     }
 
+    private Tensor autocast(Supplier<Tensor> loss) {
+        torch.set_autocast_dtype(torch.DeviceType.CPU, autocast);
+        torch.set_autocast_cache_enabled(false); // it would keep the casts beyond their PointerScope
+        torch.set_autocast_enabled(torch.DeviceType.CPU, true);
+        try {
+            return loss.get();
+        } finally {
+            torch.set_autocast_enabled(torch.DeviceType.CPU, false);
+            torch.set_autocast_cache_enabled(true);
+        }
+    }
+
     private Tensor hidden(TorchBatch batch) {                                      // [B, S, H]
+        return hidden(batch, config.layers());
+    }
+
+    private Tensor hidden(TorchBatch batch, int layers) {                          // [B, S, H]
         Tensor x = torch.embedding(parameter("embeddings.word_embeddings.weight"), batch.pad(batch.tokens()))
                 .add(torch.embedding(parameter("embeddings.position_embeddings.weight"), batch.pad(batch.positions())))
                 .add(torch.embedding(parameter("embeddings.token_type_embeddings.weight"), batch.pad(batch.segments())));
         x = drop(norm(x, "embeddings.LayerNorm"));
         Tensor mask = batch.keyMask();
         Tensor padded = mask.logical_not();
-        for (int i = 0; i < config.layers(); i++) {
+        for (int i = 0; i < layers; i++) {
             Tensor input = x;
             String layer = "encoder.layer." + i;
             x = TorchTensors.returned(() -> layer(input, layer, mask, padded));
@@ -218,6 +332,10 @@ public final class TorchBert implements AutoCloseable {
 
     private Tensor logits(Tensor hidden) {                                         // [B, C]
         return dense(drop(pooled(hidden)), "classifier");
+    }
+
+    private Tensor tokens(Tensor hidden, TorchBatch batch, int[] rows) {           // [rows, C]
+        return dense(drop(torch.index_select(packed(hidden, batch), 0, TorchTensors.of(rows, rows.length))), "classifier");
     }
 
     private Tensor mlm(Tensor hidden, TorchBatch batch, int[] rows) {              // [rows, V]

@@ -52,6 +52,13 @@ public record TorchBertConfig(int vocabSize, int hiddenSize, int layers, int hea
         return shapes;
     }
 
+    /** Names and shapes of the pre-training model: with the masked words' head and that of two texts' relation. */
+    public Map<String, long[]> pretrainingShapes() {
+        Map<String, long[]> shapes = shapes(0, true);
+        dense(shapes, "cls.seq_relationship", 2, hiddenSize);
+        return shapes;
+    }
+
     /** Values N(0, std), LayerNorm weights 1 + N(0, std): nothing is zero, so that no gradient is trivially right. */
     public static Map<String, float[]> random(Map<String, long[]> shapes, double std, long seed) {
         SplittableRandom random = new SplittableRandom(seed);

@@ -46,6 +46,14 @@ class TorchBertTest {
         }
     }
 
+    @Test
+    void tokenGradientsAgreeWithFiniteDifferences() {
+        try (TorchBert bert = tiny("gelu", ScalarType.Double)) {
+            bert.backwardTokens(BATCH, ROWS, LABELS);
+            checkGradients(bert, () -> bert.tokenLoss(BATCH, ROWS, LABELS), "pooler.", "cls.");
+        }
+    }
+
     private static void checkGradients(TorchBert bert, DoubleSupplier loss, String... unused) {
         Map<String, double[]> gradients = new LinkedHashMap<>();
         bert.names().forEach(name -> gradients.put(name, bert.gradient64(name)));

@@ -20,6 +20,7 @@ import org.warpbert.model.BertModel;
 import org.warpbert.model.Head;
 import org.warpbert.model.ParameterTable;
 import org.warpbert.model.Parameters;
+import org.warpbert.model.WeightFormat;
 import org.warpbert.text.Capacity;
 import org.warpbert.text.Encoded;
 import org.warpbert.text.Example;
@@ -82,7 +83,7 @@ class GoldenTest {
 
     private static double hiddenNorm(Checkpoint checkpoint, Encoded encoded) {
         try (Backend backend = Backends.open("cpu", 0);
-                Parameters parameters = checkpoint.loadAll(backend, ParameterTable.bert(checkpoint.config()).build(), "encoder");
+                Parameters parameters = checkpoint.loadAll(backend, ParameterTable.bert(checkpoint.config()).build(), WeightFormat.F32, "encoder");
                 BertModel model = new BertModel(backend, checkpoint.config(), parameters, null,
                         Head.NONE, Capacity.of(encoded.length(), 1))) {
             model.forward(PackedBatch.of(List.of(encoded), null));
@@ -107,7 +108,7 @@ class GoldenTest {
         ClassificationHead head = new ClassificationHead(2);
         try (Checkpoint checkpoint = Checkpoint.open(MODEL);
                 Backend backend = Backends.open("cpu", 0);
-                Parameters parameters = checkpoint.load(backend, ClassificationHead.parameters(checkpoint.config(), 2), 0, new ArrayList<>());
+                Parameters parameters = checkpoint.load(backend, ClassificationHead.parameters(checkpoint.config(), 2), WeightFormat.F32, 0, new ArrayList<>());
                 Trainer trainer = new Trainer(backend, checkpoint.config(), parameters, head, hyper, 100, Capacity.of(batchSize * 64, batchSize))) {
             parameters.set("classifier.weight", sines(2 * 768));
             parameters.set("classifier.bias", new float[2]);

@@ -6,14 +6,14 @@ import org.junit.jupiter.api.Assumptions;
 import org.warpbert.format.ModelFolder;
 import org.warpbert.hub.Hub;
 
-/** Where the tests of this package find real data; absent data skips a test and says why. */
-final class TestData {
+/** Where tests find real data; absent data skips a test and says why. */
+public final class TestData {
     private static final Path SHARED = Path.of(System.getProperty("warpbert.shared", "../shared"));
 
     private TestData() {
     }
 
-    static Path shared(String name) {
+    public static Path shared(String name) {
         Path file = SHARED.resolve("data").resolve(name);
         Assumptions.assumeTrue(Files.exists(file), () -> file + " is not there (-Dwarpbert.shared=FOLDER)");
         return file;

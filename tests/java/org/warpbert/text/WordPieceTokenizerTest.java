@@ -121,6 +121,18 @@ class WordPieceTokenizerTest {
     }
 
     @Test
+    void locatingIsIdsAndOffsetsOfMany() {
+        List<String> texts = List.of("Unaffable 🍵 café", "", "x\u0301y");
+        List<Located> located = uncased.locate(texts);
+        for (int i = 0; i < texts.size(); i++) {
+            int[][] offsets = uncased.offsets(texts.get(i));
+            assertArrayEquals(uncased.ids(texts.get(i)), located.get(i).ids());
+            assertArrayEquals(Arrays.stream(offsets).mapToInt(o -> o[0]).toArray(), located.get(i).starts());
+            assertArrayEquals(Arrays.stream(offsets).mapToInt(o -> o[1]).toArray(), located.get(i).ends());
+        }
+    }
+
+    @Test
     void offsetsAreUtf16Units() {
         for (String text : List.of("Hello, [MASK] wórld!", "\ud83d\ude00 embeddings \ud83d\ude00x", "굳 ㅋ 영화", "",
                 "cafe\u0301 latte", "\u4e2d\u56fdabc", "a\0b c", "\ud83d lone")) {
@@ -157,7 +169,7 @@ class WordPieceTokenizerTest {
     void truncatesAsTheLibraryDoes() throws IOException {
         List<String> vocabulary = new ArrayList<>(Vocabulary.SPECIALS);
         IntStream.range(0, 24).forEach(i -> vocabulary.add("w" + i));
-        String json = TokenizerWriter.tokenizerJson(vocabulary, true);
+        String json = TokenizerWriter.tokenizerJson(vocabulary, true, List.of());
         try (WordPieceTokenizer ours = new WordPieceTokenizer(vocabulary, true)) {
             for (int maxLength = 3; maxLength <= 24; maxLength++) {
                 try (HuggingFaceTokenizer reference = HuggingFaceTokenizer.newInstance(
@@ -189,7 +201,7 @@ class WordPieceTokenizerTest {
     void writesFilesThatGiveTheSameTokenizer(@TempDir Path directory) throws IOException {
         uncased.writeFiles(directory, 256);
         try (Stream<Path> files = Files.list(directory)) {
-            assertEquals(List.of("tokenizer.json", "tokenizer_config.json", "vocab.txt"),
+            assertEquals(List.of("special_tokens_map.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt"),
                     files.map(file -> file.getFileName().toString()).sorted().toList());
         }
         String text = "The quick brown f\u00d6x [SEP] jumps; \uc601\ud654";

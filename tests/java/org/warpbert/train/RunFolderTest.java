@@ -16,7 +16,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.warpbert.WarpBertException;
 
 class RunFolderTest {
-    private static final TrainingListener.Step STEP = new TrainingListener.Step(1, 1, 0.5, Double.NaN, 2e-5, 7, 3.5);
+    private static final TrainingListener.Step STEP = new TrainingListener.Step(1, 1, 0.5, Double.NaN, 2e-5, 65536, 7, 3.5);
 
     @TempDir
     Path dir;
@@ -35,7 +35,7 @@ class RunFolderTest {
             folder.commit();
         }
         assertEquals(List.of("run"), names());
-        assertEquals(List.of("{\"step\":1,\"epoch\":1,\"loss\":0.5,\"grad_norm\":null,\"lr\":2.0E-5,\"tokens\":7,\"tokens_per_second\":3.5}"),
+        assertEquals(List.of("{\"step\":1,\"epoch\":1,\"loss\":0.5,\"grad_norm\":null,\"lr\":2.0E-5,\"loss_scale\":65536.0,\"tokens\":7,\"tokens_per_second\":3.5}"),
                 Files.readAllLines(dir.resolve("run/metrics.jsonl")));
     }
 

@@ -65,9 +65,10 @@ class TrajectoryTest {
 
     /**
      * Against libtorch's own clip and fused AdamW in float64. Adam divides a gradient by its own size, so that the error
-     * of a small one counts as that of a large one; measured after ten steps: 1.3e-7 of the loss, 5e-7 of the norm,
-     * 4e-7 of a parameter. Allowed is four times that. Under simt the CUDA kernels take the steps, whose erfc and exp are good to a few
-     * roundings more: 6.2e-7 of the loss, and four times that.
+     * of a small one counts as that of a large one, and it depends on the weights' luck; measured after ten steps from eight
+     * seeds, the same with OpenBLAS's products and with ours: up to 1.5e-6 of the loss, 5e-6 of the norm, 1.3e-6 of a parameter.
+     * Allowed is twice that. Under simt the CUDA kernels take the steps, whose erfc and exp are good to a few roundings more: four
+     * times that.
      */
     @ParameterizedTest
     @CsvSource({"cpu, 24, 3", "cpu, 64, 2", "simt, 64, 2"})
@@ -84,8 +85,8 @@ class TrajectoryTest {
                 clipped |= norm > CLIP;
                 Trainer.Result ours = run.steps.get(step);
                 assertEquals(lr, ours.lr(), 1e-15, "lr of step " + step);
-                assertEquals(loss, ours.loss(), 6e-7 * allowed * loss, "loss of step " + step);
-                assertEquals(norm, ours.gradNorm(), 2e-6 * allowed * norm, "gradient norm of step " + step);
+                assertEquals(loss, ours.loss(), 3e-6 * allowed * loss, "loss of step " + step);
+                assertEquals(norm, ours.gradNorm(), 1e-5 * allowed * norm, "gradient norm of step " + step);
             }
             assertTrue(clipped, "clipping did something");
             run.parameters.forEach((name, values) -> {
@@ -95,7 +96,7 @@ class TrajectoryTest {
                     expected[i] = theirs[i];
                 }
                 // the gradient of a key's bias is 0 but for rounding, and Adam makes whole steps of that: not compared
-                assertTrue(name.endsWith("key.bias") || TinyBert.error(expected, values) <= 2e-6 * allowed, () -> name + " " + TinyBert.error(expected, values));
+                assertTrue(name.endsWith("key.bias") || TinyBert.error(expected, values) <= 2.6e-6 * allowed, () -> name + " " + TinyBert.error(expected, values));
             });
         }
     }

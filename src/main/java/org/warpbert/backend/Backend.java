@@ -1,5 +1,7 @@
 package org.warpbert.backend;
 
+import java.util.EnumSet;
+import java.util.Set;
 import java.util.concurrent.atomic.AtomicLong;
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.LongPointer;
@@ -21,6 +23,7 @@ public final class Backend implements AutoCloseable {
 
     private static final int OK = 0;
     private static final int OUT_OF_MEMORY = 2;
+    private static final String INJECTED = "made to fail by -D" + MemoryFaults.FAIL;
 
     private final String name;
     private final String note;
@@ -28,6 +31,8 @@ public final class Backend implements AutoCloseable {
     private final Gemm gemm;
     private final AtomicLong allocated = new AtomicLong();
     private final AtomicLong peak = new AtomicLong();
+    private MemoryFaults faults = MemoryFaults.NONE;
+    private long limit = Long.MAX_VALUE;
     private long context;
 
     /** @param note what {@link #describe} says at the end, or null */
@@ -49,6 +54,7 @@ public final class Backend implements AutoCloseable {
             Native.wb_close(context);
             throw e;
         }
+        faults = MemoryFaults.ofProperties();
     }
 
     /** "cpu", "cuda" or "simt". */
@@ -58,6 +64,11 @@ public final class Backend implements AutoCloseable {
 
     public int threads() {
         return threads;
+    }
+
+    /** Types that activations and products may have here. */
+    public Set<Dtype> types() {
+        return name.equals("cpu") ? EnumSet.of(Dtype.F32) : EnumSet.allOf(Dtype.class);
     }
 
     /** The matrix products of this device. */
@@ -74,14 +85,19 @@ public final class Backend implements AutoCloseable {
         }
     }
 
-    /** Bytes free on the device now. */
+    /** Bytes that can be had now: what is free on the device, as far as the limit lets. */
     public long freeBytes() {
-        return memoryInfo(true);
+        return Math.max(0, Math.min(memoryInfo(true), Math.min(limit, faults.capacity(Long.MAX_VALUE)) - allocatedBytes()));
     }
 
     /** Bytes on the device in all. */
     public long totalBytes() {
-        return memoryInfo(false);
+        return faults.capacity(memoryInfo(false));
+    }
+
+    /** From now on nothing is allocated that would make {@link #allocatedBytes} more than this, whatever is free. */
+    public void limit(long bytes) {
+        limit = bytes;
     }
 
     private long memoryInfo(boolean free) {
@@ -101,19 +117,33 @@ public final class Backend implements AutoCloseable {
         return peak.get();
     }
 
-    /** Allocates {@code bytes} (at least one is taken); {@code what} names the block in errors. */
+    /**
+     * Allocates {@code bytes} (at least one is taken); {@code what} names the block in errors.
+     *
+     * @throws OutOfDeviceMemory where they are not to be had, or the limit forbids them
+     */
     public DeviceMemory allocate(String what, long bytes) {
         long size = Math.max(bytes, 1);
+        if (faults.fails()) {
+            throw noMemory(what, size, INJECTED);
+        }
+        if (size > Math.min(limit, faults.capacity(Long.MAX_VALUE)) - allocatedBytes()) {
+            throw noMemory(what, size, "more than the limit on this device");
+        }
         try (PointerPointer<Pointer> address = new PointerPointer<>(1)) {
             int status = Native.wb_alloc(context(), address, size);
             if (status == OUT_OF_MEMORY) {
-                throw new WarpBertException(name + " has no memory for " + what + " (" + size + " bytes asked, "
-                        + freeBytes() + " free, " + allocatedBytes() + " held): " + lastError());
+                throw noMemory(what, size, lastError());
             }
             check("alloc of " + what, status);
             peak.accumulateAndGet(allocated.addAndGet(size), Math::max);
             return new DeviceMemory(this, what, address.get(0).address(), size);
         }
+    }
+
+    private OutOfDeviceMemory noMemory(String what, long size, String reason) {
+        return new OutOfDeviceMemory(name + " has no memory for " + what + " (" + size + " bytes asked, " + freeBytes() + " free, "
+                + allocatedBytes() + " held): " + reason);
     }
 
     void free(long address, long bytes) {
@@ -123,8 +153,15 @@ public final class Backend implements AutoCloseable {
         }
     }
 
-    /** Host memory to upload from; not counted, for it is not the device's. {@code what} names it in errors. */
+    /**
+     * Host memory to upload from; not counted, for it is not the device's. {@code what} names it in errors.
+     *
+     * @throws OutOfDeviceMemory where it is not to be had
+     */
     public HostMemory allocateHost(String what, int bytes) {
+        if (faults.fails()) {
+            throw noMemory(what + " on the host", bytes, INJECTED);
+        }
         try (PointerPointer<BytePointer> address = new PointerPointer<>(1)) {
             int status = Native.wb_alloc_host(context(), address, Math.max(bytes, 1));
             if (status != OK) {
@@ -178,7 +215,8 @@ public final class Backend implements AutoCloseable {
     }
 
     private WarpBertException failure(String op, int status) {
-        return new WarpBertException(name + " backend, " + op + ": " + lastError() + " (status " + status + ")");
+        String message = name + " backend, " + op + ": " + lastError() + " (status " + status + ")";
+        return status == OUT_OF_MEMORY ? new OutOfDeviceMemory(message) : new WarpBertException(message);
     }
 
     private static String lastError() {

@@ -41,6 +41,11 @@ public final class Backends {
         };
     }
 
+    /** Bytes that a device of this kind ("cpu", "cuda", "simt") holds once it is open, before anything is asked of it. */
+    public static long heldBytes(String kind) {
+        return kind.equals("cuda") ? CudaGemm.WORKSPACE_BYTES : 0;
+    }
+
     private static Backend cpu(int threads, String note) {
         return new Backend("cpu", library("cpu"), 0, threads, note);
     }

@@ -1,23 +1,31 @@
 package org.warpbert.backend;
 
-import org.warpbert.WarpBertException;
-
-/** Float32 products by OpenBLAS, on the backend's own threads. Leading dimensions are the row lengths: nothing is padded. */
+/**
+ * Products on the backend's own threads, in float32: by kernels of our own where the CPU has AVX-512, else by OpenBLAS
+ * (everywhere with {@code WARPBERT_GEMM=openblas} in the environment). Operands of 16 bits are widened first and the result is
+ * rounded once, which is what tensor cores do. Leading dimensions are the row lengths: nothing is padded.
+ */
 final class CpuGemm implements Gemm {
     private final Backend backend;
+    private final String library;
     private final String core;
+    private final DeviceMemory[] wide = new DeviceMemory[3]; // of 16-bit products: left, right, result in float32
     private long nanos;
 
     CpuGemm(Backend backend) {
         this.backend = backend;
-        OpenBlas.load();
+        Native.load();
+        boolean openBlas = Native.wb_blas_needed() != 0;
+        this.library = openBlas ? "OpenBLAS" : "products";
+        if (openBlas) {
+            OpenBlas.load();
+        }
         this.core = OpenBlas.core();
     }
 
     @Override
     public void forward(Dtype dtype, long y, long x, long w, int rows, int in, int out) {
-        requireF32(dtype);
-        multiply(false, true, rows, out, in, x, in, w, in, 0, y);
+        multiply(dtype, dtype, false, true, rows, out, in, x, w, false, y);
     }
 
     @Override
@@ -28,35 +36,58 @@ final class CpuGemm implements Gemm {
 
     @Override
     public void backwardInput(Dtype dtype, long dx, long dy, long w, boolean add, int rows, int in, int out) {
-        requireF32(dtype);
-        multiply(false, false, rows, in, out, dy, out, w, in, add ? 1 : 0, dx);
+        multiply(dtype, dtype, false, false, rows, in, out, dy, w, add, dx);
     }
 
     @Override
     public void backwardWeight(Dtype dtype, long dw, long dy, long x, boolean add, int rows, int in, int out) {
-        requireF32(dtype);
-        multiply(true, false, out, in, rows, dy, out, x, in, add ? 1 : 0, dw);
+        multiply(dtype, Dtype.F32, true, false, out, in, rows, dy, x, add, dw);
     }
 
-    private void requireF32(Dtype dtype) {
-        if (dtype != Dtype.F32) {
-            throw new WarpBertException("the " + backend.name() + " backend multiplies in F32 only, not " + dtype);
-        }
-    }
-
-    /** to[m,n] = op(left) op(right) + beta * to. */
-    private void multiply(boolean transposeLeft, boolean transposeRight, int m, int n, int k, long left, int leftRow,
-            long right, int rightRow, float beta, long to) {
+    /** to[m,n] (= , or +=) op(left) op(right), with k terms to a sum. */
+    private void multiply(Dtype operands, Dtype result, boolean transposeLeft, boolean transposeRight, int m, int n, int k,
+            long left, long right, boolean add, long to) {
         if (m == 0 || n == 0) {
             return;
         }
+        long a = widened(0, operands, left, (long) m * k);
+        long b = widened(1, operands, right, (long) k * n);
+        long c = add ? widened(2, result, to, (long) m * n) : result == Dtype.F32 ? to : scratch(2, (long) m * n);
         long start = System.nanoTime();
         int status = Native.wb_blas_sgemm(backend.context(), backend.threads(), transposeLeft ? 1 : 0, transposeRight ? 1 : 0,
-                m, n, k, left, leftRow, right, rightRow, beta, to, n);
+                m, n, k, a, transposeLeft ? m : k, b, transposeRight ? k : n, add ? 1 : 0, c, n);
         nanos += System.nanoTime() - start;
         if (status != 0) {
             backend.check("gemm[m=" + m + ", n=" + n + ", k=" + k + "]", status);
         }
+        if (c != to) {
+            backend.cast(to, result, c, Dtype.F32, (long) m * n);
+        }
+    }
+
+    /** Address of {@code count} elements in float32: where they are, or a copy. */
+    private long widened(int which, Dtype dtype, long address, long count) {
+        if (dtype == Dtype.F32) {
+            return address;
+        }
+        long copy = scratch(which, count);
+        backend.cast(copy, Dtype.F32, address, dtype, count);
+        return copy;
+    }
+
+    /**
+     * Room for {@code count} floats. It grows to the largest product of the first pass and stays: the plan knows nothing of
+     * it, for only simt computes in 16 bits here, which is for tests.
+     */
+    private long scratch(int which, long count) {
+        DeviceMemory held = wide[which];
+        if (held == null || held.bytes() < count * Float.BYTES) {
+            if (held != null) {
+                held.close();
+            }
+            wide[which] = backend.allocate("a product of 16-bit operands", count * Float.BYTES);
+        }
+        return wide[which].address();
     }
 
     @Override
@@ -66,11 +97,15 @@ final class CpuGemm implements Gemm {
 
     @Override
     public String describe() {
-        return "OpenBLAS (" + core + ")";
+        return library + " (" + core + ")";
     }
 
     @Override
     public void close() {
-        // OpenBLAS is the process's
+        for (DeviceMemory scratch : wide) {
+            if (scratch != null) {
+                scratch.close();
+            }
+        }
     }
 }

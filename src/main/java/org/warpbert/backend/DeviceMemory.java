@@ -71,9 +71,13 @@ public final class DeviceMemory implements AutoCloseable {
 
     /** Reads {@code count} floats from float number {@code offset} on; waits for the work before. */
     public float[] downloadFloats(long offset, int count) {
-        FloatBuffer floats = download(offset * 4, Math.multiplyExact(count, 4)).asFloatBuffer();
+        return downloadFloats(Dtype.F32, offset, count);
+    }
+
+    /** Reads {@code count} elements of a type, as floats, from element number {@code offset} on; waits for the work before. */
+    public float[] downloadFloats(Dtype dtype, long offset, int count) {
         float[] result = new float[count];
-        floats.get(result);
+        dtype.toFloats(download(offset * dtype.bytes(), Math.multiplyExact(count, dtype.bytes())), FloatBuffer.wrap(result));
         return result;
     }
 
@@ -96,6 +100,25 @@ public final class DeviceMemory implements AutoCloseable {
         check("download", offset, direct.remaining());
         backend.check("download",
                 Native.wb_download(backend.context(), addressOf(direct), address() + offset, direct.remaining()));
+    }
+
+    /**
+     * Floats of this block as a buffer onto itself, or null: the device's memory is not the host's. Not to be used after the
+     * block is closed.
+     */
+    public FloatBuffer hostFloats(long offset, int count) {
+        check("a view", offset * 4, (long) count * 4);
+        return backend.name().equals("cuda") ? null : new View(address() + offset * 4, (long) count * 4).asByteBuffer().asFloatBuffer();
+    }
+
+    /** Memory that is not JavaCPP's, as its pointer. */
+    private static final class View extends BytePointer {
+        View(long address, long bytes) {
+            super((Pointer) null);
+            this.address = address;
+            this.capacity = bytes;
+            this.limit = bytes;
+        }
     }
 
     /** Sets every byte to 0. */

@@ -35,6 +35,7 @@ final class Native {
 
     static native int setenv(String name, String value, int overwrite);
     static native int unsetenv(String name);
+    static native int wb_blas_needed();
     static native @Cast("const char*") BytePointer wb_blas_core();
     @Cast("wb_status") static native int wb_blas_sgemm(
             @Cast("wb_context*") long ctx, int threads, int transposeA, int transposeB, int m, int n, int k,

@@ -17,7 +17,8 @@ final class ClassPredictions {
 
     static void print(PredictCommand command) {
         InferenceOptions inference = command.inference;
-        try (TextClassifier classifier = TextClassifier.load(inference.model, inference.device.device, inference.device.threads)) {
+        try (TextClassifier classifier = TextClassifier.load(inference.model, inference.device.device, inference.device.threads,
+                inference.device.precision, inference.device.memory, command.terminal::note)) {
             command.input.forEach(command, chunk -> {
                 print(command, classifier, chunk);
                 command.terminal.flush();

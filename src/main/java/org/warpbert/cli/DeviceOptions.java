@@ -1,5 +1,6 @@
 package org.warpbert.cli;
 
+import org.warpbert.backend.Precision;
 import picocli.CommandLine.Option;
 
 /** What computes. */
@@ -10,4 +11,11 @@ final class DeviceOptions {
 
     @Option(names = "--threads", paramLabel = "N", defaultValue = "0", description = "Host threads (default: 0, as many as there are cores).")
     int threads;
+
+    @Option(names = "--precision", paramLabel = "auto|f32|bf16|fp16", defaultValue = "auto", description = "What it computes in (default: auto, bf16 on a GPU and f32 elsewhere).")
+    Precision precision;
+
+    @Option(names = "--memory", paramLabel = "SIZE", converter = MemorySize.class,
+            description = "The most memory to take: 4GiB, 9.07GB, 512MiB, bytes; on the CPU of the whole process (default: what is free, less a margin).")
+    long memory;
 }

@@ -33,6 +33,8 @@ final class Doctor {
      */
     record Finding(String name, State state, boolean needed, String detail, String remedy) {}
 
+    /** Run from an archive, which is not built but unpacked. */
+    private static final boolean PACKAGED = Boolean.getBoolean("warpbert.packaged");
     private static final Set<String> VECTOR_FLAGS = Set.of("avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512dq",
             "avx512vl", "avx512_bf16", "amx_bf16");
 
@@ -49,9 +51,11 @@ final class Doctor {
         doctor.blasVariables();
         doctor.maven();
         doctor.models();
-        doctor.tool("mvn", "the build", "maven", "-version");
-        doctor.tool("g++", "the build", "g++", "--version");
-        doctor.tool("make", "the build", "make", "--version");
+        if (!PACKAGED) {
+            doctor.tool("mvn", "the build", "maven", "-version");
+            doctor.tool("g++", "the build", "g++", "--version");
+            doctor.tool("make", "the build", "make", "--version");
+        }
         doctor.findings.addAll(DoctorCuda.examine());
         return doctor.findings;
     }
@@ -63,7 +67,7 @@ final class Doctor {
     private void java() {
         String detail = System.getProperty("java.version") + ", " + System.getProperty("java.vendor") + ", " + System.getProperty("java.home");
         boolean jdk = Files.exists(Path.of(System.getProperty("java.home"), "bin", "javac"));
-        if (jdk) {
+        if (jdk || PACKAGED) {
             ok("java", detail);
         } else {
             findings.add(new Finding("java", State.WARNING, false, detail + ", no compiler",

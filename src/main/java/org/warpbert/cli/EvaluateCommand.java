@@ -2,6 +2,7 @@ package org.warpbert.cli;
 
 import java.nio.file.Path;
 import java.util.Locale;
+import java.util.Map;
 import org.warpbert.model.BertConfig;
 import org.warpbert.task.Evaluation;
 import org.warpbert.task.Task;
@@ -33,14 +34,15 @@ final class EvaluateCommand extends WarpBertCommand {
         BertConfig config = TaskOptions.config(inference.model);
         Task task = tasks.of(this, config);
         task.check(data);
-        int maxLength = inference.maxLength(config.maxPositionEmbeddings());
+        int maxLength = inference.maxLength(task.usualLength(), config.maxPositionEmbeddings());
         Evaluation evaluation;
         try (TrainingReport report = new TrainingReport(terminal, quiet)) {
             evaluation = Evaluation.run(inference.model, task, data, maxLength, inference.batchSize, inference.device.device,
-                    inference.device.threads, report);
+                    inference.device.threads, inference.device.precision, inference.device.memory, report);
         }
         if (evaluation.truncated() > 0) {
-            terminal.note(String.format(Locale.ROOT, "%,d of %,d examples are cut to %d tokens", evaluation.truncated(), evaluation.examples(), maxLength));
+            terminal.note(String.format(Locale.ROOT, "%,d of %,d examples are %s", evaluation.truncated(), evaluation.examples(),
+                    task.truncation(maxLength)));
         }
         if (json) {
             terminal.json(evaluation);
@@ -52,8 +54,16 @@ final class EvaluateCommand extends WarpBertCommand {
                         .append(without == null ? "" : String.format(Locale.ROOT, " (%s %.4f)", TrainingReport.BASELINE, without));
             });
             terminal.print(line.toString());
+            evaluation.byType().forEach((type, metrics) -> terminal.print(byType(type, metrics)));
             terminal.print(String.format(Locale.ROOT, "%,d tokens in %s, %,.0f tokens/s", evaluation.tokens(),
                     TrainingReport.time(evaluation.seconds()), evaluation.tokens() / evaluation.seconds()));
         }
+    }
+
+    private static String byType(String type, Map<String, Double> metrics) {
+        StringBuilder line = new StringBuilder(String.format("  %-16s", type));
+        metrics.forEach((name, value) -> line.append(name.equals("support")
+                ? String.format(Locale.ROOT, "   %s %,.0f", name, value) : String.format(Locale.ROOT, "   %s %.4f", name, value)));
+        return line.toString();
     }
 }

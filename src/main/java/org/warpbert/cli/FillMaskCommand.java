@@ -34,7 +34,7 @@ final class FillMaskCommand extends WarpBertCommand {
             throw usage("--top is " + top + ", it must be at least 1");
         }
         fetch(model);
-        try (FillMask filler = FillMask.load(model, device.device, device.threads)) {
+        try (FillMask filler = FillMask.load(model, device.device, device.threads, device.precision, device.memory, terminal::note)) {
             input.forEach(this, chunk -> {
                 for (int i = 0; i < chunk.texts().size(); i++) {
                     String text = chunk.texts().get(i);

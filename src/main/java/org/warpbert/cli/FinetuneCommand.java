@@ -1,6 +1,8 @@
 package org.warpbert.cli;
 
 import java.nio.file.Path;
+import java.util.function.Supplier;
+import org.warpbert.task.Checkpoint;
 import org.warpbert.task.Finetune;
 import org.warpbert.task.Task;
 import org.warpbert.train.Hyperparameters;
@@ -13,7 +15,8 @@ import picocli.CommandLine.Option;
 @Command(name = "finetune", description = "Fine-tune a model on a file of labelled examples.",
         footer = {"", "Tables are .tsv, .csv or .jsonl, or any of these with .gz.",
                 "  warpbert finetune --model bert-base-uncased --train cola.tsv --no-header --text 3 --label 1 --dev-split 0.1 --out runs/cola",
-                "  warpbert finetune @recipes/cola.args --train cola.tsv --dev-split 0.1 --out runs/cola"})
+                "  warpbert finetune @recipes/cola.args --train cola.tsv --dev-split 0.1 --out runs/cola",
+                "  warpbert finetune --task qa --model bert-base-uncased --train squad.json --dev-split 0.1 --out runs/squad"})
 final class FinetuneCommand extends WarpBertCommand {
     @Option(names = "--model", required = true, paramLabel = "NAME|DIR", description = "What to start from: a name (see: warpbert models list), or a model or run folder.")
     private String model;
@@ -28,6 +31,7 @@ final class FinetuneCommand extends WarpBertCommand {
     private Double devSplit;
 
     @Mixin private TaskOptions tasks;
+    @Mixin private TokenOptions tokens;
     @Mixin private HyperparameterOptions hyper;
     @Mixin private DeviceOptions device;
 
@@ -49,29 +53,40 @@ final class FinetuneCommand extends WarpBertCommand {
         if (devSplit != null && !(devSplit > 0 && devSplit < 1)) {
             throw usage("--dev-split is " + devSplit + ", it must be between 0 and 1");
         }
-        Hyperparameters checked = checked(hyper::get);
         Task task = tasks.get(this);
+        Hyperparameters checked = checked(() -> hyper.get(task.usualLength()));
         Finetune.Options options = checked(() -> new Finetune.Options(model, task, train, dev, devSplit, checked, device.device,
-                device.threads, out, overwrite));
+                device.threads, device.precision, device.memory, out, overwrite));
         task.check(train); // a wrong column is said before a model is downloaded
         if (dev != null) {
             task.check(dev);
         }
-        Summary summary = train(this, options);
+        tokens.read(this);
+        fetch(model);
+        show(this, train(this, options, () -> tokens.grow(Checkpoint.open(model), this)), out, json);
+    }
+
+    /** What came of a run, as a table or as JSON. */
+    static void show(WarpBertCommand command, Summary summary, Path out, boolean json) {
         if (json) {
-            terminal.json(summary);
+            command.terminal.json(summary);
         } else {
-            TrainingReport.table(terminal, summary);
-            terminal.print("The run is in " + out + ": a model folder, with metrics.jsonl and training.png beside the weights.");
+            TrainingReport.table(command.terminal, summary);
+            command.terminal.print("The run is in " + out + ": a model folder, with metrics.jsonl and training.png beside the weights.");
         }
     }
 
     /** Fetches the model, trains, and draws the run; for every command that trains. */
     static Summary train(WarpBertCommand command, Finetune.Options options) {
         command.fetch(options.model());
+        return train(command, options, () -> Checkpoint.open(options.model()));
+    }
+
+    /** Trains from a model made otherwise, and draws the run. */
+    static Summary train(WarpBertCommand command, Finetune.Options options, Supplier<Checkpoint> start) {
         Summary summary;
         try (TrainingReport report = new TrainingReport(command.terminal, command.quiet)) {
-            summary = Finetune.run(options, report);
+            summary = Finetune.run(options, start, report);
         }
         try {
             TrainingPlot.draw(options.out());

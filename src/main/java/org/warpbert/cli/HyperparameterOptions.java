@@ -1,8 +1,11 @@
 package org.warpbert.cli;
 
 import java.util.Locale;
+import org.warpbert.WarpBertException;
 import org.warpbert.train.Hyperparameters;
+import org.warpbert.train.LayerRates;
 import org.warpbert.train.Schedule;
+import org.warpbert.train.Selection;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.TypeConversionException;
@@ -14,11 +17,11 @@ final class HyperparameterOptions {
     @Option(names = "--epochs", paramLabel = "N", description = "Times through the training set (default: 4).")
     private int epochs = DEFAULT.epochs();
 
-    @Option(names = "--batch-size", paramLabel = "N", description = "Texts per optimizer step (default: 32).")
+    @Option(names = "--batch-size", paramLabel = "N", description = "Texts (qa: windows, choice: questions) per optimizer step (default: 32).")
     private int batchSize = DEFAULT.batchSize();
 
-    @Option(names = "--max-length", paramLabel = "N", description = "Longer texts are cut to so many tokens (default: 64).")
-    private int maxLength = DEFAULT.maxLength();
+    @Option(names = "--max-length", paramLabel = "N", description = "Longer texts are cut to so many tokens (default: 64; qa: 384, longer contexts go to windows).")
+    private Integer maxLength;
 
     @Option(names = "--lr", paramLabel = "X", description = "Peak learning rate of AdamW (default: 2e-5).")
     private double lr = DEFAULT.lr();
@@ -51,9 +54,33 @@ final class HyperparameterOptions {
     @Option(names = "--no-shuffle", description = "The file's order in every epoch.")
     private boolean noShuffle;
 
-    Hyperparameters get() {
-        return new Hyperparameters(epochs, batchSize, maxLength, lr, warmupSteps, weightDecay, clip, dropout, schedule,
-                totalSteps, steps, seed, !noShuffle);
+    @Option(names = "--freeze-embeddings", description = "Leave the embeddings as they are.")
+    private boolean freezeEmbeddings;
+
+    @Option(names = "--freeze-layers", paramLabel = "N", description = "Leave the embeddings and the first N layers as they are (default: 0).")
+    private int freezeLayers;
+
+    @Option(names = "--layer-decay", paramLabel = "X", description = "Each layer's rate over that of the layer above; the head has the full rate (default: 1).")
+    private double layerDecay = DEFAULT.layerRates().decay();
+
+    @Option(names = "--patience", paramLabel = "N", description = "Stop after N epochs in a row that were not better on the dev set (default: never).")
+    private int patience;
+
+    @Option(names = "--keep", paramLabel = "best|last", description = "Which epoch's weights the run holds (default: last).")
+    private String keep = "last";
+
+    @Option(names = "--metric", paramLabel = "NAME", description = "What --patience and --keep go by: a metric of the task, or loss (default: the task's own).")
+    private String metric;
+
+    /** @param usualLength the task's own default for the maximum length, or 0 */
+    Hyperparameters get(int usualLength) {
+        if (!keep.equals("best") && !keep.equals("last")) {
+            throw new WarpBertException("--keep is " + keep + ", it must be best or last");
+        }
+        int length = maxLength != null ? maxLength : usualLength > 0 ? usualLength : DEFAULT.maxLength();
+        return new Hyperparameters(epochs, batchSize, length, lr, warmupSteps, weightDecay, clip, dropout, schedule,
+                totalSteps, steps, seed, !noShuffle, new LayerRates(freezeEmbeddings, freezeLayers, layerDecay),
+                new Selection(metric, patience, keep.equals("best")));
     }
 
     private static final class ScheduleName implements ITypeConverter<Schedule> {

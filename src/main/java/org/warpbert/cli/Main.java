@@ -79,12 +79,17 @@ public final class Main implements Callable<Integer> {
         Map<String, Supplier<Object>> commands = new LinkedHashMap<>(); // in the order of the help
         commands.put("demo", () -> new DemoCommand(terminal));
         commands.put("finetune", () -> new FinetuneCommand(terminal));
+        commands.put("pretrain", () -> new PretrainCommand(terminal));
+        commands.put("plan", () -> new PlanCommand(terminal));
         commands.put("evaluate", () -> new EvaluateCommand(terminal));
         commands.put("predict", () -> new PredictCommand(terminal));
+        commands.put("split", () -> new SplitCommand(terminal));
         commands.put("tokenize", () -> new TokenizeCommand(terminal));
         commands.put("embed", () -> new EmbedCommand(terminal));
         commands.put("fill-mask", () -> new FillMaskCommand(terminal));
+        commands.put("convert", () -> new ConvertCommand(terminal));
         commands.put("plot", () -> new PlotCommand(terminal));
+        commands.put("bench", () -> new BenchCommand(terminal));
         commands.put("models", () -> new ModelsCommand(terminal));
         commands.put("doctor", () -> new DoctorCommand(terminal));
         commands.put("help", CommandLine.HelpCommand::new);

@@ -4,20 +4,33 @@ import java.util.List;
 import org.warpbert.format.ModelFolder;
 import org.warpbert.hub.Hub;
 import org.warpbert.model.BertConfig;
+import org.warpbert.task.AnswerMetric;
+import org.warpbert.task.ChoiceTask;
 import org.warpbert.task.ClassifyTask;
 import org.warpbert.task.Columns;
+import org.warpbert.task.PretrainTask;
+import org.warpbert.task.QaTask;
+import org.warpbert.task.TagTask;
 import org.warpbert.task.Task;
+import org.warpbert.text.Objective;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** Which task, and how its data files are to be read. */
 final class TaskOptions {
-    private static final List<String> NAMES = List.of(ClassifyTask.NAME, ClassifyTask.PAIR);
+    private static final List<String> NAMES = List.of(ClassifyTask.NAME, ClassifyTask.PAIR, TagTask.NAME, QaTask.NAME, ChoiceTask.NAME,
+            PretrainTask.name(Objective.MLM), PretrainTask.name(Objective.NSP), PretrainTask.name(Objective.SOP));
 
-    @Option(names = "--task", paramLabel = "NAME", description = "What to learn: classify (texts, or pairs with --pair), pair.")
+    @Option(names = "--task", paramLabel = "NAME", description = "What to learn: classify (texts, or pairs with --pair), pair, tag (words of CoNLL or CoNLL-U files: "
+            + "entities, parts of speech), qa (SQuAD's JSON), choice (SWAG's columns, or JSONL); from running text: mlm, nsp, sop (see pretrain).")
     private String task;
 
     @Mixin private ColumnOptions columns;
+    @Mixin private MaskingOptions masking;
+    @Mixin private QaOptions qa;
+
+    @Option(names = "--answer-metric", paramLabel = "NAME", description = "qa: whose script says which answers are right: squad, squad2 or korquad (default: by the file).")
+    private AnswerMetric answerMetric;
 
     /** The task that was asked for; classify where none was. */
     Task get(WarpBertCommand command) {
@@ -30,21 +43,43 @@ final class TaskOptions {
     }
 
     private Task get(WarpBertCommand command, String name) {
+        if ((qa.given() || answerMetric != null) && !name.equals(QaTask.NAME)) {
+            throw command.usage(QaOptions.NAMES + " and --answer-metric are for the task qa, not " + name);
+        }
+        if (columns.given() && (name.equals(QaTask.NAME) || name.equals(ChoiceTask.NAME))) {
+            throw command.usage("The task " + name + " knows its files: --text, --pair, --label and --no-header are not for it");
+        }
         return command.checked(() -> switch (name) {
             case ClassifyTask.NAME -> ClassifyTask.of(columns());
             case ClassifyTask.PAIR -> ClassifyTask.ofPairs(columns());
+            case TagTask.NAME -> tag(command);
+            case QaTask.NAME -> new QaTask(qa.get(answerMetric));
+            case ChoiceTask.NAME -> new ChoiceTask();
+            case "mlm" -> masking.task(Objective.MLM);
+            case "nsp" -> masking.task(Objective.NSP);
+            case "sop" -> masking.task(Objective.SOP);
             default -> throw command.usage("Unknown task '" + name + "'; there are: " + String.join(", ", NAMES));
         });
+    }
+
+    private TagTask tag(WarpBertCommand command) {
+        if (columns.pair != null) {
+            throw command.usage("--pair is not for --task tag: a sentence is tagged by itself");
+        }
+        return new TagTask(columns.text, columns.label);
     }
 
     private Columns columns() {
         return new Columns(!columns.noHeader, columns.text, columns.pair, columns.label);
     }
 
-    /** What a model says it was made for; classify where that is nothing of ours. */
+    /** What a model says it was made for, by its task or else by its class; classify where that is nothing of ours. */
     static String name(BertConfig model) {
         String task = model.use().task();
-        return task != null && NAMES.contains(task) ? task : ClassifyTask.NAME;
+        if (task != null && NAMES.contains(task)) {
+            return task;
+        }
+        return TagTask.ARCHITECTURE.equals(model.use().architecture()) ? TagTask.NAME : ClassifyTask.NAME;
     }
 
     /** The configuration of a folder, or of a name already fetched. */

@@ -16,15 +16,15 @@ import picocli.CommandLine.Parameters;
 
 /** The texts that a command works on: arguments, the lines of a file, or the lines of standard input. */
 final class TextInput {
-    private static final Path STDIN = Path.of("standard input");
+    static final Path STDIN = Path.of("standard input");
     /** Texts handled at a time: enough for full batches, few enough that results flow. */
-    private static final int CHUNK = 256;
+    static final int CHUNK = 256;
 
     @Parameters(paramLabel = "TEXT", arity = "0..*", description = "Texts; without any, --file or standard input is read, a text per line.")
-    private List<String> texts = List.of();
+    List<String> texts = List.of();
 
     @Option(names = "--file", paramLabel = "FILE", description = "Read a text per line from here.")
-    private Path file;
+    Path file;
 
     @Option(names = "--pair", paramLabel = "TEXT", description = "The second text of a pair, for each TEXT in turn (repeat it).")
     private List<String> pairs;
@@ -56,6 +56,12 @@ final class TextInput {
                 command.terminal.note(String.format("%s: %,d blank lines skipped", file == null ? STDIN : file, skipped));
             }
         }
+    }
+
+    /** Fails where options for lines or pairs were given to a command that has another way of reading. */
+    void checkNoPairs(WarpBertCommand command) {
+        check(command, pairs == null && !pairTab, "--pair and --pair-tab are not for this model's task");
+        check(command, texts.isEmpty() || file == null, "TEXT and --file exclude each other");
     }
 
     private long read(Utf8Lines lines, Consumer<Chunk> work) {

@@ -53,7 +53,7 @@ final class TokenizeCommand extends WarpBertCommand {
         }
         fetch(model);
         try (ModelFolder folder = ModelFolder.open(Hub.resolve(model));
-                WordPieceTokenizer tokenizer = new WordPieceTokenizer(folder.vocabulary(), folder.lowerCase());
+                WordPieceTokenizer tokenizer = new WordPieceTokenizer(folder.vocabulary(), folder.lowerCase(), folder.addedTokens());
                 Utf8Lines lines = TextInput.open(file, terminal)) {
             List<String> chunk = new ArrayList<>();
             for (String line = lines.next(); line != null; line = lines.next()) {

@@ -37,7 +37,7 @@ final class TrainingReport implements TrainingListener, Evaluation.Progress, Aut
     public void started(Start started) {
         start = started;
         if (!quiet) {
-            terminal.note(started.model() + ", " + millions(started.parameters()) + " parameters, on " + started.device());
+            terminal.note(started.model() + ", " + millions(started.parameters()) + " parameters, on " + started.device() + ", in " + started.precision());
             terminal.note(String.format(Locale.ROOT, "%,d training examples, %,d dev examples; %,d steps per epoch, at most %,d tokens per step; %,.2f GB",
                     started.trainExamples(), started.devExamples(), started.stepsPerEpoch(), started.maxBatchTokens(), started.plannedBytes() / 1e9));
         }
@@ -61,7 +61,7 @@ final class TrainingReport implements TrainingListener, Evaluation.Progress, Aut
 
     @Override
     public void evaluating(int done, int batches) {
-        if (!evaluating) {
+        if (line == null || !evaluating) {
             show("Evaluating", batches, "batches");
             evaluating = true;
         }
@@ -122,8 +122,12 @@ final class TrainingReport implements TrainingListener, Evaluation.Progress, Aut
             names.forEach(name -> row.append("   ").append(cell(name, summary.baseline().get(name))));
             terminal.print(row.toString().stripTrailing());
         }
-        terminal.print(String.format(Locale.ROOT, "%,d steps, %,d real tokens (%,d padded tokens avoided), %s in all, peak memory %.2f GB",
-                summary.steps(), summary.realTokens(), summary.paddedTokensAvoided(), time(summary.seconds()), summary.peakBytes() / 1e9));
+        if (summary.hyperparameters().selection().keepBest()) {
+            terminal.print("The weights are those of epoch " + summary.keptEpoch() + ".");
+        }
+        terminal.print(String.format(Locale.ROOT, "%,d steps%s, %,d real tokens (%,d padded tokens avoided), %s in all, peak memory %.2f GB",
+                summary.steps(), summary.skippedSteps() == 0 ? "" : String.format(Locale.ROOT, " (%,d skipped: gradients not finite)", summary.skippedSteps()),
+                summary.realTokens(), summary.paddedTokensAvoided(), time(summary.seconds()), summary.peakBytes() / 1e9));
     }
 
     private static int width(String name) {

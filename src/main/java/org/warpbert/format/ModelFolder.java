@@ -22,7 +22,7 @@ import org.warpbert.backend.Activation;
  * Tensors go by canonical names and shapes ({@link TensorNames}). Close it to close the weights.
  */
 public final class ModelFolder implements AutoCloseable {
-    private static final String WORDS = "embeddings.word_embeddings.weight";
+    static final String WORDS = "embeddings.word_embeddings.weight";
     private static final String DECODER = "cls.predictions.decoder.weight";
 
     private final Path path;
@@ -182,6 +182,11 @@ public final class ModelFolder implements AutoCloseable {
     /** Whether text is lower-cased (and stripped of accents) before WordPiece. */
     public boolean lowerCase() {
         return vocabulary.lowerCase();
+    }
+
+    /** Tokens kept whole besides BERT's own special ones. */
+    public List<AddedToken> addedTokens() {
+        return vocabulary.added();
     }
 
     /** The weights under canonical names and shapes; closed with this folder. */

@@ -51,13 +51,15 @@ public final class ModelWriter {
         FloatBuffer buffer = ByteBuffer.allocateDirect((int) largest * Float.BYTES).order(ByteOrder.nativeOrder()).asFloatBuffer();
         long[] done = {0};
         long all = total;
-        TokenizerWriter.write(folder, model.vocabulary(), model.lowerCase(), model.config().maxPositionEmbeddings());
+        TokenizerWriter.write(folder, model.vocabulary(), model.lowerCase(), model.addedTokens(), model.config().maxPositionEmbeddings());
         writeTensors(folder, source.shapes(), name -> {
             source.read(name, buffer.clear());
             progress.at(done[0] += (long) buffer.flip().remaining() * Float.BYTES, all);
             return buffer;
         });
-        model.config().withUse(new BertConfig.Use(architecture(source.shapes().keySet()), null, null)).write(folder.resolve("config.json"));
+        BertConfig config = model.config();
+        boolean known = !config.use().equals(BertConfig.Use.NONE);
+        (known ? config : config.withUse(new BertConfig.Use(architecture(source.shapes().keySet()), null, null))).write(folder.resolve("config.json"));
     }
 
     /** The class of transformers that has these tensors. */
@@ -65,7 +67,8 @@ public final class ModelWriter {
         if (names.contains("cls.seq_relationship.weight")) return "BertForPreTraining";
         if (names.contains("cls.predictions.bias")) return "BertForMaskedLM";
         if (names.contains("qa_outputs.weight")) return "BertForQuestionAnswering";
-        if (names.contains("classifier.weight")) return "BertForSequenceClassification";
+        if (names.contains("classifier.weight"))
+            return names.contains("pooler.dense.weight") ? "BertForSequenceClassification" : "BertForTokenClassification";
         return "BertModel";
     }
 }

@@ -8,6 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
 import org.warpbert.WarpBertException;
 
@@ -17,14 +18,16 @@ import org.warpbert.WarpBertException;
  * @param file      where the pieces stand
  * @param pieces    in id order
  * @param lowerCase whether text is lower-cased (and stripped of accents) before WordPiece
+ * @param added     tokens kept whole besides {@link #SPECIALS}; all are among the pieces
  */
-public record Vocabulary(Path file, List<String> pieces, boolean lowerCase) {
+public record Vocabulary(Path file, List<String> pieces, boolean lowerCase, List<AddedToken> added) {
     /** The pieces that BERT cannot do without. */
     public static final List<String> SPECIALS = List.of("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]");
 
     static final String TEXT = "vocab.txt";
     static final String TOKENIZER = "tokenizer.json";
     static final String CONFIG = "tokenizer_config.json";
+    static final String SPECIAL_TOKENS = "special_tokens_map.json";
     private static final ObjectMapper JSON = new ObjectMapper();
 
     /**
@@ -38,8 +41,30 @@ public record Vocabulary(Path file, List<String> pieces, boolean lowerCase) {
         if (!Files.exists(text) && !Files.exists(tokenizer))
             throw new WarpBertException("There is neither " + TEXT + " nor " + TOKENIZER + " in " + folder + ".");
         Path file = Files.exists(text) ? text : tokenizer;
-        List<String> pieces = List.copyOf(file == text ? fromText(text) : fromTokenizer(tokenizer));
-        return new Vocabulary(file, pieces, lowerCase(folder, pieces));
+        List<String> pieces = file == text ? fromText(text) : fromTokenizer(tokenizer);
+        List<AddedToken> added = Files.exists(tokenizer) ? added(tokenizer, pieces) : List.of();
+        return new Vocabulary(file, List.copyOf(pieces), lowerCase(folder, pieces), added);
+    }
+
+    /** The added tokens of {@code tokenizer.json}; those that a {@code vocab.txt} lacks are put behind its pieces. */
+    private static List<AddedToken> added(Path file, List<String> pieces) {
+        List<AddedToken> added = new ArrayList<>();
+        List<JsonNode> tokens = new ArrayList<>();
+        json(file).path("added_tokens").forEach(tokens::add);
+        tokens.sort(Comparator.comparingInt(token -> token.path("id").asInt()));
+        for (JsonNode token : tokens) {
+            String content = token.path("content").asText();
+            if (token.path("id").asInt() == pieces.size()) pieces.add(content);
+            // a vocabulary of another model beside the file says which pieces there are
+            if (SPECIALS.contains(content) || !pieces.contains(content)) continue;
+            added.add(new AddedToken(content, flag(token, "special"), flag(token, "single_word"), flag(token, "lstrip"), flag(token, "rstrip"),
+                    flag(token, "normalized")));
+        }
+        return List.copyOf(added);
+    }
+
+    private static boolean flag(JsonNode token, String name) {
+        return token.path(name).asBoolean();
     }
 
     /** One piece a line; its line number, from 0, is its id. */

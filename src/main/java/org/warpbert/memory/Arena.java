@@ -2,6 +2,7 @@ package org.warpbert.memory;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
@@ -58,6 +59,11 @@ public final class Arena implements AutoCloseable {
             return size;
         }
 
+        /** Bytes up to the next tensor. */
+        long span() {
+            return align(size);
+        }
+
         /** Where the tensor is in the backend's memory; an error before {@link Arena#allocate} and after close. */
         public long address() {
             if (base == 0) {
@@ -66,19 +72,16 @@ public final class Arena implements AutoCloseable {
             return base + offset;
         }
 
-        /** The first {@code count} floats, on the host. */
+        /** The first {@code count} elements, on the host, as floats. */
         public float[] downloadFloats(int count) {
-            if (dtype != Dtype.F32) {
-                throw new WarpBertException(tensorName + " holds " + dtype + ", not floats");
-            }
-            if ((long) count * Float.BYTES > size) {
-                throw new WarpBertException(tensorName + " holds " + size / Float.BYTES + " floats, not " + count);
+            if ((long) count * dtype.bytes() > size) {
+                throw new WarpBertException(tensorName + " holds " + size / dtype.bytes() + " elements, not " + count);
             }
             address(); // or it says that there is no memory
-            ByteBuffer host = staging(count * Float.BYTES);
+            ByteBuffer host = staging(count * dtype.bytes());
             memory.download(offset, host);
             float[] values = new float[count];
-            host.asFloatBuffer().get(values);
+            dtype.toFloats(host, FloatBuffer.wrap(values));
             return values;
         }
 
@@ -103,8 +106,12 @@ public final class Arena implements AutoCloseable {
         }
         Tensor tensor = new Tensor(tensorName, dtype, shape);
         tensors.add(tensor);
-        bytes = Math.addExact(bytes, (tensor.size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT);
+        bytes = Math.addExact(bytes, tensor.span());
         return tensor;
+    }
+
+    private static long align(long size) {
+        return (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     }
 
     /** Takes the memory that the table asks for. */

@@ -1,18 +1,22 @@
 package org.warpbert.model;
 
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.Map;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.Dtype;
 import org.warpbert.memory.Arena;
+import org.warpbert.memory.Recompute;
 
 /**
  * The table of every activation of a pass over at most T tokens in B sequences: with {@code training}, what the forward
- * saves for the backward layer by layer, and the backward's scratch; without, two layers' worth of buffers that all
- * layers share. H hidden, I intermediate size, A heads.
+ * saves for the backward layer by layer, buffers that layers share for what it does not save, and the backward's scratch;
+ * without, two layers' worth of buffers that all layers share. H hidden, I intermediate size, A heads.
  */
 final class Activations {
     /**
-     * One encoder layer. Without training, {@code attentionSum}, {@code up} and {@code outputSum} are shared by all
-     * layers, statistics are null, and {@code activated} is {@code up}.
+     * One encoder layer. What the level of recomputation does not keep is shared by all layers. Without training everything
+     * is, statistics are null, {@code outputSum} is {@code attentionSum}, and {@code activated} is {@code up}.
      *
      * @param qkv           [T, 3H]
      * @param context       [T, H], attention's output
@@ -46,6 +50,7 @@ final class Activations {
                     Arena.Tensor workspace) {}
 
     final boolean training;
+    final Recompute recompute;
     final Dtype dtype;
     final Arena.Tensor embeddings; // [T, H]
     final Arena.Tensor embeddingsMean; // [T]
@@ -55,6 +60,7 @@ final class Activations {
 
     Activations(Arena arena, BertConfig config, PassPlan plan) {
         training = plan.training();
+        recompute = plan.recompute();
         dtype = plan.dtype();
         long t = plan.capacity().tokens();
         long h = config.hiddenSize();
@@ -65,16 +71,23 @@ final class Activations {
         embeddingsRstd = arena.add("embeddings.rstd", Dtype.F32, t);
         layers = new Layer[config.numHiddenLayers()];
         if (training) {
+            Map<String, Arena.Tensor> shared = new HashMap<>();
             for (int l = 0; l < layers.length; l++) {
-                String n = "layer." + l + ".";
+                Keeper keeper = new Keeper(arena, "layer." + l + ".", shared);
                 layers[l] = new Layer(
-                        arena.add(n + "qkv", dtype, t, 3 * h), arena.add(n + "context", dtype, t, h),
-                        arena.add(n + "lse", Dtype.F32, a, t),
-                        arena.add(n + "attention.sum", dtype, t, h), arena.add(n + "attention.mean", Dtype.F32, t),
-                        arena.add(n + "attention.rstd", Dtype.F32, t), arena.add(n + "attention.out", dtype, t, h),
-                        arena.add(n + "up", dtype, t, i), arena.add(n + "activated", dtype, t, i),
-                        arena.add(n + "output.sum", dtype, t, h), arena.add(n + "output.mean", Dtype.F32, t),
-                        arena.add(n + "output.rstd", Dtype.F32, t), arena.add(n + "output", dtype, t, h));
+                        keeper.add(recompute.keepsAttention(), "qkv", dtype, t, 3 * h),
+                        keeper.add(recompute.keepsAttention(), "context", dtype, t, h),
+                        keeper.add(recompute.keepsAttention(), "lse", Dtype.F32, a, t),
+                        keeper.add(recompute.keepsInputs(), "attention.sum", dtype, t, h),
+                        keeper.add(recompute.keepsInputs(), "attention.mean", Dtype.F32, t),
+                        keeper.add(recompute.keepsInputs(), "attention.rstd", Dtype.F32, t),
+                        keeper.add(recompute.keepsOutputs(), "attention.out", dtype, t, h),
+                        keeper.add(recompute.keepsInputs(), "up", dtype, t, i),
+                        keeper.add(recompute.keepsOutputs(), "activated", dtype, t, i),
+                        keeper.add(recompute.keepsInputs(), "output.sum", dtype, t, h),
+                        keeper.add(recompute.keepsInputs(), "output.mean", Dtype.F32, t),
+                        keeper.add(recompute.keepsInputs(), "output.rstd", Dtype.F32, t),
+                        keeper.add(recompute.keepsLayerOutput(), "output", dtype, t, h));
             }
             long reduction = Backend.REDUCE_BLOCKS * Math.max(3 * h, i);
             long workspace = Math.max(Math.max(reduction, a * t + t * h), t * h + 2 * Backend.REDUCE_BLOCKS * h);
@@ -90,10 +103,23 @@ final class Activations {
             Arena.Tensor attentionOut = arena.add("attention.out", dtype, t, h);
             Arena.Tensor up = arena.add("up", dtype, t, i);
             // a layer reads its input as late as its first LayerNorm and writes its output after that: one buffer will do
-            java.util.Arrays.fill(layers,
+            Arrays.fill(layers,
                     new Layer(qkv, context, null, sum, null, null, attentionOut, up, up, sum, null, null, embeddings));
             backward = null;
         }
+    }
+
+    /** Adds a layer's tensors to the arena: its own, or those that all layers share. */
+    private record Keeper(Arena arena, String layer, Map<String, Arena.Tensor> shared) {
+        Arena.Tensor add(boolean keep, String name, Dtype dtype, long... shape) {
+            return keep ? arena.add(layer + name, dtype, shape)
+                    : shared.computeIfAbsent(name, n -> arena.add("recomputed." + n, dtype, shape));
+        }
+    }
+
+    /** Address of a layer's input, [T, H]: the embeddings' output or that of the layer below. */
+    long input(int layer) {
+        return (layer == 0 ? embeddings : layers[layer - 1].output).address();
     }
 
     /** [T, H], the encoder's output. */

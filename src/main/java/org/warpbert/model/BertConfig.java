@@ -8,7 +8,9 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import org.warpbert.WarpBertException;
 import org.warpbert.backend.Activation;
 import org.warpbert.format.AtomicFile;
@@ -45,8 +47,19 @@ public record BertConfig(
      * @param architecture transformers' class that opens it, such as BertForSequenceClassification
      * @param problem      transformers' {@code problem_type}, which tells the losses of one architecture apart, or null
      * @param task         {@code finetuning_task}: the name of a task of ours, or whatever its maker wrote; or null
+     * @param settings     numbers that the task keeps with the model (a threshold), by name: {@code task_specific_params} under
+     *                     the task's name
      */
-    public record Use(String architecture, String problem, String task) {
+    public record Use(String architecture, String problem, String task, Map<String, Double> settings) {
+        public Use {
+            settings = Map.copyOf(settings);
+        }
+
+        /** Of a task that keeps nothing. */
+        public Use(String architecture, String problem, String task) {
+            this(architecture, problem, task, Map.of());
+        }
+
         /** The encoder alone. */
         public static final Use NONE = new Use("BertModel", null, null);
     }
@@ -103,6 +116,13 @@ public record BertConfig(
                 maxPositionEmbeddings, typeVocabSize, layerNormEps, padTokenId, labels, use);
     }
 
+    /** The same model with a vocabulary of so many pieces, [PAD] at this place. */
+    public BertConfig withVocabulary(int pieces, int padTokenId) {
+        return new BertConfig(pieces, hiddenSize, numHiddenLayers, numAttentionHeads, intermediateSize, hiddenAct,
+                hiddenDropoutProb, attentionProbsDropoutProb, classifierDropout,
+                maxPositionEmbeddings, typeVocabSize, layerNormEps, padTokenId, id2label, use);
+    }
+
     /** The same model for another use. */
     public BertConfig withUse(Use other) {
         return new BertConfig(vocabSize, hiddenSize, numHiddenLayers, numAttentionHeads, intermediateSize, hiddenAct,
@@ -145,8 +165,12 @@ public record BertConfig(
     }
 
     private static Use use(JsonNode json) {
-        return new Use(json.path("architectures").path(0).asText(Use.NONE.architecture), json.path("problem_type").asText(null),
-                json.path("finetuning_task").asText(null));
+        String task = json.path("finetuning_task").asText(null);
+        Map<String, Double> settings = new LinkedHashMap<>();
+        json.path("task_specific_params").path(task == null ? "" : task).fields().forEachRemaining(setting -> {
+            if (setting.getValue().isNumber()) settings.put(setting.getKey(), setting.getValue().doubleValue());
+        });
+        return new Use(json.path("architectures").path(0).asText(Use.NONE.architecture), json.path("problem_type").asText(null), task, settings);
     }
 
     /** Writes {@code config.json}, atomically, as transformers reads it; a model of no known use is a {@code BertModel}. */
@@ -155,6 +179,10 @@ public record BertConfig(
         json.putArray("architectures").add(use.architecture);
         if (use.problem != null) json.put("problem_type", use.problem);
         if (use.task != null) json.put("finetuning_task", use.task);
+        if (!use.settings.isEmpty()) {
+            ObjectNode settings = json.putObject("task_specific_params").putObject(use.task);
+            use.settings.forEach(settings::put);
+        }
         json.put("model_type", "bert").put("vocab_size", vocabSize).put("hidden_size", hiddenSize)
                 .put("num_hidden_layers", numHiddenLayers).put("num_attention_heads", numAttentionHeads)
                 .put("intermediate_size", intermediateSize).put("hidden_act", hiddenAct.configName())

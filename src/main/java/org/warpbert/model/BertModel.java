@@ -2,8 +2,8 @@ package org.warpbert.model;
 
 import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
-import org.warpbert.backend.Dtype;
 import org.warpbert.memory.Arena;
+import org.warpbert.memory.MemoryPlan;
 import org.warpbert.text.Capacity;
 import org.warpbert.text.PackedBatch;
 
@@ -23,31 +23,43 @@ public final class BertModel implements AutoCloseable {
     private final Embeddings embeddings;
     private final LayerAddresses[] layers;
     private final LayerAddresses[] layerGradients;
+    private final Recomputation recomputation;
+    private LayerObserver observer = (layer, states, qkv) -> {};
 
     /**
+     * A model whose forward saves everything for the backward.
+     *
      * @param gradients where a backward puts the parameters' gradients, or null: a model for inference, without
      *                  dropout and with two layers' worth of activations
      */
     public BertModel(Backend backend, BertConfig config, Parameters parameters, Gradients gradients, Head head, Capacity capacity) {
-        boolean training = gradients != null;
+        this(backend, config, parameters, gradients, head, new PassPlan(capacity, parameters.dtype(), gradients != null));
+    }
+
+    /**
+     * A model made to a plan.
+     *
+     * @param gradients where a backward puts the parameters' gradients, or null where the plan is not for training
+     */
+    public BertModel(Backend backend, BertConfig config, Parameters parameters, Gradients gradients, Head head, PassPlan plan) {
+        boolean training = plan.training();
         this.config = config;
         this.parameters = parameters;
         this.gradients = gradients;
         this.head = head;
         this.arena = new Arena(training ? "activations for training" : "activations for inference");
-        PassPlan plan = new PassPlan(capacity, Dtype.F32, training);
         Activations activations = new Activations(arena, config, plan);
         head.plan(arena, config, plan);
         this.arena.allocate(backend);
         try {
-            this.batch = new DeviceBatch(backend, capacity);
+            this.batch = new DeviceBatch(backend, plan.capacity());
         } catch (RuntimeException e) {
             arena.close();
             throw e;
         }
         this.pass = new Pass(backend, config, activations);
         pass.batch = batch;
-        ParameterBuffers buffers = ParameterBuffers.f32(parameters.table(), parameters.address(), training ? gradients.address() : 0);
+        ParameterBuffers buffers = parameters.buffers(training ? gradients.address() : 0);
         embeddings = new Embeddings(buffers);
         layers = new LayerAddresses[config.numHiddenLayers()];
         layerGradients = new LayerAddresses[config.numHiddenLayers()];
@@ -55,15 +67,31 @@ public final class BertModel implements AutoCloseable {
             layers[l] = LayerAddresses.weights(buffers, l);
             layerGradients[l] = LayerAddresses.gradients(buffers, l);
         }
+        recomputation = new Recomputation(pass, layers);
         head.bind(buffers);
     }
 
     /** Bytes that a model of this plan allocates. */
     public static long plannedBytes(BertConfig config, Head head, PassPlan plan) {
+        return table(config, head, plan).bytes() + DeviceBatch.bytes(plan.capacity());
+    }
+
+    /** What a model of this plan allocates, part by part: layers, buffers that they share, the backward's, the head's. */
+    public static MemoryPlan memory(BertConfig config, Head head, PassPlan plan) {
+        return new MemoryPlan().add(table(config, head, plan), BertModel::part).add("batch", DeviceBatch.bytes(plan.capacity()));
+    }
+
+    private static Arena table(BertConfig config, Head head, PassPlan plan) {
         Arena table = new Arena("plan");
         new Activations(table, config, plan);
         head.plan(table, config, plan);
-        return table.bytes() + DeviceBatch.bytes(plan.capacity());
+        return table;
+    }
+
+    /** A layer's tensors are a part, and those of one prefix are: layer.0.qkv's is layer.0, backward.wide's is backward. */
+    private static String part(String tensor) {
+        String[] names = tensor.split("\\.");
+        return names[0].equals("layer") ? names[0] + "." + names[1] : names[0];
     }
 
     /**
@@ -78,11 +106,11 @@ public final class BertModel implements AutoCloseable {
         requireInside("segment", packed.segments(), config.typeVocabSize());
         batch.upload(packed, seed, step);
         embeddings.forward(pass);
-        long input = pass.activations.embeddings.address();
+        observer.seen(0, pass.activations.embeddings, null);
         for (int l = 0; l < layers.length; l++) {
-            SelfAttention.forward(pass, l, layers[l], input);
+            SelfAttention.forward(pass, l, layers[l], pass.activations.input(l));
             FeedForward.forward(pass, l, layers[l]);
-            input = pass.activations.layers[l].output().address();
+            observer.seen(l + 1, pass.activations.layers[l].output(), pass.activations.layers[l].qkv());
         }
         head.forward(pass);
     }
@@ -94,6 +122,11 @@ public final class BertModel implements AutoCloseable {
                 throw new WarpBertException(what + " " + values[t] + " at token " + t + " of the batch is outside the model's " + rows + " " + what + " embeddings");
             }
         }
+    }
+
+    /** From now on, this one looks on while the forward runs. */
+    public void observe(LayerObserver newObserver) {
+        observer = newObserver;
     }
 
     /** {@link #forward(PackedBatch, long, long)} for inference, where nothing is drawn. */
@@ -113,12 +146,16 @@ public final class BertModel implements AutoCloseable {
         }
         pass.accumulate = accumulate;
         head.backward(pass, gradientScales);
-        for (int l = layers.length - 1; l >= 0; l--) {
-            long input = l == 0 ? pass.activations.embeddings.address() : pass.activations.layers[l - 1].output().address();
+        int frozen = gradients.frozenLevels(); // below them nothing is learned: the backward ends there
+        for (int l = layers.length - 1; l >= Math.max(0, frozen - 1); l--) {
+            recomputation.feedForward(l);
             FeedForward.backward(pass, l, layers[l], layerGradients[l]);
-            SelfAttention.backward(pass, l, layers[l], layerGradients[l], input);
+            recomputation.attention(l);
+            SelfAttention.backward(pass, l, layers[l], layerGradients[l], pass.activations.input(l));
         }
-        embeddings.backward(pass);
+        if (frozen == 0) {
+            embeddings.backward(pass);
+        }
     }
 
     /** Losses of the batch last forwarded, without gradients; the head has them. */

@@ -16,6 +16,7 @@ import org.warpbert.text.PackedBatch;
  */
 public final class DeviceBatch implements AutoCloseable {
     private static final int PER_TOKEN = 6;    // tokens, positions, segments, dropout rows, word order, position order
+    private static final int MASK = 1;         // at most: a padded batch's key mask, a byte for each token
     private static final int PER_SEQUENCE = 2; // cu_seqlens, dropout sequences
     private static final int PER_LABELLED = 3; // rows, labels, dropout rows
     private static final int HEAD = 8;         // rng (2 longs), the last of cu_seqlens and cu_examples
@@ -45,7 +46,7 @@ public final class DeviceBatch implements AutoCloseable {
 
     /** What batches of these sizes take on the device. */
     public static long bytes(Capacity most) {
-        return ((long) PER_TOKEN * most.tokens() + (long) PER_SEQUENCE * most.sequences() + most.examples() + most.labels()
+        return ((long) (PER_TOKEN + MASK) * most.tokens() + (long) PER_SEQUENCE * most.sequences() + most.examples() + most.labels()
                 + (long) PER_LABELLED * most.labelled() + HEAD) * Integer.BYTES;
     }
 
@@ -65,12 +66,17 @@ public final class DeviceBatch implements AutoCloseable {
         host.putLong(seed).putLong(step);
         IntBuffer ints = host.asIntBuffer();
         ints.put(batch.tokens()).put(batch.positions()).put(batch.segments()).put(batch.dropoutRows())
-                .put(batch.wordOrder()).put(batch.positionOrder()).put(batch.cuSeqlens()).put(batch.dropoutSequences())
-                .put(batch.cuExamples()).put(batch.labels()).put(batch.labelledRows()).put(batch.tokenLabels());
+                .put(batch.wordOrder()).put(batch.positionOrder()).put(batch.labelledRows()).put(batch.cuSeqlens())
+                .put(batch.dropoutSequences()).put(batch.cuExamples()).put(batch.labels()).put(batch.tokenLabels());
         for (int row : batch.labelledRows()) {
             ints.put(batch.dropoutRows()[row]);
         }
-        memory.upload(staging[turn], host.position() + ints.position() * Integer.BYTES);
+        int end = host.position() + ints.position() * Integer.BYTES;
+        if (batch.keyMask() != null) {
+            host.put(end, batch.keyMask());
+            end += batch.keyMask().length;
+        }
+        memory.upload(staging[turn], end);
         dropout = new Dropout(memory.address(), at(3));
         sequenceDropout = new Dropout(memory.address(), after(cuSeqlens(), sequenceCount() + 1));
         labelledDropout = new Dropout(memory.address(), after(tokenLabels(), labelledCount()));
@@ -142,7 +148,7 @@ public final class DeviceBatch implements AutoCloseable {
 
     /** [B + 1]; its first B numbers are also the rows of the [CLS] tokens. */
     long cuSeqlens() {
-        return at(PER_TOKEN);
+        return after(labelledRows(), labelledCount());
     }
 
     /** [E + 1]. */
@@ -155,14 +161,19 @@ public final class DeviceBatch implements AutoCloseable {
         return after(cuExamples(), exampleCount() + 1);
     }
 
-    /** [M]. */
+    /** [M], and the rows of the [CLS] tokens right behind them: [M + B] are one list to gather. */
     long labelledRows() {
-        return after(labels(), batch.labels().length);
+        return at(PER_TOKEN);
     }
 
     /** [M]. */
     long tokenLabels() {
-        return after(labelledRows(), labelledCount());
+        return after(labels(), batch.labels().length);
+    }
+
+    /** uint8[T], or 0 where every key counts. */
+    long keyMask() {
+        return batch.keyMask() == null ? 0 : after(tokenLabels(), 2 * labelledCount());
     }
 
     private static long after(long address, int ints) {

@@ -17,11 +17,18 @@ final class FeedForward {
         long x = a.attentionOut().address();
         long sum = a.outputSum().address();
         p.backend.gemm().forward(p.dtype(), a.up().address(), x, w.upWeight(), t, h, i);
-        p.backend.biasActivationForward(p.dtype(), a.activated().address(), a.up().address(), w.upBias(), activation(p), t, i);
+        activate(p, layer, w);
         p.backend.gemm().forward(p.dtype(), sum, a.activated().address(), w.downWeight(), t, i, h);
         p.backend.residualLayernormForward(p.dtype(), a.output().address(), p.training() ? sum : 0,
                 Activations.orNull(a.outputMean()), Activations.orNull(a.outputRstd()), sum, w.downBias(), x,
                 w.outputGamma(), w.outputBeta(), p.eps(), p.hiddenDropout(), Pass.site(layer, OUTPUT), p.dropout(), t, h);
+    }
+
+    /** activated = activation(up + b1), [T, I]. */
+    static void activate(Pass p, int layer, LayerAddresses w) {
+        Activations.Layer a = p.activations.layers[layer];
+        p.backend.biasActivationForward(p.dtype(), a.activated().address(), a.up().address(), w.upBias(), activation(p), p.tokens(),
+                p.config.intermediateSize());
     }
 
     /** From backward.gradient (of output) to backward.residual (of attentionOut). */

@@ -1,5 +1,6 @@
 package org.warpbert.model;
 
+import org.warpbert.WarpBertException;
 import org.warpbert.backend.Dtype;
 
 /**
@@ -7,15 +8,11 @@ import org.warpbert.backend.Dtype;
  *
  * @param table     of all
  * @param weights   address of the float32 weights, which element-wise ops read and the optimizer updates
- * @param operands  address of the same weights in {@code dtype}, which matrix products read; for float32 the same buffer
+ * @param operands  address of a buffer so laid out of the weights in {@code dtype}, of which those that matrix products read
+ *                  are there; for float32 the same buffer
  * @param gradients address of the float32 gradients, or 0: a model for inference
  */
 public record ParameterBuffers(ParameterTable table, long weights, long operands, Dtype dtype, long gradients) {
-
-    /** Of float32 products. */
-    static ParameterBuffers f32(ParameterTable table, long weights, long gradients) {
-        return new ParameterBuffers(table, weights, weights, Dtype.F32, gradients);
-    }
 
     /** Address of a float32 parameter. */
     public long weight(String name) {
@@ -24,7 +21,11 @@ public record ParameterBuffers(ParameterTable table, long weights, long operands
 
     /** Address of a matrix in {@link #dtype}. */
     public long operand(String name) {
-        return operands + table.slice(name).offset() * dtype.bytes();
+        long offset = table.slice(name).offset();
+        if (offset < table.operandsFrom()) {
+            throw new WarpBertException(name + " is no operand of matrix products: it is kept in float32 only");
+        }
+        return operands + offset * dtype.bytes();
     }
 
     /** Address of a parameter's float32 gradient; 0 where there are none. */

@@ -45,6 +45,16 @@ public final class ParameterTable {
      * @param offset first element's place in the flat buffer, in floats
      */
     public record Slice(String name, long[] shape, Region region, long offset) {
+        private static final String LAYER = "encoder.layer.";
+
+        /** How deep it stands: 0 for the embeddings, l + 1 for layer l, the largest int for what stands on the encoder. */
+        public int level() {
+            if (name.startsWith("embeddings.")) {
+                return 0;
+            }
+            return name.startsWith(LAYER) ? 1 + Integer.parseInt(name.substring(LAYER.length(), name.indexOf('.', LAYER.length()))) : Integer.MAX_VALUE;
+        }
+
         public long count() {
             long count = 1;
             for (long extent : shape) {
@@ -57,8 +67,10 @@ public final class ParameterTable {
     private final Map<String, Slice> slices = new LinkedHashMap<>();
     private final long[] regionEnds = new long[Region.values().length];
     private final long size;
+    private final boolean tablesMultiply;
 
-    private ParameterTable(List<Slice> unplaced) {
+    private ParameterTable(List<Slice> unplaced, boolean tablesMultiply) {
+        this.tablesMultiply = tablesMultiply;
         long offset = 0;
         for (Region region : Region.values()) {
             for (Slice slice : unplaced) {
@@ -98,6 +110,11 @@ public final class ParameterTable {
         return regionEnds[region.ordinal()];
     }
 
+    /** Where what matrix products read begins, in floats: the matrices, or the word embeddings where they decode too. */
+    public long operandsFrom() {
+        return tablesMultiply ? 0 : end(Region.VECTORS);
+    }
+
     /** All parameters in buffer order. */
     public Collection<Slice> slices() {
         return Collections.unmodifiableCollection(slices.values());
@@ -130,6 +147,7 @@ public final class ParameterTable {
     public static final class Builder {
         private final BertConfig config;
         private final List<Slice> list = new ArrayList<>();
+        private boolean tiedDecoder;
 
         private Builder(BertConfig config) {
             this.config = config;
@@ -161,11 +179,22 @@ public final class ParameterTable {
             return linear("classifier", labels, config.hiddenSize());
         }
 
+        /** A linear layer on every token: the logits of an answer's first and last. */
+        public Builder span() {
+            return linear("qa_outputs", 2, config.hiddenSize());
+        }
+
         /** The masked language model's head; its decoder is the word embeddings. */
         public Builder maskedLanguageModel() {
+            tiedDecoder = true;
             linear("cls.predictions.transform.dense", config.hiddenSize(), config.hiddenSize());
             layerNorm("cls.predictions.transform.LayerNorm");
             return add("cls.predictions.bias", Region.VECTORS, config.vocabSize());
+        }
+
+        /** The head on the pooled output that says how two texts stand to each other. */
+        public Builder sequenceRelationship() {
+            return linear("cls.seq_relationship", 2, config.hiddenSize());
         }
 
         private Builder linear(String name, long out, long in) {
@@ -185,7 +214,7 @@ public final class ParameterTable {
 
         /** Places everything. */
         public ParameterTable build() {
-            return new ParameterTable(list);
+            return new ParameterTable(list, tiedDecoder);
         }
     }
 }

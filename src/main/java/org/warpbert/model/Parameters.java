@@ -8,31 +8,52 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.SplittableRandom;
 import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.DeviceMemory;
+import org.warpbert.backend.Dtype;
 import org.warpbert.format.TensorSource;
 
-/** The weights of a model in one flat float32 buffer on a device, and their way from and to files. */
+/**
+ * The weights of a model on a device, in one flat float32 buffer and, for products in 16 bits, another of that type; and
+ * their way from and to files.
+ */
 public final class Parameters implements AutoCloseable {
-    private static final double INITIALIZER_RANGE = 0.02; // standard deviation, Devlin et al. 2019's code
-
+    private final Backend backend;
     private final ParameterTable table;
+    private final WeightFormat format;
     private final DeviceMemory weights;
+    private final DeviceMemory operands; // null for float32
     private ByteBuffer hostCopy;
 
-    private Parameters(Backend backend, ParameterTable table) {
+    private Parameters(Backend backend, ParameterTable table, WeightFormat format) {
+        this.backend = backend;
         this.table = table;
-        this.weights = backend.allocate("the weights", table.size() * Float.BYTES);
+        this.format = format;
+        weights = backend.allocate("the weights", format.floats(table) * Float.BYTES);
         weights.zero();
+        try {
+            operands = format.dtype() == Dtype.F32 ? null : backend.allocate("the weights in " + format.dtype(),
+                    (table.size() - format.operandsFrom(table)) * format.dtype().bytes());
+        } catch (RuntimeException e) {
+            weights.close();
+            throw e;
+        }
+        if (operands != null) {
+            operands.zero();
+        }
     }
 
-    /** Fresh weights: matrices and tables from N(0, 0.02), truncated at two deviations; LayerNorm 1; biases 0. */
+    /** Fresh weights, kept in float32; see {@link FreshWeights}. */
     public static Parameters random(Backend backend, ParameterTable table, long seed) {
-        Parameters parameters = new Parameters(backend, table);
+        return random(backend, table, WeightFormat.F32, seed);
+    }
+
+    /** As {@link #random(Backend, ParameterTable, long)}, kept otherwise. */
+    public static Parameters random(Backend backend, ParameterTable table, WeightFormat format, long seed) {
+        Parameters parameters = new Parameters(backend, table, format);
         for (ParameterTable.Slice slice : table.slices()) {
-            parameters.initialize(slice, seed);
+            parameters.put(slice, FreshWeights.of(slice, seed));
         }
         return parameters;
     }
@@ -44,18 +65,16 @@ public final class Parameters implements AutoCloseable {
      *
      * @param fresh receives the names of parameters that were initialised rather than read
      */
-    public static Parameters load(Backend backend, ParameterTable table, TensorSource source, long seed, List<String> fresh) {
+    public static Parameters load(Backend backend, ParameterTable table, TensorSource source, WeightFormat format, long seed,
+            List<String> fresh) {
         rejectLeftOver(table, source);
-        Parameters parameters = new Parameters(backend, table);
+        Parameters parameters = new Parameters(backend, table, format);
         try {
-            ByteBuffer staging = parameters.staging();
             for (ParameterTable.Slice slice : table.slices()) {
                 if (source.contains(slice.name()) && !(isHead(slice.name()) && ofOtherShape(slice.name(), table, source))) {
-                    staging.clear().limit(Math.toIntExact(slice.count() * Float.BYTES));
-                    source.read(slice.name(), slice.shape(), staging.asFloatBuffer());
-                    parameters.weights.upload(slice.offset() * Float.BYTES, staging);
+                    parameters.read(slice, source);
                 } else if (isHead(slice.name())) {
-                    parameters.initialize(slice, seed);
+                    parameters.put(slice, FreshWeights.of(slice, seed));
                     fresh.add(slice.name());
                 } else {
                     source.shape(slice.name()); // throws: names the tensor, the file and its nearest tensors
@@ -65,6 +84,19 @@ public final class Parameters implements AutoCloseable {
         } catch (RuntimeException e) {
             parameters.close();
             throw e;
+        }
+    }
+
+    private void read(ParameterTable.Slice slice, TensorSource source) {
+        int count = Math.toIntExact(slice.count());
+        FloatBuffer view = keepsFloats(slice) ? weights.hostFloats(slice.offset(), count) : null;
+        if (view != null) {
+            source.read(slice.name(), slice.shape(), view);
+            round(slice, weights.address() + slice.offset() * Float.BYTES);
+        } else {
+            ByteBuffer copy = staging(count);
+            source.read(slice.name(), slice.shape(), copy.asFloatBuffer());
+            put(slice, copy);
         }
     }
 
@@ -96,39 +128,78 @@ public final class Parameters implements AutoCloseable {
         }
     }
 
-    private void initialize(ParameterTable.Slice slice, long seed) {
-        if (slice.region() == ParameterTable.Region.VECTORS && !slice.name().endsWith("LayerNorm.weight")) {
-            return; // biases stay 0
-        }
-        float[] values = new float[Math.toIntExact(slice.count())];
-        if (slice.name().endsWith("LayerNorm.weight")) {
-            Arrays.fill(values, 1);
+    private void put(ParameterTable.Slice slice, float[] values) {
+        ByteBuffer direct = ByteBuffer.allocateDirect(Math.multiplyExact(values.length, Float.BYTES)).order(ByteOrder.nativeOrder());
+        direct.asFloatBuffer().put(values);
+        put(slice, direct);
+    }
+
+    /** Puts a parameter's float32 values wherever it is kept. */
+    private void put(ParameterTable.Slice slice, ByteBuffer values) {
+        if (keepsFloats(slice)) {
+            weights.upload(slice.offset() * Float.BYTES, values);
+            round(slice, weights.address() + slice.offset() * Float.BYTES);
         } else {
-            SplittableRandom random = new SplittableRandom(seed ^ slice.name().hashCode());
-            for (int i = 0; i < values.length; i++) {
-                double x;
-                do {
-                    x = random.nextGaussian();
-                } while (Math.abs(x) > 2);
-                values[i] = (float) (INITIALIZER_RANGE * x);
+            try (DeviceMemory exact = backend.allocate(slice.name(), values.remaining())) {
+                exact.upload(0, values);
+                round(slice, exact.address());
             }
         }
-        weights.upload(slice.offset(), values, values.length);
+    }
+
+    /** From a parameter's float32 values to what products read. */
+    private void round(ParameterTable.Slice slice, long exact) {
+        if (slice.offset() >= format.operandsFrom(table)) {
+            backend.cast(operandsBase() + slice.offset() * dtype().bytes(), dtype(), exact, Dtype.F32, slice.count());
+        }
+    }
+
+    private boolean keepsFloats(ParameterTable.Slice slice) {
+        return slice.offset() < format.floats(table);
     }
 
     public ParameterTable table() {
         return table;
     }
 
-    /** Address of the flat buffer. */
+    /** What products compute in. */
+    public Dtype dtype() {
+        return format.dtype();
+    }
+
+    /** Address of the flat float32 buffer. */
     public long address() {
         return weights.address();
     }
 
-    /** One parameter's values, row-major. */
+    /** Address of the whole table in {@link #dtype}, for the optimizer to write; 0 for float32. */
+    public long roundedAddress() {
+        requireMasters("trained");
+        return operands == null ? 0 : operands.address();
+    }
+
+    /** Where the first element of the table would stand in {@link #dtype}. */
+    private long operandsBase() {
+        return operands == null ? weights.address() : operands.address() - format.operandsFrom(table) * dtype().bytes();
+    }
+
+    /** Where a model finds these weights, and their gradients at an address (0: none). */
+    ParameterBuffers buffers(long gradients) {
+        return new ParameterBuffers(table, address(), operandsBase(), dtype(), gradients);
+    }
+
+    private void requireMasters(String use) {
+        if (dtype() != Dtype.F32 && !format.training()) {
+            throw new WarpBertException("weights kept in " + dtype() + " for inference cannot be " + use);
+        }
+    }
+
+    /** One parameter's values, row-major: float32, or rounded where nothing else is kept. */
     public float[] get(String name) {
         ParameterTable.Slice slice = table.slice(name);
-        return weights.downloadFloats(slice.offset(), Math.toIntExact(slice.count()));
+        int count = Math.toIntExact(slice.count());
+        return keepsFloats(slice) ? weights.downloadFloats(slice.offset(), count)
+                : operands.downloadFloats(dtype(), slice.offset() - format.operandsFrom(table), count);
     }
 
     /** Sets one parameter. */
@@ -137,7 +208,7 @@ public final class Parameters implements AutoCloseable {
         if (values.length != slice.count()) {
             throw new WarpBertException(name + " has " + slice.count() + " elements, " + values.length + " were given");
         }
-        weights.upload(slice.offset(), values, values.length);
+        put(slice, values);
     }
 
     /** Names and shapes of all parameters, in buffer order. */
@@ -149,28 +220,37 @@ public final class Parameters implements AutoCloseable {
         return shapes;
     }
 
-    /** One parameter's values on the host, in a buffer that the next call fills again: for writing a file. */
+    /** One parameter's values on the host, themselves or in a buffer that the next call fills again: for writing a file. */
     public FloatBuffer host(String name) {
-        if (hostCopy == null) {
-            hostCopy = staging();
-        }
+        requireMasters("written");
         ParameterTable.Slice slice = table.slice(name);
-        hostCopy.clear().limit(Math.toIntExact(slice.count() * Float.BYTES));
-        weights.download(slice.offset() * Float.BYTES, hostCopy);
-        return hostCopy.asFloatBuffer();
+        int count = Math.toIntExact(slice.count());
+        FloatBuffer view = weights.hostFloats(slice.offset(), count);
+        if (view != null) {
+            return view;
+        }
+        ByteBuffer copy = staging(count);
+        weights.download(slice.offset() * Float.BYTES, copy);
+        return copy.asFloatBuffer();
     }
 
-    /** A direct buffer that holds the largest parameter. */
-    private ByteBuffer staging() {
-        long largest = table.slices().stream().mapToLong(ParameterTable.Slice::count).max().orElse(1);
-        if (largest > Integer.MAX_VALUE / Float.BYTES) {
-            throw new WarpBertException("a parameter of " + largest + " elements is too large for one host buffer");
+    /** So many floats of a direct buffer that holds the largest parameter: for devices whose memory is not the host's. */
+    private ByteBuffer staging(int count) {
+        if (hostCopy == null) {
+            long largest = table.slices().stream().mapToLong(ParameterTable.Slice::count).max().orElse(1);
+            if (largest > Integer.MAX_VALUE / Float.BYTES) {
+                throw new WarpBertException("a parameter of " + largest + " elements is too large for one host buffer");
+            }
+            hostCopy = ByteBuffer.allocateDirect((int) largest * Float.BYTES).order(ByteOrder.nativeOrder());
         }
-        return ByteBuffer.allocateDirect((int) largest * Float.BYTES).order(ByteOrder.nativeOrder());
+        return hostCopy.clear().limit(count * Float.BYTES);
     }
 
     @Override
     public void close() {
         weights.close();
+        if (operands != null) {
+            operands.close();
+        }
     }
 }

@@ -73,7 +73,7 @@ public final class Pass {
         return batch.cuSeqlens();
     }
 
-    /** Address of int32[M], the rows of the labelled tokens. */
+    /** Address of int32[M + B]: the rows of the labelled tokens, then {@link #firstTokens}. */
     public long labelledRows() {
         return batch.labelledRows();
     }

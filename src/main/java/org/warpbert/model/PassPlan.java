@@ -1,6 +1,7 @@
 package org.warpbert.model;
 
 import org.warpbert.backend.Dtype;
+import org.warpbert.memory.Recompute;
 import org.warpbert.text.Capacity;
 
 /**
@@ -9,5 +10,12 @@ import org.warpbert.text.Capacity;
  * @param capacity the largest batch
  * @param dtype    of activations and products
  * @param training whether the forward saves for a backward and drops out
+ * @param recompute what of it the forward does not save; {@link Recompute#NONE} without training
  */
-public record PassPlan(Capacity capacity, Dtype dtype, boolean training) {}
+public record PassPlan(Capacity capacity, Dtype dtype, boolean training, Recompute recompute) {
+
+    /** Of a forward that saves everything for the backward, where there is one. */
+    public PassPlan(Capacity capacity, Dtype dtype, boolean training) {
+        this(capacity, dtype, training, Recompute.NONE);
+    }
+}

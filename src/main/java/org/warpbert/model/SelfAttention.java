@@ -14,23 +14,29 @@ final class SelfAttention {
 
     /** attentionOut = LayerNorm(dropout(attention(input) Wo^T + bo) + input); input is [T, H]. */
     static void forward(Pass p, int layer, LayerAddresses w, long input) {
+        attend(p, layer, w, input);
         Activations.Layer a = p.activations.layers[layer];
         int t = p.tokens();
         int h = p.config.hiddenSize();
-        int heads = p.config.numAttentionHeads();
-        int headSize = p.config.headSize();
-        long qkv = a.qkv().address();
-        long context = a.context().address();
         long sum = a.attentionSum().address();
-        p.backend.gemm().forwardBias(p.dtype(), qkv, input, w.qkvWeight(), w.qkvBias(), t, h, 3 * h);
-        p.backend.attentionForward(p.dtype(), context, Activations.orNull(a.lse()), qkv, p.batch.cuSeqlens(), 0,
-                scale(headSize), p.attentionDropout(), Pass.site(layer, PROBABILITIES), p.dropout(), t,
-                p.batch.sequenceCount(), heads, headSize, p.batch.maxSeqlen());
-        p.backend.gemm().forward(p.dtype(), sum, context, w.attentionWeight(), t, h, h);
+        p.backend.gemm().forward(p.dtype(), sum, a.context().address(), w.attentionWeight(), t, h, h);
         p.backend.residualLayernormForward(p.dtype(), a.attentionOut().address(), p.training() ? sum : 0,
                 Activations.orNull(a.attentionMean()), Activations.orNull(a.attentionRstd()), sum, w.attentionBias(),
                 input, w.attentionGamma(), w.attentionBeta(), p.eps(), p.hiddenDropout(), Pass.site(layer, OUTPUT),
                 p.dropout(), t, h);
+    }
+
+    /** qkv = input Wqkv^T + bqkv, [T, 3H]; context = attention(qkv), [T, H]. */
+    static void attend(Pass p, int layer, LayerAddresses w, long input) {
+        Activations.Layer a = p.activations.layers[layer];
+        int t = p.tokens();
+        int h = p.config.hiddenSize();
+        int headSize = p.config.headSize();
+        long qkv = a.qkv().address();
+        p.backend.gemm().forwardBias(p.dtype(), qkv, input, w.qkvWeight(), w.qkvBias(), t, h, 3 * h);
+        p.backend.attentionForward(p.dtype(), a.context().address(), Activations.orNull(a.lse()), qkv, p.batch.cuSeqlens(), p.batch.keyMask(),
+                scale(headSize), p.attentionDropout(), Pass.site(layer, PROBABILITIES), p.dropout(), t,
+                p.batch.sequenceCount(), p.config.numAttentionHeads(), headSize, p.batch.maxSeqlen());
     }
 
     /** From backward.residual (of attentionOut) to backward.gradient (of the layer's input). */
@@ -53,7 +59,7 @@ final class SelfAttention {
         long dContext = b.residual().address(); // its gradient has been taken over
         p.backend.gemm().backwardInput(p.dtype(), dContext, branch, w.attentionWeight(), false, t, h, h);
         p.backend.attentionBackward(p.dtype(), dqkv, workspace, dContext, a.context().address(), a.lse().address(),
-                a.qkv().address(), p.batch.cuSeqlens(), 0, scale(headSize), p.attentionDropout(),
+                a.qkv().address(), p.batch.cuSeqlens(), p.batch.keyMask(), scale(headSize), p.attentionDropout(),
                 Pass.site(layer, PROBABILITIES), p.dropout(), t, p.batch.sequenceCount(), heads, headSize,
                 p.batch.maxSeqlen());
         p.backend.biasActivationBackward(p.dtype(), dqkv, dw.qkvBias(), workspace, dqkv, 0, 0, Activation.IDENTITY, t, 3L * h);

@@ -2,39 +2,66 @@ package org.warpbert.task;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Consumer;
 import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
+import org.warpbert.format.GrownTensors;
 import org.warpbert.format.ModelFolder;
+import org.warpbert.format.NewTokens;
+import org.warpbert.format.TensorSource;
 import org.warpbert.hub.Hub;
 import org.warpbert.model.BertConfig;
 import org.warpbert.model.ParameterTable;
 import org.warpbert.model.Parameters;
+import org.warpbert.model.WeightFormat;
 import org.warpbert.text.LabelMap;
 import org.warpbert.text.WordPieceTokenizer;
 
-/** A pretrained or fine-tuned model's folder with its tokenizer. */
+/** A model to start from: its configuration, its tokenizer, and its weights, or none yet. */
 public final class Checkpoint implements AutoCloseable {
-    private final ModelFolder folder;
+    private final String name;
+    private final BertConfig config;
     private final WordPieceTokenizer tokenizer;
+    private final TensorSource tensors; // null: all weights are to be made anew
 
-    private Checkpoint(ModelFolder folder, WordPieceTokenizer tokenizer) {
-        this.folder = folder;
+    private Checkpoint(String name, BertConfig config, WordPieceTokenizer tokenizer, TensorSource tensors) {
+        this.name = name;
+        this.config = config;
         this.tokenizer = tokenizer;
+        this.tensors = tensors;
     }
 
     /** Opens a folder, or a known name's folder, which is fetched on first use. */
     public static Checkpoint open(String model) {
         ModelFolder folder = ModelFolder.open(Hub.resolve(model));
         try {
-            return new Checkpoint(folder, new WordPieceTokenizer(folder.vocabulary(), folder.lowerCase()));
+            return new Checkpoint(folder.path().toString(), folder.config(),
+                    new WordPieceTokenizer(folder.vocabulary(), folder.lowerCase(), folder.addedTokens()), folder.tensors());
         } catch (RuntimeException e) {
             folder.close();
             throw e;
         }
     }
 
+    /** A model of these sizes that has learned nothing yet, with the tokenizer's vocabulary. The tokenizer is closed with it. */
+    public static Checkpoint fresh(BertConfig sizes, WordPieceTokenizer tokenizer) {
+        return new Checkpoint("a new model", sizes.withVocabulary(tokenizer.vocabularySize(), tokenizer.padId()), tokenizer, null);
+    }
+
+    /**
+     * The same model with these tokens in its vocabulary; this object is used up. New rows of the embeddings (and of the masked
+     * words' bias) are the mean of the old ones.
+     */
+    public Checkpoint with(NewTokens tokens, Consumer<String> note) {
+        NewTokens.Grown grown = tokens.addTo(tokenizer.vocabulary(), tokenizer.added(), note);
+        WordPieceTokenizer other = new WordPieceTokenizer(grown.pieces(), tokenizer.lowerCase(), grown.added());
+        tokenizer.close();
+        return new Checkpoint(name, config.withVocabulary(grown.pieces().size(), config.padTokenId()), other,
+                tensors == null ? null : new GrownTensors(tensors, grown.pieces().size()));
+    }
+
     public BertConfig config() {
-        return folder.config();
+        return config;
     }
 
     public WordPieceTokenizer tokenizer() {
@@ -42,12 +69,12 @@ public final class Checkpoint implements AutoCloseable {
     }
 
     public boolean has(String tensor) {
-        return folder.tensors().contains(tensor);
+        return tensors != null && tensors.contains(tensor);
     }
 
     /** Classes of the classification head, or 0 where the folder has none. */
     public int classes() {
-        return has("classifier.weight") ? Math.toIntExact(folder.tensors().shape("classifier.weight")[0]) : 0;
+        return has("classifier.weight") ? Math.toIntExact(tensors.shape("classifier.weight")[0]) : 0;
     }
 
     /**
@@ -58,25 +85,52 @@ public final class Checkpoint implements AutoCloseable {
     public LabelMap labels(String what) {
         int classes = classes();
         if (classes == 0) {
-            throw new WarpBertException(folder.path() + " has no " + what + " (classifier.weight): fine-tune it first");
+            throw new WarpBertException(name + " has no " + what + " (classifier.weight): fine-tune it first");
         }
         List<String> names = config().id2label();
         if (names != null && names.size() != classes) {
-            throw new WarpBertException(folder.path() + ": config.json names " + names.size() + " labels, the head has " + classes + " classes");
+            throw new WarpBertException(name + ": config.json names " + names.size() + " labels, the head has " + classes + " classes");
         }
         return names != null ? LabelMap.of(names) : LabelMap.numbered(classes);
+    }
+
+    /**
+     * What the outputs of a {@code classifier} that is to be trained mean: the folder's own labels where it has a head that
+     * knows all of the training data's, else the latter.
+     */
+    LabelMap labels(LabelMap seen, Consumer<String> note) {
+        int classes = classes();
+        LabelMap heads = classes == 0 ? null : headLabels(config().id2label(), classes);
+        if (heads != null && heads.labels().containsAll(seen.labels())) {
+            return heads;
+        }
+        if (classes > 0 && classes != seen.size()) {
+            note.accept("the model's head has " + classes + " classes and the training file " + seen.size() + ": a new head is made");
+        }
+        return seen;
+    }
+
+    /** What a head's outputs mean: id2label, or 0, 1, … where that holds placeholders or is not there. */
+    private static LabelMap headLabels(List<String> id2label, int classes) {
+        if (id2label != null && id2label.size() != classes) {
+            return null;
+        }
+        if (id2label == null || LabelMap.of(id2label).placeholders()) {
+            return LabelMap.numbered(classes);
+        }
+        return LabelMap.of(id2label);
     }
 
     /**
      * Reads every parameter of the table. A head's that the folder lacks, or has in another shape, is made anew from
      * {@code seed}; {@code fresh} receives their names.
      */
-    Parameters load(Backend backend, ParameterTable table, long seed, List<String> fresh) {
-        return Parameters.load(backend, table, folder.tensors(), seed, fresh);
+    Parameters load(Backend backend, ParameterTable table, WeightFormat format, long seed, List<String> fresh) {
+        return tensors == null ? Parameters.random(backend, table, format, seed) : Parameters.load(backend, table, tensors, format, seed, fresh);
     }
 
     /** Reads every parameter of the table; none may be missing. */
-    Parameters loadAll(Backend backend, ParameterTable table, String what) {
+    Parameters loadAll(Backend backend, ParameterTable table, WeightFormat format, String what) {
         List<String> fresh = new ArrayList<>();
         for (ParameterTable.Slice slice : table.slices()) {
             if (!has(slice.name())) {
@@ -84,13 +138,18 @@ public final class Checkpoint implements AutoCloseable {
             }
         }
         if (!fresh.isEmpty()) {
-            throw new WarpBertException(folder.path() + " has no " + what + ": " + String.join(", ", fresh) + " missing");
+            throw new WarpBertException(name + " has no " + what + ": " + String.join(", ", fresh) + " missing");
         }
-        return load(backend, table, 0, fresh);
+        Parameters parameters = load(backend, table, format, 0, fresh);
+        if (!fresh.isEmpty()) { // there, but in another shape
+            parameters.close();
+            throw new WarpBertException(name + " has no " + what + ": " + String.join(", ", fresh) + " of another shape");
+        }
+        return parameters;
     }
 
     /** Checks that sequences of this length have positions. */
-    void checkLength(int maxLength) {
+    public void checkLength(int maxLength) {
         if (maxLength > config().maxPositionEmbeddings()) {
             throw new WarpBertException("--max-length " + maxLength + " is more than the model's "
                     + config().maxPositionEmbeddings() + " positions");
@@ -100,6 +159,8 @@ public final class Checkpoint implements AutoCloseable {
     @Override
     public void close() {
         tokenizer.close();
-        folder.close();
+        if (tensors != null) {
+            tensors.close();
+        }
     }
 }

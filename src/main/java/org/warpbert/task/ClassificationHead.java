@@ -1,6 +1,5 @@
 package org.warpbert.task;
 
-import java.util.Arrays;
 import org.warpbert.backend.Activation;
 import org.warpbert.backend.Dtype;
 import org.warpbert.memory.Arena;
@@ -81,7 +80,11 @@ public final class ClassificationHead implements Head {
 
     @Override
     public double[] normalisers(PackedBatch batch) {
-        return new double[] {Arrays.stream(batch.labels()).filter(label -> label != PackedBatch.IGNORE).count()};
+        int labelled = 0;
+        for (int label : batch.labels()) { // no stream: once a step, and its objects would be most of the step's garbage
+            labelled += label == PackedBatch.IGNORE ? 0 : 1;
+        }
+        return new double[] {labelled};
     }
 
     @Override

@@ -1,8 +1,8 @@
 package org.warpbert.task;
 
+import java.util.List;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
 import org.warpbert.WarpBertException;
@@ -59,31 +59,9 @@ public final class ClassifyTask implements Task {
         columns.check(file);
     }
 
-    /** The head's labels where the model has a head for them, else those of the training file. */
     @Override
     public void learn(Dataset train, Checkpoint model, Consumer<String> note) {
-        LabelMap seen = LabelMap.fromTraining(((TextDataset) train).examples());
-        int classes = model.classes();
-        labels = seen;
-        if (classes > 0) {
-            LabelMap heads = headLabels(model.config().id2label(), classes);
-            if (heads != null && heads.labels().containsAll(seen.labels())) {
-                labels = heads;
-            } else if (classes != seen.size()) {
-                note.accept("the model's head has " + classes + " classes and the training file " + seen.size() + ": a new head is made");
-            }
-        }
-    }
-
-    /** What a head's outputs mean: id2label, or 0, 1, … where that holds placeholders or is not there. */
-    private static LabelMap headLabels(List<String> id2label, int classes) {
-        if (id2label != null && id2label.size() != classes) {
-            return null;
-        }
-        if (id2label == null || LabelMap.of(id2label).placeholders()) {
-            return LabelMap.numbered(classes);
-        }
-        return LabelMap.of(id2label);
+        labels = model.labels(LabelMap.fromTraining(((TextDataset) train).examples()), note);
     }
 
     @Override
@@ -140,8 +118,8 @@ public final class ClassifyTask implements Task {
     }
 
     @Override
-    public String metric() {
-        return ACCURACY;
+    public List<String> metrics() {
+        return List.of(ACCURACY, MATTHEWS);
     }
 
     @Override

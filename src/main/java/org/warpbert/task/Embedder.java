@@ -2,6 +2,8 @@ package org.warpbert.task;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Consumer;
+import org.warpbert.backend.Precision;
 import org.warpbert.model.Head;
 import org.warpbert.model.ParameterTable;
 import org.warpbert.text.PackedBatch;
@@ -26,9 +28,20 @@ public final class Embedder implements AutoCloseable {
         this.pooling = pooling;
     }
 
-    /** Opens a model's encoder, and its pooler where {@code pooling} is that. */
+    /** {@link #load(String, Pooling, String, int, Precision, long, Consumer)} in the device's own precision and the memory that is free. */
     public static Embedder load(String model, Pooling pooling, String device, int threads) {
-        return new Embedder(OpenModel.load(model, device, threads, checkpoint -> {
+        return load(model, pooling, device, threads, Precision.AUTO, 0, line -> {});
+    }
+
+    /**
+     * Opens a model's encoder, and its pooler where {@code pooling} is that.
+     *
+     * @param memory the most to take, see {@link org.warpbert.memory.MemoryBudget}; 0: what is free, less a margin
+     * @param note   receives a line where memory was refused
+     */
+    public static Embedder load(String model, Pooling pooling, String device, int threads, Precision precision, long memory,
+            Consumer<String> note) {
+        return new Embedder(OpenModel.load(model, device, threads, precision, memory, note, checkpoint -> {
             ParameterTable.Builder table = ParameterTable.bert(checkpoint.config());
             return (pooling == Pooling.POOLER ? table.pooler() : table).build();
         }, "pooler"), pooling);
@@ -64,6 +77,22 @@ public final class Embedder implements AutoCloseable {
                     }
                 });
         return vectors.toArray(float[][]::new);
+    }
+
+    /**
+     * The hidden states of every layer, and the attention probabilities where wanted, of one text or pair.
+     *
+     * @param pair      the second text, or null
+     * @param maxLength most tokens of the sequence; what is longer is cut
+     */
+    public Inspection inspect(String text, String pair, boolean attentions, int maxLength) {
+        model.checkpoint().checkLength(maxLength);
+        return Inspection.of(model, model.tokenizer().encode(text, pair, maxLength), attentions);
+    }
+
+    /** Encoder layers of the model, L. */
+    public int layers() {
+        return model.config().numHiddenLayers();
     }
 
     private float[] vector(float[] states, PackedBatch batch, int sequence) {

@@ -4,9 +4,10 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.PriorityQueue;
+import java.util.function.Consumer;
 import org.warpbert.WarpBertException;
+import org.warpbert.backend.Precision;
 import org.warpbert.model.BertModel;
-import org.warpbert.model.ParameterTable;
 import org.warpbert.text.Capacity;
 import org.warpbert.text.Encoded;
 import org.warpbert.text.Instance;
@@ -23,10 +24,21 @@ public final class FillMask implements AutoCloseable {
         this.model = model;
     }
 
-    /** Opens a model with a masked language model's head. */
+    /** {@link #load(String, String, int, Precision, long, Consumer)} in the device's own precision and the memory that is free. */
     public static FillMask load(String model, String device, int threads) {
-        return new FillMask(OpenModel.load(model, device, threads,
-                checkpoint -> ParameterTable.bert(checkpoint.config()).maskedLanguageModel().build(), "masked language model head"));
+        return load(model, device, threads, Precision.AUTO, 0, line -> {});
+    }
+
+    /**
+     * Opens a model with a masked language model's head.
+     *
+     * @param memory the most to take, see {@link org.warpbert.memory.MemoryBudget}; 0: what is free, less a margin
+     * @param note   receives a line where memory was refused
+     */
+    public static FillMask load(String model, String device, int threads, Precision precision, long memory,
+            Consumer<String> note) {
+        return new FillMask(OpenModel.load(model, device, threads, precision, memory, note,
+                checkpoint -> MaskedWordHead.parameters(checkpoint.config(), false), "masked language model head"));
     }
 
     /** The {@code top} likeliest pieces for each [MASK] of the text, in order, likeliest first. */
@@ -42,10 +54,11 @@ public final class FillMask implements AutoCloseable {
             throw new WarpBertException("the text has no " + model.tokenizer().token(mask) + " to fill"
                     + (encoded.truncated() ? " in its first " + encoded.length() + " tokens" : "") + ": " + text);
         }
-        MaskedWordHead head = new MaskedWordHead();
+        MaskedWordHead head = new MaskedWordHead(false, batch.labelledRows().length);
         try (BertModel pass = new BertModel(model.backend(), model.config(), model.parameters(), null, head, Capacity.of(batch))) {
             pass.forward(batch);
-            float[] logits = head.logits();
+            pass.evaluate(); // of whatever loss: it makes the logits
+            float[] logits = head.wordLogits();
             List<List<Candidate>> result = new ArrayList<>();
             for (int m = 0; m < batch.labelledRows().length; m++) {
                 result.add(top(logits, m * model.config().vocabSize(), top));

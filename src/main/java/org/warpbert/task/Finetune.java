@@ -6,24 +6,35 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.function.Supplier;
 import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.Backends;
+import org.warpbert.backend.OutOfDeviceMemory;
+import org.warpbert.backend.Precision;
 import org.warpbert.format.ModelWriter;
+import org.warpbert.memory.ByteSize;
+import org.warpbert.memory.DeviceSpeed;
+import org.warpbert.memory.MemoryBudget;
 import org.warpbert.memory.ProcessMemory;
+import org.warpbert.memory.Recompute;
+import org.warpbert.memory.Retry;
 import org.warpbert.model.BertConfig;
 import org.warpbert.model.ParameterTable;
 import org.warpbert.model.Parameters;
+import org.warpbert.model.WeightFormat;
 import org.warpbert.text.BatchLoader;
 import org.warpbert.text.BatchOrder;
-import org.warpbert.text.Capacity;
+import org.warpbert.text.BatchSizes;
 import org.warpbert.text.InstanceSource;
 import org.warpbert.text.PackedBatch;
+import org.warpbert.train.BestEpoch;
 import org.warpbert.train.Hyperparameters;
 import org.warpbert.train.RunFolder;
 import org.warpbert.train.Summary;
 import org.warpbert.train.Trainer;
 import org.warpbert.train.TrainingListener;
+import org.warpbert.train.TrainingPlan;
 
 /** Fine-tunes a BERT for a {@link Task}, from files to a run folder. */
 public final class Finetune {
@@ -34,27 +45,35 @@ public final class Finetune {
      * @param dev       file to judge by, or null
      * @param devSplit  share of the training file to judge by instead, or null
      * @param device    see {@link Backends#open}
+     * @param precision what to compute in
+     * @param memory    the most to take, see {@link MemoryBudget}; 0: what is free, less a margin
      * @param out       the run folder to make
      * @param overwrite whether {@code out} may replace an earlier run
      */
     public record Options(String model, Task task, Path train, Path dev, Double devSplit, Hyperparameters hyper, String device,
-                          int threads, Path out, boolean overwrite) {
+                          int threads, Precision precision, long memory, Path out, boolean overwrite) {
         public Options {
             if (dev != null && devSplit != null) {
                 throw new WarpBertException("--dev and --dev-split exclude each other");
+            }
+            if (hyper.selection().judges() && dev == null && devSplit == null) {
+                throw new WarpBertException("--patience and --keep best need data to judge by: --dev or --dev-split");
             }
         }
     }
 
     private final Options options;
+    private final Supplier<Checkpoint> start;
     private final Task task;
     private final Hyperparameters hyper;
     private final TrainingListener listener;
     private Dataset train;
     private Dataset dev;
+    private Precision precision;
 
-    private Finetune(Options options, TrainingListener listener) {
+    private Finetune(Options options, Supplier<Checkpoint> start, TrainingListener listener) {
         this.options = options;
+        this.start = start;
         this.task = options.task;
         this.hyper = options.hyper;
         this.listener = listener;
@@ -62,25 +81,40 @@ public final class Finetune {
 
     /** Trains, judges after every epoch, and leaves the run folder. */
     public static Summary run(Options options, TrainingListener listener) {
-        return new Finetune(options, listener).run();
+        return run(options, () -> Checkpoint.open(options.model), listener);
+    }
+
+    /**
+     * As {@link #run(Options, TrainingListener)}, from a model made otherwise: a new one, or one with more tokens.
+     *
+     * @param start called once, after the data were read; {@code options.model} is then what the model is called
+     */
+    public static Summary run(Options options, Supplier<Checkpoint> start, TrainingListener listener) {
+        return new Finetune(options, start, listener).run();
     }
 
     private Summary run() {
         try (RunFolder folder = RunFolder.open(options.out, options.overwrite)) {
             readData(); // before the model is fetched: a wrong column is known at once
-            try (Checkpoint checkpoint = Checkpoint.open(options.model)) {
+            try (Checkpoint checkpoint = start.get()) {
                 checkpoint.checkLength(hyper.maxLength());
+                hyper.layerRates().check(checkpoint.config());
                 task.learn(train, checkpoint, listener::note);
                 InstanceSource trainSource = task.instances(train, checkpoint.tokenizer(), hyper.maxLength());
                 InstanceSource devSource = dev == null ? null : task.instances(dev, checkpoint.tokenizer(), hyper.maxLength());
                 try (Backend backend = Backends.open(options.device, options.threads);
                         BatchLoader trainLoader = loader(trainSource, hyper.shuffle());
-                        BatchLoader devLoader = dev == null ? null : loader(devSource, false);
-                        Parameters parameters = parameters(backend, checkpoint)) {
-                    Summary summary = train(backend, checkpoint.config(), parameters, trainLoader, devSource, devLoader, folder);
-                    write(folder, checkpoint, parameters, summary);
-                    folder.commit();
-                    return summary;
+                        BatchLoader devLoader = dev == null ? null : loader(devSource, false)) {
+                    TrainingPlan plan = plan(backend, checkpoint.config(), trainLoader, devLoader);
+                    try (Parameters parameters = Retry.once(() -> parameters(backend, checkpoint), listener::note)) {
+                        Summary summary = train(backend, checkpoint.config(), parameters, plan, trainLoader, devSource, devLoader, folder);
+                        write(folder, checkpoint, parameters, summary);
+                        folder.commit();
+                        return summary;
+                    } catch (OutOfDeviceMemory e) {
+                        throw new WarpBertException(e.getMessage() + "; the run was planned to take " + ByteSize.format(plan.memory().bytes())
+                                + ": free so much, or give it less with --memory", e);
+                    }
                 }
             }
         }
@@ -91,7 +125,7 @@ public final class Finetune {
         if (options.dev != null) {
             dev = read(options.dev);
         } else if (options.devSplit != null) {
-            BatchOrder.Split split = BatchOrder.split(train.size(), options.devSplit, hyper.seed());
+            BatchOrder.Split split = train.split(options.devSplit, hyper.seed());
             dev = train.select(split.dev());
             train = train.select(split.train());
         }
@@ -107,41 +141,60 @@ public final class Finetune {
         return new BatchLoader(source, hyper.batchSize(), hyper.seed(), shuffle);
     }
 
+    /** All that the run will hold, by the real lengths of all its batches; an error where that cannot fit. */
+    private TrainingPlan plan(Backend backend, BertConfig config, BatchLoader trainLoader, BatchLoader devLoader) {
+        BatchSizes trainSizes = trainLoader.sizes(0, hyper.epochs());
+        BatchSizes devSizes = devLoader == null ? null : devLoader.sizes(0, 1);
+        precision = options.precision.on(backend);
+        MemoryBudget budget = MemoryBudget.limit(backend, options.memory); // of a process whose data are there
+        TrainingPlan plan = new TrainingPlan(config, task.parameters(config), task.head(), precision.dtype(), trainSizes, devSizes,
+                DeviceSpeed.assumed(backend.name()), backend.name(), budget, backend.freeBytes());
+        plan.require();
+        if (plan.choice().parts() > 1 || plan.choice().recompute() != Recompute.NONE) {
+            listener.note(plan.describe());
+        }
+        return plan;
+    }
+
     private Parameters parameters(Backend backend, Checkpoint checkpoint) {
         ParameterTable table = task.parameters(checkpoint.config());
         List<String> fresh = new ArrayList<>();
-        Parameters parameters = checkpoint.load(backend, table, hyper.seed(), fresh);
+        Parameters parameters = checkpoint.load(backend, table, new WeightFormat(precision.dtype(), true), hyper.seed(), fresh);
         if (!fresh.isEmpty()) {
             listener.note("made anew, not in " + options.model + ": " + String.join(", ", fresh));
         }
         return parameters;
     }
 
-    private Summary train(Backend backend, BertConfig config, Parameters parameters, BatchLoader trainLoader, InstanceSource devSource,
-            BatchLoader devLoader, RunFolder folder) {
+    private Summary train(Backend backend, BertConfig config, Parameters parameters, TrainingPlan plan, BatchLoader trainLoader,
+            InstanceSource devSource, BatchLoader devLoader, RunFolder folder) {
         int stepsPerEpoch = trainLoader.batchesPerEpoch();
         long scheduled = (long) stepsPerEpoch * hyper.epochs();
         long last = hyper.steps() > 0 ? Math.min(hyper.steps(), scheduled) : scheduled;
-        Capacity capacity = trainLoader.capacity(0, hyper.epochs());
         int truncated = trainLoader.truncated();
         if (truncated > 0) {
-            listener.note(String.format(Locale.ROOT, "%,d of %,d training examples are cut to %d tokens",
-                    truncated, train.size(), hyper.maxLength()));
+            listener.note(String.format(Locale.ROOT, "%,d of %,d training examples are %s",
+                    truncated, train.size(), task.truncation(hyper.maxLength())));
         }
         List<TrainingListener.Epoch> epochs = new ArrayList<>();
         long realTokens = 0;
         long avoided = 0;
         long steps = 0;
+        long skipped = 0;
         long gemmNanos = 0;
         double trainSeconds = 0;
         Map<String, Double> baseline = Map.of();
         long start = System.nanoTime();
         int devSize = dev == null ? 0 : dev.size();
-        try (Trainer trainer = new Trainer(backend, config, parameters, task.head(), hyper, scheduled, capacity)) {
+        BestEpoch best = dev == null ? null
+                : new BestEpoch(hyper.selection(), task.metrics());
+        boolean over = false;
+        try (Trainer trainer = new Trainer(backend, config, parameters, task.head(), hyper, scheduled, plan.planner(),
+                listener::note)) {
             listener.started(new TrainingListener.Start(task.name(), options.model, parameters.table().parameters(),
-                    backend.describe(), train.size(), devSize, train.skipped(), truncated, stepsPerEpoch, hyper.epochs(),
-                    capacity.tokens(), backend.allocatedBytes()));
-            for (int epoch = 1; epoch <= hyper.epochs() && steps < last; epoch++) {
+                    backend.describe(), precision.toString(), train.size(), devSize, train.skipped(), truncated, stepsPerEpoch, hyper.epochs(),
+                    plan.planner().largestBatch(), plan.memory().bytes()));
+            for (int epoch = 1; epoch <= hyper.epochs() && steps < last && !over; epoch++) {
                 double lossSum = 0;
                 int epochSteps = 0;
                 long gemmStart = backend.gemm().nanos();
@@ -152,11 +205,12 @@ public final class Finetune {
                     Trainer.Result result = trainer.step(batch);
                     long now = System.nanoTime();
                     TrainingListener.Step report = new TrainingListener.Step(++steps, epoch, result.loss(), result.gradNorm(),
-                            result.lr(), batch.totalTokens(), batch.totalTokens() * 1e9 / (now - stepStart));
+                            result.lr(), result.lossScale(), batch.totalTokens(), batch.totalTokens() * 1e9 / (now - stepStart));
                     stepStart = now;
                     folder.metric(report);
                     listener.stepped(report);
                     lossSum += result.loss();
+                    skipped += result.skipped() ? 1 : 0;
                     epochSteps++;
                     realTokens += batch.totalTokens();
                     avoided += batch.paddedTokens(hyper.maxLength()) - batch.totalTokens();
@@ -164,26 +218,58 @@ public final class Finetune {
                 double seconds = (System.nanoTime() - epochStart) / 1e9;
                 trainSeconds += seconds;
                 gemmNanos += backend.gemm().nanos() - gemmStart;
-                Evaluation judged = devLoader == null ? null : Evaluation.run(backend, config, parameters, task, dev, devSource, devLoader,
-                        done -> listener.evaluating(done, devLoader.batchesPerEpoch()));
+                Evaluation judged = null;
+                if (devLoader != null) {
+                    trainer.release();
+                    judged = Evaluation.run(backend, config, parameters, task, dev, devSource, devLoader, new Judging());
+                }
                 baseline = judged == null ? baseline : judged.baseline();
                 TrainingListener.Epoch report = new TrainingListener.Epoch(epoch, lossSum / epochSteps,
                         judged == null ? Double.NaN : judged.loss(), judged == null ? Map.of() : judged.metrics(), seconds);
                 epochs.add(report);
                 listener.finishedEpoch(report);
+                if (best != null) {
+                    if (best.add(epoch, report.devLoss(), report.metrics()) && hyper.selection().keepBest()) {
+                        writeWeights(folder, parameters);
+                    }
+                    over = best.isOver();
+                }
             }
         }
-        return new Summary(task.name(), options.model, parameters.table().parameters(), backend.name(), backend.describe(), hyper,
-                hyper.seed(), task.saved(config).id2label(), train.size(), devSize, train.skipped(), truncated, steps, epochs,
-                baseline, realTokens, avoided, backend.peakBytes(), ProcessMemory.peakResidentBytes(),
+        if (over && steps < last) {
+            listener.note("stopped after epoch " + epochs.size() + ": " + best.metric() + " was not better for " + hyper.selection().patience() + " epochs");
+        }
+        int kept = hyper.selection().keepBest() ? best.epoch() : epochs.size();
+        return new Summary(task.name(), options.model, parameters.table().parameters(), backend.name(), backend.describe(),
+                precision.toString(), hyper, hyper.seed(), task.saved(config).id2label(), train.size(), devSize, train.skipped(), truncated, steps, skipped, epochs, kept,
+                baseline, realTokens, avoided, plan.kept(), backend.peakBytes(), ProcessMemory.peakResidentBytes(),
                 gemmNanos == 0 ? Double.NaN : gemmNanos / 1e9 / trainSeconds, (System.nanoTime() - start) / 1e9);
+    }
+
+    /** Hears of an evaluation and tells the run's listener. */
+    private final class Judging implements Evaluation.Progress {
+        @Override
+        public void at(int done, int batches) {
+            listener.evaluating(done, batches);
+        }
+
+        @Override
+        public void note(String line) {
+            listener.note(line);
+        }
     }
 
     private void write(RunFolder folder, Checkpoint checkpoint, Parameters parameters, Summary summary) {
         BertConfig config = task.saved(checkpoint.config());
         config.write(folder.staging().resolve("config.json"));
         checkpoint.tokenizer().writeFiles(folder.staging(), config.maxPositionEmbeddings());
-        ModelWriter.writeTensors(folder.staging(), parameters.shapes(), parameters::host);
+        if (!hyper.selection().keepBest()) { // else the best epoch's are there already
+            writeWeights(folder, parameters);
+        }
         folder.summary(summary);
+    }
+
+    private static void writeWeights(RunFolder folder, Parameters parameters) {
+        ModelWriter.writeTensors(folder.staging(), parameters.shapes(), parameters::host);
     }
 }

@@ -4,20 +4,34 @@ import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
 import java.util.function.BiConsumer;
+import java.util.function.Consumer;
 import org.warpbert.WarpBertException;
+import org.warpbert.backend.Backend;
+import org.warpbert.memory.DeviceSpeed;
+import org.warpbert.model.BertConfig;
 import org.warpbert.model.BertModel;
 import org.warpbert.model.Head;
+import org.warpbert.model.Parameters;
+import org.warpbert.model.PassPlanner;
+import org.warpbert.model.PlannedModel;
 import org.warpbert.text.BatchLoader;
 import org.warpbert.text.Example;
 import org.warpbert.text.InstanceSource;
 import org.warpbert.text.LabelledTexts;
 import org.warpbert.text.PackedBatch;
 
-/** One pass of a model over texts, in order, batch by batch. */
+/** One pass of a model over examples, in order, batch by batch. */
 final class Inference {
     private Inference() {}
 
-    /** Runs {@code each} after every batch's forward. */
+    /** A model for inference over a loader's batches, in file order. */
+    static PlannedModel planned(Backend backend, BertConfig config, Parameters parameters, Head head, BatchLoader loader, Consumer<String> note) {
+        PassPlanner planner = new PassPlanner(config, parameters.table(), head, parameters.dtype(), false, loader.sizes(0, 1),
+                DeviceSpeed.assumed(backend.name()));
+        return new PlannedModel(backend, config, parameters, null, head, planner, note);
+    }
+
+    /** Runs {@code each} after the forward of every batch, or of every part of one that memory does not hold whole. */
     static void run(OpenModel opened, Head head, List<String> texts, List<String> pairs, int maxLength, int batchSize,
             BiConsumer<BertModel, PackedBatch> each) {
         if (pairs != null && pairs.size() != texts.size()) {
@@ -30,13 +44,15 @@ final class Inference {
         for (int i = 0; i < texts.size(); i++) {
             examples.add(new Example(i + 1L, texts.get(i), pairs == null ? null : pairs.get(i), null));
         }
-        InstanceSource source = new LabelledTexts(opened.tokenizer(), examples, null, maxLength);
+        run(opened, head, new LabelledTexts(opened.tokenizer(), examples, null, maxLength), batchSize, each);
+    }
+
+    /** Runs {@code each} after every batch's forward; there is at least one example. */
+    static void run(OpenModel opened, Head head, InstanceSource source, int batchSize, BiConsumer<BertModel, PackedBatch> each) {
         try (BatchLoader loader = new BatchLoader(source, batchSize, 0, false);
-                BertModel model = new BertModel(opened.backend(), opened.config(), opened.parameters(), null, head, loader.capacity(0, 1))) {
+                PlannedModel model = planned(opened.backend(), opened.config(), opened.parameters(), head, loader, opened.note())) {
             for (Iterator<PackedBatch> batches = loader.epoch(0, 0); batches.hasNext(); ) {
-                PackedBatch batch = batches.next();
-                model.forward(batch);
-                each.accept(model, batch);
+                model.infer(batches.next(), false, each);
             }
         }
     }

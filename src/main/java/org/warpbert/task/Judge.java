@@ -8,8 +8,13 @@ public interface Judge {
     /** Takes in the head's outputs for the batch that was just forwarded and evaluated. */
     void add(PackedBatch batch);
 
-    /** Metrics by name, the task's own first. */
+    /** Metrics by name, the task's own first. The names are known before the first batch. */
     Map<String, Double> metrics();
+
+    /** Metrics of the parts that a task's answers fall into, such as types of entities; empty where it has none. */
+    default Map<String, Map<String, Double>> byType() {
+        return Map.of();
+    }
 
     /** What the same metrics are for the best answer that does not look at the text; those that are known. */
     Map<String, Double> baseline();

@@ -1,64 +1,169 @@
 package org.warpbert.task;
 
+import java.util.Arrays;
 import org.warpbert.backend.Activation;
-import org.warpbert.backend.Dropout;
+import org.warpbert.backend.Dtype;
 import org.warpbert.memory.Arena;
 import org.warpbert.model.BertConfig;
 import org.warpbert.model.Head;
 import org.warpbert.model.Linear;
 import org.warpbert.model.ParameterBuffers;
+import org.warpbert.model.ParameterTable;
 import org.warpbert.model.Pass;
 import org.warpbert.model.PassPlan;
+import org.warpbert.text.PackedBatch;
 
 /**
- * The masked language model's outputs (Devlin et al. 2019, section 3.1) at the batch's labelled rows: dense, activation,
- * LayerNorm, then the word embeddings as decoder, and a bias. For inference. M rows, H hidden size, V vocabulary.
+ * The two objectives that BERT is pre-trained with (Devlin et al. 2019, section 3.1): the masked words at the batch's labelled
+ * rows and, where wanted, how a sequence's two texts stand to each other, from the pooled [CLS]. The loss is the sum of
+ * both means. M labelled rows, B sequences, H hidden size.
  */
-final class MaskedWordHead implements Head {
-    private Arena.Tensor gathered; // [M, H]
-    private Arena.Tensor transformed; // [M, H]
-    private Arena.Tensor logits; // [M, V]
-    private Linear dense;
-    private long gamma;
-    private long beta;
-    private long decoder; // [V, H]
-    private long bias; // [V]
-    private int vocabulary;
+public final class MaskedWordHead implements Head {
+    /** Rows whose logits are in memory at a time: enough for a product's full speed, 31 MB of float32 for BERT's vocabulary. */
+    static final int CHUNK = 256;
+    private static final int RELATIONS = 2;
+
+    private final boolean relation;
+    private final MaskedWordDecoder words;
+    private Arena.Tensor gathered; // [M + B, H], [M, H] without relation
+    private Arena.Tensor gatheredGradient; // the same; training
+    private Arena.Tensor product; // [B, H]
+    private Arena.Tensor pooled; // [B, H]
+    private Arena.Tensor pooledGradient; // [B, H]; training
+    private Arena.Tensor logits; // [B, 2]
+    private Arena.Tensor loss; // [B]
+    private Linear pooler;
+    private Linear classifier;
+    private int sequences;
     private int count;
+
+    /**
+     * @param relation whether sequences have labels: 0 where the second text follows the first, 1 where it does not
+     * @param chunk    most masked rows whose logits are in memory at a time
+     */
+    public MaskedWordHead(boolean relation, int chunk) {
+        this.relation = relation;
+        this.words = new MaskedWordDecoder(chunk);
+    }
+
+    /** The parameters of a BERT with this head. */
+    public static ParameterTable parameters(BertConfig config, boolean relation) {
+        ParameterTable.Builder table = ParameterTable.bert(config).maskedLanguageModel();
+        return (relation ? table.pooler().sequenceRelationship() : table).build();
+    }
 
     @Override
     public void plan(Arena arena, BertConfig config, PassPlan plan) {
-        int m = plan.capacity().labelled();
-        gathered = arena.add("mlm.gathered", plan.dtype(), m, config.hiddenSize());
-        transformed = arena.add("mlm.transformed", plan.dtype(), m, config.hiddenSize());
-        logits = arena.add("mlm.logits", plan.dtype(), m, config.vocabSize());
-        vocabulary = config.vocabSize();
+        int b = relation ? plan.capacity().sequences() : 0;
+        int h = config.hiddenSize();
+        gathered = arena.add("mlm.gathered", plan.dtype(), plan.capacity().labelled() + b, h);
+        words.plan(arena, config, plan);
+        if (relation) {
+            product = arena.add("relation.product", plan.dtype(), b, h);
+            pooled = arena.add("relation.pooled", plan.dtype(), b, h);
+            logits = arena.add("relation.logits", plan.dtype(), b, RELATIONS);
+            loss = arena.add("relation.loss", Dtype.F32, b);
+        }
+        if (plan.training()) {
+            gatheredGradient = arena.add("mlm.gathered.gradient", plan.dtype(), plan.capacity().labelled() + b, h);
+            pooledGradient = relation ? arena.add("relation.pooled.gradient", plan.dtype(), b, h) : null;
+        }
     }
 
     @Override
     public void bind(ParameterBuffers buffers) {
-        dense = new Linear(buffers, "cls.predictions.transform.dense");
-        gamma = buffers.weight("cls.predictions.transform.LayerNorm.weight");
-        beta = buffers.weight("cls.predictions.transform.LayerNorm.bias");
-        decoder = buffers.operand("embeddings.word_embeddings.weight");
-        bias = buffers.weight("cls.predictions.bias");
+        words.bind(buffers);
+        if (relation) {
+            pooler = new Linear(buffers, "pooler.dense");
+            classifier = new Linear(buffers, "cls.seq_relationship");
+        }
     }
 
     @Override
     public void forward(Pass pass) {
-        int hidden = pass.config().hiddenSize();
         count = pass.labelled();
-        pass.backend().gatherRowsForward(pass.dtype(), gathered.address(), pass.lastHiddenState(), pass.labelledRows(), count,
-                pass.tokens(), hidden);
-        dense.forward(pass, transformed.address(), transformed.address(), gathered.address(), pass.config().hiddenAct(), count);
-        pass.backend().residualLayernormForward(pass.dtype(), gathered.address(), 0, 0, 0, transformed.address(), 0, 0, gamma,
-                beta, (float) pass.config().layerNormEps(), 0, 0, Dropout.NONE, count, hidden);
-        pass.backend().gemm().forward(pass.dtype(), logits.address(), gathered.address(), decoder, count, hidden, vocabulary);
-        pass.backend().biasActivationForward(pass.dtype(), logits.address(), logits.address(), bias, Activation.IDENTITY, count, vocabulary);
+        sequences = relation ? pass.sequences() : 0;
+        pass.backend().gatherRowsForward(pass.dtype(), gathered.address(), pass.lastHiddenState(), pass.labelledRows(),
+                count + sequences, pass.tokens(), pass.config().hiddenSize());
+        words.forward(pass, gathered.address());
+        if (relation) {
+            pooler.forward(pass, pooled.address(), product.address(), first(pass, gathered), Activation.TANH, sequences);
+            classifier.forward(pass, logits.address(), logits.address(), pooled.address(), Activation.IDENTITY, sequences);
+        }
     }
 
-    /** Row-major [M, V] of the batch last forwarded. */
-    float[] logits() {
-        return logits.downloadFloats(Math.multiplyExact(count, vocabulary));
+    /** Address of the [CLS] rows, behind the labelled ones. */
+    private long first(Pass pass, Arena.Tensor tensor) {
+        return tensor.address() + (long) count * pass.config().hiddenSize() * pass.dtype().bytes();
+    }
+
+    @Override
+    public void evaluate(Pass pass) {
+        words.evaluate(pass);
+        if (relation) {
+            crossEntropy(pass, 0, 0);
+        }
+    }
+
+    @Override
+    public double[] normalisers(PackedBatch batch) {
+        double masked = batch.tokenLabels().length;
+        return relation ? new double[] {masked, Arrays.stream(batch.labels()).filter(label -> label != PackedBatch.IGNORE).count()}
+                : new double[] {masked};
+    }
+
+    @Override
+    public void backward(Pass pass, float[] gradientScales) {
+        words.backward(pass, gatheredGradient.address(), gathered.address(), gradientScales[0]);
+        if (relation) {
+            crossEntropy(pass, logits.address(), gradientScales[1]);
+            classifier.backward(pass, pooledGradient.address(), logits.address(), 0, pooled.address(), Activation.IDENTITY, sequences);
+            pooler.backward(pass, first(pass, gatheredGradient), pooledGradient.address(), product.address(), first(pass, gathered),
+                    Activation.TANH, sequences);
+        }
+        pass.backend().gatherRowsBackward(pass.dtype(), pass.lastHiddenStateGradient(), gatheredGradient.address(),
+                pass.labelledRows(), count + sequences, pass.tokens(), pass.config().hiddenSize());
+    }
+
+    private void crossEntropy(Pass pass, long gradient, float gradientScale) {
+        pass.backend().crossEntropy(pass.dtype(), loss.address(), gradient, logits.address(), pass.labels(), 0, 0,
+                PackedBatch.IGNORE, gradientScale, sequences, RELATIONS);
+    }
+
+    @Override
+    public double[] lossSums() {
+        double masked = sum(words.losses());
+        return relation ? new double[] {masked, sum(loss.downloadFloats(sequences))} : new double[] {masked};
+    }
+
+    private static double sum(float[] values) {
+        double sum = 0;
+        for (float value : values) {
+            sum += value;
+        }
+        return sum;
+    }
+
+    /** See {@link MaskedWordDecoder#logits}. */
+    float[] wordLogits() {
+        return words.logits();
+    }
+
+    /** Cross-entropy of each masked row of the batch last run backward or evaluated, [M]. */
+    float[] wordLosses() {
+        return words.losses();
+    }
+
+    /** The likeliest piece at each masked row of the batch last evaluated, [M]. */
+    int[] predictedWords() {
+        return words.predicted();
+    }
+
+    /** Whether each sequence's second text follows its first (0) or not (1), as the model has it; of the batch last evaluated, [B]. */
+    int[] predictedRelations() {
+        float[] scores = logits.downloadFloats(RELATIONS * sequences);
+        int[] relations = new int[sequences];
+        Arrays.setAll(relations, b -> Evaluation.argmax(scores, RELATIONS * b, RELATIONS));
+        return relations;
     }
 }

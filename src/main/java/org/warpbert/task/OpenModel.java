@@ -1,11 +1,18 @@
 package org.warpbert.task;
 
+import java.util.function.Consumer;
 import java.util.function.Function;
+import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.Backends;
+import org.warpbert.memory.ByteSize;
+import org.warpbert.memory.MemoryBudget;
+import org.warpbert.memory.Retry;
+import org.warpbert.backend.Precision;
 import org.warpbert.model.BertConfig;
 import org.warpbert.model.ParameterTable;
 import org.warpbert.model.Parameters;
+import org.warpbert.model.WeightFormat;
 import org.warpbert.text.WordPieceTokenizer;
 
 /** A model folder, a device, and the model's weights on it: what every use of a finished model holds. */
@@ -13,33 +20,50 @@ final class OpenModel implements AutoCloseable {
     private final Checkpoint checkpoint;
     private final Backend backend;
     private final Parameters parameters;
+    private final Consumer<String> note;
 
-    private OpenModel(Checkpoint checkpoint, Backend backend, Parameters parameters) {
+    private OpenModel(Checkpoint checkpoint, Backend backend, Parameters parameters, Consumer<String> note) {
         this.checkpoint = checkpoint;
         this.backend = backend;
         this.parameters = parameters;
+        this.note = note;
     }
 
     /**
      * Opens a model whole.
      *
      * @param model folder, or name of {@link org.warpbert.hub.Hub}
+     * @param memory the most to take, see {@link MemoryBudget}; 0: what is free, less a margin
+     * @param note  receives a line where memory was refused
      * @param table the parameters wanted of it; all must be there
      * @param what  what they are beyond the encoder, for the error where one is not
      */
-    static OpenModel load(String model, String device, int threads, Function<Checkpoint, ParameterTable> table, String what) {
+    static OpenModel load(String model, String device, int threads, Precision precision, long memory,
+            Consumer<String> note, Function<Checkpoint, ParameterTable> table, String what) {
         Checkpoint checkpoint = Checkpoint.open(model);
         Backend backend = null;
         try {
             ParameterTable wanted = table.apply(checkpoint);
-            backend = Backends.open(device, threads);
-            return new OpenModel(checkpoint, backend, checkpoint.loadAll(backend, wanted, what));
+            Backend opened = Backends.open(device, threads);
+            backend = opened;
+            MemoryBudget budget = MemoryBudget.limit(opened, memory);
+            WeightFormat format = new WeightFormat(precision.on(opened).dtype(), false);
+            requireRoom(model, format.bytes(wanted), budget, opened);
+            return new OpenModel(checkpoint, opened, Retry.once(() -> checkpoint.loadAll(opened, wanted, format, what), note), note);
         } catch (RuntimeException e) {
             if (backend != null) {
                 backend.close();
             }
             checkpoint.close();
             throw e;
+        }
+    }
+
+    private static void requireRoom(String model, long weights, MemoryBudget budget, Backend backend) {
+        if (weights > backend.freeBytes()) {
+            throw new WarpBertException(model + " does not fit in " + ByteSize.format(budget.total()) + ": its weights take "
+                    + ByteSize.format(weights) + ", the process " + ByteSize.format(budget.overhead()) + "; what would do: more than --memory "
+                    + ByteSize.option(weights + backend.allocatedBytes() + budget.overhead()));
         }
     }
 
@@ -61,6 +85,11 @@ final class OpenModel implements AutoCloseable {
 
     Parameters parameters() {
         return parameters;
+    }
+
+    /** Who hears that memory was refused. */
+    Consumer<String> note() {
+        return note;
     }
 
     @Override

@@ -1,6 +1,7 @@
 package org.warpbert.task;
 
 import java.nio.file.Path;
+import java.util.List;
 import java.util.function.Consumer;
 import org.warpbert.model.BertConfig;
 import org.warpbert.model.Head;
@@ -15,6 +16,16 @@ import org.warpbert.text.WordPieceTokenizer;
 public interface Task {
     /** As {@code --task} names it and {@code finetuning_task} of a config.json keeps it. */
     String name();
+
+    /** Most tokens of a sequence where a user names none; 0: what is usual for the command. */
+    default int usualLength() {
+        return 0;
+    }
+
+    /** What becomes of an example that is too long. */
+    default String truncation(int maxLength) {
+        return "cut to " + maxLength + " tokens";
+    }
 
     /** Reads a file of labelled examples. */
     Dataset read(Path file);
@@ -44,8 +55,8 @@ public interface Task {
     /** Judges by what a head of {@link #head} says of all instances of {@code data}, in order. */
     Judge judge(Dataset data, InstanceSource instances, Head head);
 
-    /** The metric that says which of two epochs is better; larger is better. */
-    String metric();
+    /** The metrics that say which of two epochs is better, larger being better, the task's own first; the loss is always one. */
+    List<String> metrics();
 
     /** The configuration to save: labels, use. */
     BertConfig saved(BertConfig config);

@@ -2,6 +2,8 @@ package org.warpbert.task;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Consumer;
+import org.warpbert.backend.Precision;
 import org.warpbert.text.LabelMap;
 
 /** A fine-tuned classifier, ready to answer. One thread at a time. */
@@ -29,14 +31,22 @@ public final class TextClassifier implements AutoCloseable {
         this.labels = labels;
     }
 
+    /** {@link #load(String, String, int, Precision, long, Consumer)} in the device's own precision and the memory that is free. */
+    public static TextClassifier load(String model, String device, int threads) {
+        return load(model, device, threads, Precision.AUTO, 0, line -> {});
+    }
+
     /**
      * Opens a run folder, or any model folder with a classification head.
      *
      * @param device  see {@link org.warpbert.backend.Backends#open}
      * @param threads 0 for all cores
+     * @param memory  the most to take, see {@link org.warpbert.memory.MemoryBudget}; 0: what is free, less a margin
+     * @param note    receives a line where memory was refused
      */
-    public static TextClassifier load(String model, String device, int threads) {
-        OpenModel opened = OpenModel.load(model, device, threads, checkpoint -> {
+    public static TextClassifier load(String model, String device, int threads, Precision precision, long memory,
+            Consumer<String> note) {
+        OpenModel opened = OpenModel.load(model, device, threads, precision, memory, note, checkpoint -> {
             checkpoint.labels(HEAD); // that they fit the head is known before the weights are read
             return ClassificationHead.parameters(checkpoint.config(), checkpoint.classes());
         }, "complete " + HEAD);

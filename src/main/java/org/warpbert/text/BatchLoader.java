@@ -72,21 +72,20 @@ public final class BatchLoader implements AutoCloseable {
         return encoded;
     }
 
+    /** What the batches of these epochs hold; tokenises what has not been yet. */
+    public BatchSizes sizes(int firstEpoch, int epochs) {
+        Capacity[] examples = Arrays.stream(all()).map(Capacity::of).toArray(Capacity[]::new);
+        int last = firstEpoch + (shuffle ? epochs : 1);
+        return new BatchSizes(() -> IntStream.range(firstEpoch, last).boxed().flatMap(epoch -> {
+            int[] order = order(epoch);
+            return IntStream.range(0, batchesPerEpoch()).mapToObj(batch -> Arrays.stream(order, batch * batchSize,
+                    Math.min((batch + 1) * batchSize, order.length)).mapToObj(row -> examples[row]).toArray(Capacity[]::new));
+        }).iterator());
+    }
+
     /** What the batches of these epochs hold at most; tokenises what has not been yet. */
     public Capacity capacity(int firstEpoch, int epochs) {
-        Instance[] instances = all();
-        Capacity most = Capacity.NONE;
-        for (int epoch = firstEpoch; epoch < firstEpoch + (shuffle ? epochs : 1); epoch++) {
-            int[] order = order(epoch);
-            for (int from = 0; from < order.length; from += batchSize) {
-                Capacity batch = Capacity.NONE;
-                for (int i = from; i < Math.min(from + batchSize, order.length); i++) {
-                    batch = batch.plus(instances[order[i]]);
-                }
-                most = most.max(batch);
-            }
-        }
-        return most;
+        return sizes(firstEpoch, epochs).largest();
     }
 
     /** How many of the examples were cut to the maximum length; tokenises what has not been yet. */

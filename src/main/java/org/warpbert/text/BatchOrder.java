@@ -1,7 +1,6 @@
 package org.warpbert.text;
 
 import java.util.Arrays;
-import java.util.SplittableRandom;
 import org.warpbert.WarpBertException;
 
 /**
@@ -32,13 +31,7 @@ public final class BatchOrder {
         int[] order = new int[n];
         Arrays.setAll(order, i -> i);
         if (shuffle) {
-            SplittableRandom random = new SplittableRandom(new SplittableRandom(seed).nextLong() + epoch);
-            for (int i = n - 1; i > 0; i--) {
-                int j = (int) ((random.nextLong() >>> 33) * (i + 1) >>> 31);
-                int swapped = order[i];
-                order[i] = order[j];
-                order[j] = swapped;
-            }
+            new Draw(seed, epoch).shuffle(order);
         }
         return order;
     }

@@ -22,10 +22,20 @@ public record Capacity(int tokens, int sequences, int examples, int labels, int 
                 batch.labelledRows().length);
     }
 
+    /** Of one example. */
+    public static Capacity of(Instance instance) {
+        return new Capacity(instance.tokens(), instance.sequences().size(), 1, instance.labels().length, instance.labelled());
+    }
+
     /** Of both together in one batch. */
-    public Capacity plus(Instance instance) {
-        return new Capacity(Math.addExact(tokens, instance.tokens()), Math.addExact(sequences, instance.sequences().size()), examples + 1,
-                Math.addExact(labels, instance.labels().length), Math.addExact(labelled, instance.labelled()));
+    public Capacity plus(Capacity other) {
+        return new Capacity(Math.addExact(tokens, other.tokens), Math.addExact(sequences, other.sequences), examples + other.examples,
+                Math.addExact(labels, other.labels), Math.addExact(labelled, other.labelled));
+    }
+
+    /** Of the same example with so many tokens. */
+    public Capacity cutTo(int most) {
+        return new Capacity(Math.min(tokens, most), sequences, examples, labels, Math.min(labelled, most));
     }
 
     /** For either. */

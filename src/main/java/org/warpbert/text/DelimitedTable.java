@@ -94,7 +94,7 @@ final class DelimitedTable extends TextTable {
         lines.close();
     }
 
-    private static final class CellRow implements Row {
+    private final class CellRow implements Row {
         private final long line;
         private final String[] cells;
 
@@ -111,6 +111,11 @@ final class DelimitedTable extends TextTable {
         @Override
         public String get(int column) {
             return cells[column];
+        }
+
+        @Override
+        public List<String> list(int column) {
+            throw new WarpBertException(at(line) + "column " + column + " must hold a list, which only JSONL can.");
         }
 
         @Override

@@ -94,15 +94,31 @@ final class JsonLinesTable extends TextTable {
         /** Strings as they are, numbers and booleans as JSON writes them, null as an empty text. */
         @Override
         public String get(int column) {
-            JsonNode value = object.get(names.get(column));
-            if (value == null) {
-                throw new WarpBertException(at(line) + "there is no key '" + names.get(column) + "'.");
-            }
+            JsonNode value = value(column);
             if (value.isContainerNode()) {
                 throw new WarpBertException(at(line) + "the value of '" + names.get(column)
                         + "' is a JSON array or object; a text or number is needed.");
             }
             return value.isNull() ? "" : value.asText();
+        }
+
+        @Override
+        public List<String> list(int column) {
+            JsonNode value = value(column);
+            List<String> texts = new ArrayList<>();
+            value.forEach(each -> texts.add(each.isTextual() ? each.asText() : null));
+            if (!value.isArray() || texts.contains(null)) {
+                throw new WarpBertException(at(line) + "the value of '" + names.get(column) + "' must be a list of texts.");
+            }
+            return texts;
+        }
+
+        private JsonNode value(int column) {
+            JsonNode value = object.get(names.get(column));
+            if (value == null) {
+                throw new WarpBertException(at(line) + "there is no key '" + names.get(column) + "'.");
+            }
+            return value;
         }
     }
 }

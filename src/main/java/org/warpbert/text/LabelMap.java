@@ -58,8 +58,19 @@ public final class LabelMap {
             }
             seen.add(row.label());
         }
+        return sorted(seen, training.file());
+    }
+
+    /** {@link #fromTraining} of the sentences' words. */
+    public static LabelMap fromWords(List<TaggedSentence> sentences, Path file) {
+        TreeSet<String> seen = new TreeSet<>();
+        sentences.forEach(sentence -> sentence.words().forEach(word -> seen.add(word.label())));
+        return sorted(seen, file);
+    }
+
+    private static LabelMap sorted(TreeSet<String> seen, Path file) {
         if (seen.size() < 2) {
-            throw new WarpBertException("All rows of " + training.file() + " have the label " + seen
+            throw new WarpBertException("All rows of " + file + " have the label " + seen
                     + "; a classifier needs at least two. Is it the right column?");
         }
         List<String> sorted = new ArrayList<>(seen);
@@ -105,13 +116,23 @@ public final class LabelMap {
 
     /** Class id of one row; {@code file} is for the error, which names file, line, label and the known labels. */
     public int id(Example row, Path file) {
-        Integer id = ids.get(row.label());
+        return id(row.label(), file, row.line());
+    }
+
+    /** Class id of a label that stands in a line of a file; see {@link #id(Example, Path)}. */
+    public int id(String label, Path file, long line) {
+        Integer id = ids.get(label);
         if (id == null) {
-            throw new WarpBertException(file + ", line " + row.line() + ": the label "
-                    + (row.label() == null ? "is missing" : "'" + row.label() + "' was not seen in training")
+            throw new WarpBertException(file + ", line " + line + ": the label "
+                    + (label == null ? "is missing" : "'" + label + "' was not seen in training")
                     + "; known labels: " + known() + ".");
         }
         return id;
+    }
+
+    /** Class ids of a sentence's words; errors as {@link #id(Example, Path)}. */
+    public int[] ids(TaggedSentence sentence, Path file) {
+        return sentence.words().stream().mapToInt(word -> id(word.label(), file, word.line())).toArray();
     }
 
     private String known() {

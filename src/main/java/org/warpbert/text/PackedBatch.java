@@ -27,10 +27,11 @@ import org.warpbert.WarpBertException;
  * @param wordOrder     token indices stably sorted by vocabulary id, {@code [T]}: the rows that add to one word
  *                      embedding's gradient are neighbours, in a fixed order
  * @param positionOrder token indices stably sorted by position, {@code [T]}
+ * @param keyMask       0 where no token may look at this one, {@code [T]}; null, as in every packed batch: nowhere
  */
 public record PackedBatch(int[] tokens, int[] positions, int[] segments, int[] cuSeqlens, int[] cuExamples, int[] labels,
                           int[] labelledRows, int[] tokenLabels, int maxSeqlen, int[] dropoutRows, int[] dropoutSequences,
-                          int[] wordOrder, int[] positionOrder) {
+                          int[] wordOrder, int[] positionOrder, byte[] keyMask) {
 
     /** The label that losses skip (the field's usual value). */
     public static final int IGNORE = -100;
@@ -201,9 +202,13 @@ public record PackedBatch(int[] tokens, int[] positions, int[] segments, int[] c
         int[] kinds = new int[total];
         int[] rows = new int[total];
         int[] byToken = new int[total];
+        byte[] mask = new byte[total];
         for (int i = 0; i < sequences.length; i++) {
             int from = cuSeqlens[sequences[i]];
             int n = length(sequences[i]);
+            if (keyMask != null) {
+                System.arraycopy(keyMask, from, mask, starts[i], n);
+            }
             System.arraycopy(tokens, from, ids, starts[i], n);
             System.arraycopy(positions, from, at, starts[i], n);
             System.arraycopy(segments, from, kinds, starts[i], n);
@@ -211,10 +216,48 @@ public record PackedBatch(int[] tokens, int[] positions, int[] segments, int[] c
             System.arraycopy(whole, from, byToken, starts[i], n);
         }
         int[] withLabel = labelled(byToken);
-        return packed(ids, at, kinds, starts, ends, chosen, withLabel, pick(byToken, withLabel), rows, numbers);
+        PackedBatch part = packed(ids, at, kinds, starts, ends, chosen, withLabel, pick(byToken, withLabel), rows, numbers);
+        return keyMask == null ? part : part.masked(mask);
     }
 
-    /** T, the number of real tokens. */
+    /**
+     * This batch as frameworks that pad compute it: every sequence {@code length} tokens long, the added ones masked as keys.
+     * Real tokens keep their dropout masks, so losses and gradients are this batch's. The twin to measure packing against.
+     *
+     * @param padId vocabulary id of the added tokens
+     */
+    public PackedBatch padded(int length, int padId) {
+        if (length < maxSeqlen) {
+            throw new WarpBertException("A batch with a sequence of " + maxSeqlen + " tokens cannot be padded to " + length + ".");
+        }
+        int total = Math.multiplyExact(sequences(), length);
+        int[] ids = new int[total];
+        int[] at = new int[total];
+        int[] kinds = new int[total];
+        int[] rows = new int[total];
+        byte[] real = new byte[total];
+        int[] starts = new int[sequences() + 1];
+        int[] moved = new int[totalTokens()]; // where each token has gone
+        for (int b = 0; b < sequences(); b++) {
+            starts[b + 1] = starts[b] + length;
+            for (int s = 0; s < length; s++) {
+                int to = starts[b] + s;
+                boolean token = s < length(b);
+                int from = cuSeqlens[b] + s;
+                ids[to] = token ? tokens[from] : padId;
+                at[to] = token ? positions[from] : s;
+                kinds[to] = token ? segments[from] : 0;
+                rows[to] = token ? dropoutRows[from] : totalTokens() + to; // no real token's
+                real[to] = (byte) (token ? 1 : 0);
+                if (token) {
+                    moved[from] = to;
+                }
+            }
+        }
+        return packed(ids, at, kinds, starts, cuExamples, labels, pick(moved, labelledRows), tokenLabels, rows, dropoutSequences).masked(real);
+    }
+
+    /** T, the number of tokens; of a padded batch, padding counted. */
     public int totalTokens() {
         return tokens.length;
     }
@@ -255,7 +298,12 @@ public record PackedBatch(int[] tokens, int[] positions, int[] segments, int[] c
             longest = Math.max(longest, cuSeqlens[b + 1] - cuSeqlens[b]);
         }
         return new PackedBatch(tokens, positions, segments, cuSeqlens, cuExamples, labels, labelledRows, tokenLabels, longest,
-                dropoutRows, dropoutSequences, stableOrder(tokens), stableOrder(positions));
+                dropoutRows, dropoutSequences, stableOrder(tokens), stableOrder(positions), null);
+    }
+
+    private PackedBatch masked(byte[] mask) {
+        return new PackedBatch(tokens, positions, segments, cuSeqlens, cuExamples, labels, labelledRows, tokenLabels, maxSeqlen, dropoutRows,
+                dropoutSequences, wordOrder, positionOrder, mask);
     }
 
     private static WarpBertException labelCount(int sequences, int labels) {

@@ -1,15 +1,10 @@
 package org.warpbert.text;
 
-import java.io.BufferedInputStream;
-import java.io.IOException;
-import java.io.InputStream;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
-import java.util.zip.GZIPInputStream;
 import org.warpbert.WarpBertException;
 
 /**
@@ -50,6 +45,9 @@ public abstract class TextTable implements AutoCloseable {
 
         /** The cell of a column (an index from {@link TextTable#column}); never null. */
         String get(int column);
+
+        /** The texts of a column that holds a list; only JSON does. */
+        List<String> list(int column);
     }
 
     private final Path file;
@@ -64,18 +62,9 @@ public abstract class TextTable implements AutoCloseable {
      * @throws WarpBertException if it is missing, a folder, empty, not UTF-8, or of an unknown extension
      */
     public static TextTable open(Path file, Options options) {
-        if (Files.isDirectory(file)) {
-            throw new WarpBertException(file + " is a folder; a data file is needed.");
-        }
-        if (!Files.exists(file)) {
-            throw new WarpBertException(file + " does not exist.");
-        }
-        if (!Files.isReadable(file)) {
-            throw new WarpBertException(file + " may not be read: permission denied.");
-        }
-        Format format = options.format() == null ? byExtension(file) : options.format();
-        Utf8Lines lines = new Utf8Lines(file, stream(file));
+        Utf8Lines lines = Utf8Lines.open(file);
         try {
+            Format format = options.format() == null ? byExtension(file) : options.format();
             return switch (format) {
                 case TSV -> new DelimitedTable(lines, options, false);
                 case CSV -> new DelimitedTable(lines, options, true);
@@ -87,6 +76,11 @@ public abstract class TextTable implements AutoCloseable {
         }
     }
 
+    /** JSON lines that are read from elsewhere than a file; closing the table closes them. */
+    public static TextTable jsonLines(Utf8Lines lines) {
+        return new JsonLinesTable(lines);
+    }
+
     private static Format byExtension(Path file) {
         String name = file.getFileName().toString().toLowerCase(Locale.ROOT).replaceFirst("\\.gz$", "");
         return switch (name.substring(name.lastIndexOf('.') + 1)) {
@@ -96,23 +90,6 @@ public abstract class TextTable implements AutoCloseable {
             default -> throw new WarpBertException("The extension of " + file + " does not tell its format; "
                     + "known are .tsv, .txt, .csv, .jsonl and .ndjson, each also with .gz. Say which it is.");
         };
-    }
-
-    private static InputStream stream(Path file) {
-        InputStream raw = null;
-        try {
-            raw = new BufferedInputStream(Files.newInputStream(file), 1 << 16);
-            return file.toString().toLowerCase(Locale.ROOT).endsWith(".gz") ? new GZIPInputStream(raw, 1 << 16) : raw;
-        } catch (IOException e) {
-            if (raw != null) {
-                try {
-                    raw.close();
-                } catch (IOException again) {
-                    e.addSuppressed(again);
-                }
-            }
-            throw new WarpBertException(file + " cannot be read: " + e.getMessage(), e);
-        }
     }
 
     /** The next row, or null at the end of the file. */

@@ -1,5 +1,6 @@
 package org.warpbert.text;
 
+import java.io.BufferedInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -10,7 +11,10 @@ import java.nio.charset.CharsetDecoder;
 import java.nio.charset.CoderResult;
 import java.nio.charset.CodingErrorAction;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Locale;
+import java.util.zip.GZIPInputStream;
 import org.warpbert.WarpBertException;
 
 /**
@@ -31,6 +35,41 @@ public final class Utf8Lines implements AutoCloseable {
     public Utf8Lines(Path file, InputStream in) {
         this.file = file;
         this.in = in;
+    }
+
+    /**
+     * The lines of a file, plain or gzipped (.gz).
+     *
+     * @throws WarpBertException if it is missing, a folder, or may not be read
+     */
+    public static Utf8Lines open(Path file) {
+        if (Files.isDirectory(file)) {
+            throw new WarpBertException(file + " is a folder; a data file is needed.");
+        }
+        if (!Files.exists(file)) {
+            throw new WarpBertException(file + " does not exist.");
+        }
+        if (!Files.isReadable(file)) {
+            throw new WarpBertException(file + " may not be read: permission denied.");
+        }
+        return new Utf8Lines(file, stream(file));
+    }
+
+    private static InputStream stream(Path file) {
+        InputStream raw = null;
+        try {
+            raw = new BufferedInputStream(Files.newInputStream(file), 1 << 16);
+            return file.toString().toLowerCase(Locale.ROOT).endsWith(".gz") ? new GZIPInputStream(raw, 1 << 16) : raw;
+        } catch (IOException e) {
+            if (raw != null) {
+                try {
+                    raw.close();
+                } catch (IOException again) {
+                    e.addSuppressed(again);
+                }
+            }
+            throw new WarpBertException(file + " cannot be read: " + e.getMessage(), e);
+        }
     }
 
     Path file() {

@@ -15,6 +15,7 @@ import java.util.concurrent.locks.ReadWriteLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.function.Function;
 import org.warpbert.WarpBertException;
+import org.warpbert.format.AddedToken;
 import org.warpbert.format.TokenizerWriter;
 import org.warpbert.format.Vocabulary;
 
@@ -39,21 +40,29 @@ public final class WordPieceTokenizer implements AutoCloseable {
 
     private final List<String> vocabulary;
     private final boolean lowerCase;
+    private final List<AddedToken> added;
     private final int[] specialIds;
     private final HuggingFaceTokenizer tokenizer;
     /** Readers encode, the writer closes: the native tokenizer must not vanish under a running call. */
     private final ReadWriteLock lock = new ReentrantReadWriteLock();
     private boolean closed;
 
+    /** A tokenizer without added tokens. */
+    public WordPieceTokenizer(List<String> vocabulary, boolean lowerCase) {
+        this(vocabulary, lowerCase, List.of());
+    }
+
     /**
      * @param vocabulary pieces by id; {@code [PAD] [UNK] [CLS] [SEP] [MASK]} must be among them
      * @param lowerCase  true for an uncased model: lower-cases and strips accents
+     * @param added      pieces of the vocabulary that are kept whole wherever they stand in a text
      * @throws WarpBertException naming the special tokens that are missing
      */
-    public WordPieceTokenizer(List<String> vocabulary, boolean lowerCase) {
+    public WordPieceTokenizer(List<String> vocabulary, boolean lowerCase, List<AddedToken> added) {
         this.vocabulary = List.copyOf(vocabulary);
         this.lowerCase = lowerCase;
-        String json = TokenizerWriter.tokenizerJson(this.vocabulary, lowerCase); // refuses where a special is missing
+        this.added = List.copyOf(added);
+        String json = TokenizerWriter.tokenizerJson(this.vocabulary, lowerCase, added); // refuses where a special is missing
         this.specialIds = Vocabulary.SPECIALS.stream().mapToInt(this.vocabulary::indexOf).toArray();
         try {
             tokenizer = HuggingFaceTokenizer.newInstance(
@@ -87,6 +96,18 @@ public final class WordPieceTokenizer implements AutoCloseable {
      */
     public int[][] offsets(String text) {
         return encodings(List.of(text), encoding -> offsets(text, encoding.getCharTokenSpans())).get(0);
+    }
+
+    /** {@link #ids(String)} and {@link #offsets} of many texts, on all cores. */
+    public List<Located> locate(List<String> texts) {
+        List<Encoding> encodings = encodings(texts, encoding -> encoding);
+        List<Located> located = new ArrayList<>(texts.size());
+        for (int i = 0; i < texts.size(); i++) {
+            int[][] offsets = offsets(texts.get(i), encodings.get(i).getCharTokenSpans());
+            located.add(new Located(ids(encodings.get(i)), Arrays.stream(offsets).mapToInt(o -> o[0]).toArray(),
+                    Arrays.stream(offsets).mapToInt(o -> o[1]).toArray()));
+        }
+        return located;
     }
 
     /**
@@ -156,6 +177,23 @@ public final class WordPieceTokenizer implements AutoCloseable {
         return vocabulary.get(id);
     }
 
+    /** Whether each piece is a special token, by id: BERT's own and added ones. */
+    public boolean[] special() {
+        boolean[] special = new boolean[vocabulary.size()];
+        for (int id : specialIds) {
+            special[id] = true;
+        }
+        for (AddedToken token : added) {
+            special[vocabulary.indexOf(token.content())] |= token.special();
+        }
+        return special;
+    }
+
+    /** Pieces kept whole besides BERT's own special tokens. */
+    public List<AddedToken> added() {
+        return added;
+    }
+
     /** Number of pieces. */
     public int vocabularySize() {
         return vocabulary.size();
@@ -177,12 +215,12 @@ public final class WordPieceTokenizer implements AutoCloseable {
     }
 
     /**
-     * Writes {@code vocab.txt}, {@code tokenizer.json} and {@code tokenizer_config.json}, each atomically.
+     * Writes {@code vocab.txt}, {@code tokenizer.json}, {@code tokenizer_config.json} and {@code special_tokens_map.json}, each atomically.
      *
      * @param modelMaxLength the longest sequence that the model takes, in tokens
      */
     public void writeFiles(Path directory, int modelMaxLength) {
-        TokenizerWriter.write(directory, vocabulary, lowerCase, modelMaxLength);
+        TokenizerWriter.write(directory, vocabulary, lowerCase, added, modelMaxLength);
     }
 
     @Override

@@ -17,10 +17,12 @@ import org.warpbert.WarpBertException;
  * @param steps       stop after so many steps; 0: at the end of the epochs
  * @param seed        of the order, the split, dropout and fresh heads
  * @param shuffle     false: the file's order in every epoch
+ * @param layerRates  how the learning rate differs by depth, and what is frozen
+ * @param selection   which epoch's weights are left, and when a run ends early
  */
 public record Hyperparameters(int epochs, int batchSize, int maxLength, double lr, int warmupSteps, double weightDecay,
                               double clip, Double dropout, Schedule schedule, int totalSteps, int steps, long seed,
-                              boolean shuffle) {
+                              boolean shuffle, LayerRates layerRates, Selection selection) {
     public static final double BETA1 = 0.9;
     public static final double BETA2 = 0.999;
     public static final double EPSILON = 1e-8;
@@ -41,6 +43,13 @@ public record Hyperparameters(int epochs, int batchSize, int maxLength, double l
         if (dropout != null && !(dropout >= 0 && dropout < 1)) {
             throw new WarpBertException("--dropout is " + dropout + ", it must be in [0, 1)");
         }
+    }
+
+    /** The same rate for all layers, all epochs, and the last one's weights. */
+    public Hyperparameters(int epochs, int batchSize, int maxLength, double lr, int warmupSteps, double weightDecay, double clip, Double dropout,
+            Schedule schedule, int totalSteps, int steps, long seed, boolean shuffle) {
+        this(epochs, batchSize, maxLength, lr, warmupSteps, weightDecay, clip, dropout, schedule, totalSteps, steps, seed, shuffle,
+                LayerRates.EQUAL, Selection.LAST);
     }
 
     private static void least(String option, int value, int least) {

@@ -1,20 +1,29 @@
 package org.warpbert.train;
 
+import java.util.function.Consumer;
 import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
-import org.warpbert.backend.Dtype;
+import org.warpbert.backend.OutOfDeviceMemory;
+import org.warpbert.memory.BatchPlanner;
+import org.warpbert.memory.DeviceSpeed;
+import org.warpbert.memory.MemoryPlan;
+import org.warpbert.memory.Retry;
 import org.warpbert.model.BertConfig;
 import org.warpbert.model.BertModel;
 import org.warpbert.model.Gradients;
 import org.warpbert.model.Head;
+import org.warpbert.model.ParameterTable;
 import org.warpbert.model.Parameters;
-import org.warpbert.model.PassPlan;
+import org.warpbert.model.PassPlanner;
+import org.warpbert.model.PlannedModel;
+import org.warpbert.text.BatchSizes;
 import org.warpbert.text.Capacity;
+import org.warpbert.text.MicroBatches;
 import org.warpbert.text.PackedBatch;
 
 /**
- * Training steps: forward, backward, clip, update. Owns gradients, optimizer state and activations, all allocated
- * before the first step.
+ * Training steps: forward and backward of each micro-batch, clip, update. Owns gradients, optimizer state and activations, all
+ * allocated before the first step; a step that finds the device out of memory plans its micro-batches anew and begins again.
  */
 public final class Trainer implements AutoCloseable {
     private final Hyperparameters hyper;
@@ -22,24 +31,50 @@ public final class Trainer implements AutoCloseable {
     private final Head head;
     private final Gradients gradients;
     private final AdamW optimizer;
-    private final BertModel model;
+    private final PlannedModel planned;
+    private final LossScale lossScale;
     private long steps;
 
     /**
-     * @param scheduledSteps steps of all epochs, over which the linear schedule falls unless {@code totalSteps} says other
-     * @param capacity       of the largest batch to come
+     * Takes memory as it finds it: batches are cut where that is not enough for one of this capacity at a time.
+     *
+     * @param capacity of the largest batch to come
      */
     public Trainer(Backend backend, BertConfig config, Parameters parameters, Head head, Hyperparameters hyper,
             long scheduledSteps, Capacity capacity) {
+        this(backend, config, parameters, head, hyper, scheduledSteps, capacity, LossScale.of(parameters.dtype()));
+    }
+
+    /**
+     * @param scheduledSteps steps of all epochs, over which the linear schedule falls unless {@code totalSteps} says other
+     * @param planner        of the batches to come
+     * @param note           receives a line when memory was refused
+     */
+    public Trainer(Backend backend, BertConfig config, Parameters parameters, Head head, Hyperparameters hyper,
+            long scheduledSteps, PassPlanner planner, Consumer<String> note) {
+        this(backend, config, parameters, head, hyper, scheduledSteps, planner, note, LossScale.of(parameters.dtype()));
+    }
+
+    Trainer(Backend backend, BertConfig config, Parameters parameters, Head head, Hyperparameters hyper, long scheduledSteps,
+            Capacity capacity, LossScale lossScale) {
+        this(backend, config, parameters, head, hyper, scheduledSteps, new PassPlanner(config, parameters.table(), head, parameters.dtype(), true,
+                BatchSizes.worst(capacity, 1), DeviceSpeed.assumed(backend.name())), line -> {}, lossScale);
+    }
+
+    private Trainer(Backend backend, BertConfig config, Parameters parameters, Head head, Hyperparameters hyper, long scheduledSteps,
+            PassPlanner planner, Consumer<String> note, LossScale lossScale) {
         this.hyper = hyper;
+        this.lossScale = lossScale;
         this.scheduledSteps = scheduledSteps;
         this.head = head;
         BertConfig used = hyper.dropout() == null ? config : config.withDropout(hyper.dropout());
-        Gradients madeGradients = new Gradients(backend, parameters.table());
+        Gradients madeGradients = Retry.once(() -> new Gradients(backend, parameters.table(), hyper.layerRates().frozenLevels()), note);
         AdamW madeOptimizer = null;
         try {
-            madeOptimizer = new AdamW(backend, parameters, madeGradients, hyper.weightDecay(), hyper.clip());
-            model = new BertModel(backend, used, parameters, madeGradients, head, capacity);
+            madeOptimizer = Retry.once(() -> new AdamW(backend, parameters, madeGradients, hyper.weightDecay(), hyper.clip(),
+                    parameter -> hyper.layerRates().scale(parameter, config.numHiddenLayers())), note);
+            planned = new PlannedModel(backend, used, parameters, madeGradients, head, planner, note);
+            prepare();
         } catch (RuntimeException e) { // no memory: what was taken goes back
             if (madeOptimizer != null) {
                 madeOptimizer.close();
@@ -51,32 +86,90 @@ public final class Trainer implements AutoCloseable {
         optimizer = madeOptimizer;
     }
 
-    /** Bytes that a trainer of these sizes allocates, the weights not counted. */
-    public static long plannedBytes(BertConfig config, Parameters parameters, Head head, Capacity capacity) {
-        return parameters.table().size() * Float.BYTES + AdamW.plannedBytes(parameters.table())
-                + BertModel.plannedBytes(config, head, new PassPlan(capacity, Dtype.F32, true));
+    private void prepare() {
+        while (true) {
+            try {
+                planned.get();
+                return;
+            } catch (OutOfDeviceMemory e) {
+                planned.recover(e, "the start");
+            }
+        }
+    }
+
+    /** What a trainer holds whatever the batches are, the weights not counted. */
+    public static MemoryPlan memory(ParameterTable table) {
+        return new MemoryPlan().add("gradients", Gradients.plannedBytes(table)).add(AdamW.memory(table));
     }
 
     /** What a step did; see {@link TrainingListener.Step}. */
-    public record Result(double loss, double gradNorm, double lr) {}
+    public record Result(double loss, double gradNorm, double lr, double lossScale) {
+        /** Whether the gradient was not finite, so that no weight was changed. */
+        public boolean skipped() {
+            return Double.isNaN(gradNorm);
+        }
+    }
 
-    /** One optimizer step on one batch. A loss that is not a number ends the run: no later step could mend it. */
+    /**
+     * One optimizer step on one batch. A loss that is not a number ends the run: no later step could mend it. A skipped step
+     * is a step of the schedule and of dropout all the same, so that a run of so many steps ends at the rate that was asked for.
+     */
     public Result step(PackedBatch batch) {
         double lr = hyper.lr(steps, scheduledSteps);
-        model.forward(batch, hyper.seed(), steps);
         double[] normalisers = head.normalisers(batch);
         float[] scales = new float[normalisers.length];
         for (int k = 0; k < scales.length; k++) {
-            scales[k] = normalisers[k] == 0 ? 0 : (float) (1 / normalisers[k]); // a term that nothing in the batch has a label for
+            scales[k] = normalisers[k] == 0 ? 0 : (float) (lossScale.value() / normalisers[k]); // a term that nothing in the batch has a label for
         }
-        model.backward(scales, false);
-        optimizer.step(lr);
+        double[] sums = gradients(batch, scales);
+        optimizer.step(lr, lossScale.value());
         steps++;
-        double loss = Head.loss(head.lossSums(), normalisers);
+        double loss = Head.loss(sums, normalisers);
         if (Double.isNaN(loss)) {
             throw new WarpBertException("the loss is not a number at step " + steps + "; a lower --lr may help (it was " + lr + ")");
         }
-        return new Result(loss, optimizer.gradientNorm(), lr);
+        Result result = new Result(loss, optimizer.finish(), lr, lossScale.value());
+        lossScale.update(!result.skipped(), steps);
+        return result;
+    }
+
+    /** The summed losses of a batch, its gradient left in the gradients. Nothing is changed before that is whole. */
+    private double[] gradients(PackedBatch batch, float[] scales) {
+        while (true) {
+            try {
+                double[] sums = accumulate(batch, scales);
+                planned.done();
+                return sums;
+            } catch (OutOfDeviceMemory e) {
+                planned.recover(e, "step " + (steps + 1));
+            }
+        }
+    }
+
+    private double[] accumulate(PackedBatch batch, float[] scales) {
+        BertModel model = planned.get();
+        double[] sums = new double[scales.length];
+        boolean accumulate = false;
+        for (PackedBatch part : MicroBatches.of(batch, planned.choice().microBatch())) {
+            model.forward(part, hyper.seed(), steps);
+            model.backward(scales, accumulate);
+            accumulate = true;
+            double[] losses = head.lossSums();
+            for (int k = 0; k < sums.length; k++) {
+                sums[k] += losses[k];
+            }
+        }
+        return sums;
+    }
+
+    /** How the batches are computed now. */
+    public BatchPlanner.Choice choice() {
+        return planned.choice();
+    }
+
+    /** Gives the activations' memory back until the next step. */
+    public void release() {
+        planned.release();
     }
 
     /** Gradients of the last step, before clipping. */
@@ -86,7 +179,7 @@ public final class Trainer implements AutoCloseable {
 
     @Override
     public void close() {
-        model.close();
+        planned.close();
         optimizer.close();
         gradients.close();
     }

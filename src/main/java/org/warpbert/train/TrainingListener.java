@@ -5,7 +5,7 @@ import java.util.Map;
 /** Hears what a run does, on the training thread. Every method may be left out. */
 public interface TrainingListener {
     /** What a run is about to do. */
-    record Start(String task, String model, long parameters, String device, int trainExamples, int devExamples,
+    record Start(String task, String model, long parameters, String device, String precision, int trainExamples, int devExamples,
                  int skipped, int truncated, int stepsPerEpoch, int epochs, int maxBatchTokens, long plannedBytes) {}
 
     /**
@@ -16,10 +16,11 @@ public interface TrainingListener {
      * @param loss            mean over the batch, before the update
      * @param gradNorm        l2 norm of the whole gradient before clipping; NaN: not finite, the step was skipped
      * @param lr              learning rate of this update
+     * @param lossScale       what the loss was multiplied by for float16 gradients; 1 in other precisions
      * @param tokens          real tokens in the batch
      * @param tokensPerSecond real tokens over the time since the last step, all in
      */
-    record Step(long step, int epoch, double loss, double gradNorm, double lr, int tokens, double tokensPerSecond) {}
+    record Step(long step, int epoch, double loss, double gradNorm, double lr, double lossScale, int tokens, double tokensPerSecond) {}
 
     /**
      * One epoch. Without a dev set, {@code devLoss} is NaN and {@code metrics} is empty.

@@ -1,0 +1,24 @@
+// Float32 matrix products of our own, for CPUs with AVX-512.
+#ifndef WARPBERT_PRODUCT_H
+#define WARPBERT_PRODUCT_H
+
+#include "warpbert.h"
+
+namespace warpbert {
+
+// A matrix as it is stored: element (i, j) is at[i * row + j], or at[j * row + i] where it is transposed.
+struct Matrix {
+  const float* at;
+  int64_t row;
+  bool transposed;
+};
+
+// Whether this CPU can run product().
+bool has_product();
+
+// c[m,n] = a[m,k] b[k,n], added to what c holds where `add`. The same bits on any number of threads.
+wb_status product(wb_context* ctx, int32_t threads, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, bool add, float* c,
+    int64_t c_row);
+
+}  // namespace warpbert
+#endif

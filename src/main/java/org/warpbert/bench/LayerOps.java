@@ -1,0 +1,194 @@
+package org.warpbert.bench;
+
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.Stream;
+import org.warpbert.backend.Activation;
+import org.warpbert.backend.Backend;
+import org.warpbert.backend.Dropout;
+import org.warpbert.backend.Dtype;
+import org.warpbert.backend.Gemm;
+import org.warpbert.model.BertConfig;
+import org.warpbert.text.PackedBatch;
+
+/** The ops of embeddings, encoder layers and heads, on a batch's own rows. T tokens, B sequences, H hidden, I intermediate size. */
+final class LayerOps {
+    private static final int SITE = 1;
+    private static final int MASKED = 64; // rows that a masked language model judges
+
+    private final Backend backend;
+    private final Dtype dtype;
+    private final BertConfig c;
+    private final PackedBatch batch;
+    private final Tensors tensors;
+    private final int t;
+    private final int h;
+    private final int i;
+    private final int layers;
+    private final int sequences;
+    private final long th; // bytes of [T, H]
+    private final long ti;
+    private final float drop;
+    private final Dropout dropout;
+    // [T, max(I, 3 H)] each
+    private final long a;
+    private final long b;
+    private final long x;
+    private final long y;
+    // [max(I, 3 H)] each
+    private final long p;
+    private final long q;
+    private final long r;
+    private final long gamma;
+    private final long mean; // [T]
+    private final long rstd;
+    private final long workspace;
+
+    LayerOps(Backend backend, Dtype dtype, BertConfig config, PackedBatch batch, Tensors tensors) {
+        this.backend = backend;
+        this.dtype = dtype;
+        this.c = config;
+        this.batch = batch;
+        this.tensors = tensors;
+        t = batch.totalTokens();
+        h = c.hiddenSize();
+        i = c.intermediateSize();
+        layers = c.numHiddenLayers();
+        sequences = batch.sequences();
+        th = (long) dtype.bytes() * t * h;
+        ti = (long) dtype.bytes() * t * i;
+        drop = (float) c.hiddenDropoutProb();
+        long widest = Math.max(i, 3L * h);
+        a = tensors.of(dtype, t * widest);
+        b = tensors.of(dtype, t * widest);
+        x = tensors.of(dtype, t * widest);
+        y = tensors.of(dtype, t * widest);
+        p = tensors.floats(widest);
+        q = tensors.floats(widest);
+        r = tensors.floats(widest);
+        gamma = tensors.floats(widest);
+        mean = tensors.floats(t);
+        float[] ones = new float[t];
+        Arrays.fill(ones, 1);
+        rstd = tensors.floats(ones);
+        workspace = tensors.floats((long) t * h + 3L * Backend.REDUCE_BLOCKS * widest + (long) c.numAttentionHeads() * t);
+        dropout = new Dropout(tensors.longs(1, 2), tensors.ints(batch.dropoutRows()));
+    }
+
+    List<Op> elementwise() {
+        String rows = "[" + t + "," + h + "]";
+        String wide = "[" + t + "," + i + "]";
+        String qkv = "[" + t + "," + 3 * h + "]";
+        float eps = (float) c.layerNormEps();
+        Activation act = c.hiddenAct();
+        return List.of(
+                new Op("bias_activation_forward " + act.configName(), wide, layers, 2 * ti, 0,
+                        () -> backend.biasActivationForward(dtype, y, x, p, act, t, i)),
+                new Op("bias_activation_backward " + act.configName(), wide, layers, 3 * ti, 0,
+                        () -> backend.biasActivationBackward(dtype, y, q, workspace, a, x, p, act, t, i)),
+                new Op("bias_activation_forward bias", qkv, layers, 6 * th, 0,
+                        () -> backend.biasActivationForward(dtype, y, y, p, Activation.IDENTITY, t, 3L * h)),
+                new Op("bias_activation_backward bias", qkv, layers, 6 * th, 0,
+                        () -> backend.biasActivationBackward(dtype, y, q, workspace, y, 0, 0, Activation.IDENTITY, t, 3L * h)),
+                new Op("residual_layernorm_forward", rows, 2 * layers, 4 * th, 0,
+                        () -> backend.residualLayernormForward(dtype, y, b, mean, rstd, x, p, a, q, r, eps, drop, SITE, dropout, t, h)),
+                new Op("residual_layernorm_backward", rows, 2 * layers, 4 * th, 0,
+                        () -> backend.residualLayernormBackward(dtype, y, b, p, q, r, workspace, x, a, mean, rstd, gamma, drop, SITE, dropout, t, h)));
+    }
+
+    List<Op> embeddings() {
+        int v = c.vocabSize();
+        int positions = c.maxPositionEmbeddings();
+        int kinds = c.typeVocabSize();
+        long word = tensors.floats((long) v * h);
+        long position = tensors.floats((long) positions * h);
+        long segment = tensors.floats((long) kinds * h);
+        long dword = tensors.zeros(4L * v * h);
+        long dposition = tensors.zeros(4L * positions * h);
+        long dsegment = tensors.zeros(4L * kinds * h);
+        long ids = tensors.ints(batch.tokens());
+        long places = tensors.ints(batch.positions());
+        long segments = tensors.ints(batch.segments());
+        long wordOrder = tensors.ints(batch.wordOrder());
+        long positionOrder = tensors.ints(batch.positionOrder());
+        float eps = (float) c.layerNormEps();
+        String rows = "[" + t + "," + h + "]";
+        return List.of(
+                new Op("embeddings_forward", rows, 1, 2 * th, 0,
+                        () -> backend.embeddingsForward(dtype, y, mean, rstd, word, position, segment, p, q, ids, places, segments,
+                                eps, drop, SITE, dropout, t, h, v, positions, kinds)),
+                new Op("embeddings_backward", rows, 1, 4 * th, 0,
+                        () -> backend.embeddingsBackward(dtype, dword, dposition, dsegment, p, q, workspace, x, mean, rstd, word,
+                                position, segment, gamma, ids, places, segments, wordOrder, positionOrder, drop, SITE, dropout, t, h, v, positions, kinds)));
+    }
+
+    /** Two products forward, five backward (one of them the forward's again). */
+    List<Op> attention() {
+        int heads = c.numAttentionHeads();
+        int size = c.headSize();
+        float scale = (float) (1 / Math.sqrt(size));
+        float probability = (float) c.attentionProbsDropoutProb();
+        long starts = tensors.ints(batch.cuSeqlens());
+        long lse = tensors.floats((long) heads * t);
+        long mask = batch.keyMask() == null ? 0 : tensors.bytes(batch.keyMask());
+        double product = 0;
+        for (int s = 0; s < sequences; s++) {
+            product += 2.0 * batch.length(s) * batch.length(s) * h;
+        }
+        String shape = sequences + " of up to " + batch.maxSeqlen();
+        // the backward needs the log-sum-exp of this very forward
+        Runnable forward = () -> backend.attentionForward(dtype, y, lse, x, starts, mask, scale, probability, SITE, dropout, t, sequences, heads, size, batch.maxSeqlen());
+        return List.of(new Op("attention_forward", shape, layers, 4 * th, 2 * product, forward),
+                new Op("attention_backward", shape, layers, 8 * th, 5 * product,
+                        () -> backend.attentionBackward(dtype, a, workspace, b, y, lse, x, starts, mask, scale, probability, SITE, dropout, t, sequences, heads, size, batch.maxSeqlen())));
+    }
+
+    List<Op> products() {
+        return Stream.of(product("qkv", h, 3 * h), product("attention", h, h), product("up", h, i), product("down", i, h))
+                .flatMap(List::stream).toList();
+    }
+
+    private List<Op> product(String name, int in, int out) {
+        Gemm gemm = backend.gemm();
+        long weight = tensors.of(dtype, (long) in * out);
+        long gradient = tensors.floats((long) in * out);
+        String shape = "[" + t + "," + in + "] x [" + out + "," + in + "]";
+        long bytes = dtype.bytes() * ((long) t * in + (long) in * out + (long) t * out);
+        double flop = 2.0 * t * in * out;
+        return List.of(
+                new Op("gemm_forward " + name, shape, layers, bytes, flop, () -> gemm.forward(dtype, y, x, weight, t, in, out)),
+                new Op("gemm_backward_input " + name, shape, layers, bytes, flop, () -> gemm.backwardInput(dtype, y, x, weight, false, t, in, out)),
+                new Op("gemm_backward_weight " + name, shape, layers, bytes, flop, () -> gemm.backwardWeight(dtype, gradient, y, x, false, t, in, out)));
+    }
+
+    List<Op> heads() {
+        int v = c.vocabSize();
+        long firsts = tensors.ints(Arrays.copyOf(batch.cuSeqlens(), sequences));
+        long labels = tensors.ints(new int[Math.max(sequences, MASKED)]);
+        long losses = tensors.floats(Math.max(sequences, MASKED));
+        long logits = tensors.of(dtype, (long) MASKED * v);
+        long gradient = tensors.of(dtype, (long) MASKED * v);
+        long target = tensors.zeros(4L * sequences * BenchModel.CLASSES);
+        long answers = tensors.floats(2L * sequences);
+        long spans = tensors.of(dtype, 2L * t);
+        long starts = tensors.ints(batch.cuSeqlens());
+        long ends = tensors.ints(new int[2 * sequences]);
+        String rows = "[" + sequences + "," + h + "]";
+        long bh = (long) dtype.bytes() * sequences * h;
+        return List.of(
+                new Op("gather_rows_forward", rows, 1, 2 * bh, 0, () -> backend.gatherRowsForward(dtype, y, x, firsts, sequences, t, h)),
+                new Op("gather_rows_backward", rows + " of " + t, 1, bh + th, 0, () -> backend.gatherRowsBackward(dtype, y, x, firsts, sequences, t, h)),
+                new Op("dropout_forward", rows, 1, 2 * bh, 0, () -> backend.dropoutForward(dtype, y, x, 0.1f, SITE, dropout, sequences, h)),
+                new Op("dropout_backward", rows, 1, 2 * bh, 0, () -> backend.dropoutBackward(dtype, y, x, 0.1f, SITE, dropout, sequences, h)),
+                new Op("cross_entropy classes", "[" + sequences + "," + BenchModel.CLASSES + "]", 1, 2L * dtype.bytes() * sequences * BenchModel.CLASSES, 0,
+                        () -> backend.crossEntropy(dtype, losses, gradient, logits, labels, 0, 0, PackedBatch.IGNORE, 1, sequences, BenchModel.CLASSES)),
+                new Op("cross_entropy words", "[" + MASKED + "," + v + "]", 0, 2L * dtype.bytes() * MASKED * v, 0,
+                        () -> backend.crossEntropy(dtype, losses, gradient, logits, labels, 0, 0, PackedBatch.IGNORE, 1, MASKED, v)),
+                new Op("mean_squared_error", "[" + sequences + ",1]", 0, 12L * sequences, 0,
+                        () -> backend.meanSquaredError(dtype, losses, gradient, logits, target, 1, sequences, 1)),
+                new Op("binary_cross_entropy", "[" + sequences + "," + BenchModel.CLASSES + "]", 0, 12L * sequences * BenchModel.CLASSES, 0,
+                        () -> backend.binaryCrossEntropy(dtype, answers, gradient, logits, target, 0, 1, sequences, BenchModel.CLASSES)),
+                new Op("segment_cross_entropy", "[" + t + ",2]", 0, 16L * t, 0,
+                        () -> backend.segmentCrossEntropy(dtype, answers, spans, y, starts, ends, PackedBatch.IGNORE, 1, t, sequences, 2)));
+    }
+}

@@ -1,0 +1,40 @@
+package org.warpbert.memory;
+
+/**
+ * What a process takes of a device's memory besides what it allocates there: the same whatever the model and the batch.
+ * On a CPU the budget is the process's whole resident size, and this is Java with its heap, the libraries, the tokenizer and
+ * OpenBLAS's buffers, measured (docs/memory.md says how). While a process runs, {@link MemoryBudget} takes what it really has.
+ */
+public final class FixedOverhead {
+    /** Java, its libraries and the tokenizer, and a small training set. */
+    private static final long JAVA = 112L << 20;
+    /** OpenBLAS's packed blocks, for each thread. */
+    private static final long THREAD = 8L << 20;
+    /**
+     * A CUDA context, cuBLASLt's library and the kernels' modules. Not yet measured on a GPU: what other programs are known
+     * to take, rounded up.
+     */
+    private static final long CUDA = 600L << 20;
+
+    private FixedOverhead() {}
+
+    /** Bytes on a device of this name, with so many host threads. */
+    public static long of(String device, int threads) {
+        return isHost(device) ? JAVA + THREAD * threads : CUDA;
+    }
+
+    /** Whether this device's memory is the host's own. */
+    public static boolean isHost(String device) {
+        return !device.equals("cuda");
+    }
+
+    /** Whether {@link #of} was measured, rather than assumed. */
+    public static boolean isMeasured(String device) {
+        return isHost(device);
+    }
+
+    /** What a process on a CPU still grows by once its data and model are open: OpenBLAS's blocks, compiled code, garbage. */
+    static long growth(int threads) {
+        return (16L << 20) + THREAD * threads;
+    }
+}

@@ -1,0 +1,127 @@
+package org.warpbert.model;
+
+import java.util.function.BiConsumer;
+import java.util.function.Consumer;
+import org.warpbert.WarpBertException;
+import org.warpbert.backend.Backend;
+import org.warpbert.backend.OutOfDeviceMemory;
+import org.warpbert.memory.BatchPlanner.Choice;
+import org.warpbert.memory.ByteSize;
+import org.warpbert.memory.MemoryBudget;
+import org.warpbert.text.MicroBatches;
+import org.warpbert.text.PackedBatch;
+
+/**
+ * A model whose buffers are planned by what memory there is, made when they are first needed, and given back on demand. Where
+ * memory is refused although it was planned (another process took it), {@link #recover} lets go of the buffers and plans
+ * anew, and the caller repeats what it was about.
+ */
+public final class PlannedModel implements AutoCloseable {
+    private final Backend backend;
+    private final BertConfig config;
+    private final Parameters parameters;
+    private final Gradients gradients;
+    private final Head head;
+    private final PassPlanner planner;
+    private final Consumer<String> note;
+    private Choice choice;
+    private Choice failed;
+    private BertModel model;
+
+    /**
+     * @param gradients as of {@link BertModel}
+     * @param planner   may plan with this same head: it is asked only while there is no model
+     * @param note      receives a line when a plan had to be made anew
+     */
+    public PlannedModel(Backend backend, BertConfig config, Parameters parameters, Gradients gradients, Head head, PassPlanner planner,
+            Consumer<String> note) {
+        this.backend = backend;
+        this.config = config;
+        this.parameters = parameters;
+        this.gradients = gradients;
+        this.head = head;
+        this.planner = planner;
+        this.note = note;
+    }
+
+    /** The model, made if it is not there; what {@link OutOfDeviceMemory} it throws is for {@link #recover}. */
+    public BertModel get() {
+        if (model == null) {
+            if (choice == null || choice.bytes() > backend.freeBytes()) {
+                choose(backend.freeBytes(), null);
+            }
+            model = new BertModel(backend, config, parameters, gradients, head, planner.plan(choice));
+        }
+        return model;
+    }
+
+    private void choose(long available, OutOfDeviceMemory cause) {
+        choice = planner.choose(available);
+        if (choice == null) {
+            long rest = backend.allocatedBytes();
+            throw new WarpBertException("the model does not fit: a micro-batch of one example takes " + ByteSize.format(planner.least().bytes())
+                    + ", and " + ByteSize.format(available) + " are free beside " + ByteSize.format(rest) + " held; what would do: "
+                    + planner.suggestion(available, rest, MemoryBudget.overhead(backend)), cause);
+        }
+    }
+
+    /** How the batches are computed now, or null before the first. */
+    public Choice choice() {
+        return choice;
+    }
+
+    /**
+     * Runs a model for inference over a batch, in order, in as many parts as memory makes necessary.
+     *
+     * @param losses whether the head is to compute losses too
+     * @param each   takes what the head says of each part
+     */
+    public void infer(PackedBatch batch, boolean losses, BiConsumer<BertModel, PackedBatch> each) {
+        for (int from = 0; from < batch.examples(); ) {
+            PackedBatch part;
+            try {
+                get();
+                part = MicroBatches.from(batch, from, choice.microBatch());
+                model.forward(part);
+                if (losses) {
+                    model.evaluate();
+                }
+            } catch (OutOfDeviceMemory e) {
+                recover(e, "a batch");
+                continue;
+            }
+            done();
+            each.accept(model, part);
+            from += part.examples();
+        }
+    }
+
+    /** Gives the buffers back until they are needed again. */
+    public void release() {
+        if (model != null) {
+            model.close();
+            model = null;
+        }
+    }
+
+    /** After a refusal: lets go, plans with what is free, and says so. A plan that fails twice is made a tenth smaller. */
+    public void recover(OutOfDeviceMemory refusal, String what) {
+        release();
+        Choice before = choice;
+        long free = backend.freeBytes();
+        choose(before != null && before.equals(failed) ? Math.min(free, before.bytes() - before.bytes() / 10) : free, refusal);
+        failed = before;
+        note.accept("out of memory at " + what + ", which is done again with micro-batches of " + choice.microBatch().tokens()
+                + " tokens, recomputing " + choice.recompute() + ": " + refusal.getMessage());
+    }
+
+    /** What had failed has now been done. */
+    public void done() {
+        failed = null;
+    }
+
+    @Override
+    public void close() {
+        release();
+    }
+}

@@ -1,0 +1,80 @@
+package org.warpbert.task;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Consumer;
+import org.warpbert.backend.Precision;
+import org.warpbert.text.Candidates;
+import org.warpbert.text.ChoiceQuestion;
+
+/** A model that chooses among candidates, ready to be asked. One thread at a time. */
+public final class MultipleChoice implements AutoCloseable {
+    private final OpenModel model;
+
+    /**
+     * What was chosen.
+     *
+     * @param choice number of the candidate, 0 the first
+     * @param score  its probability among the question's candidates
+     * @param scores probabilities of all candidates, in order
+     */
+    public record Answer(int choice, double score, double[] scores) {}
+
+    private MultipleChoice(OpenModel model) {
+        this.model = model;
+    }
+
+    /** {@link #load(String, String, int, Precision, long, Consumer)} in the device's own precision and the memory that is free. */
+    public static MultipleChoice load(String model, String device, int threads) {
+        return load(model, device, threads, Precision.AUTO, 0, line -> {});
+    }
+
+    /**
+     * Opens a run folder, or any model folder with a multiple choice head.
+     *
+     * @param device  see {@link org.warpbert.backend.Backends#open}
+     * @param threads 0 for all cores
+     * @param memory  the most to take, see {@link org.warpbert.memory.MemoryBudget}; 0: what is free, less a margin
+     * @param note    receives a line where memory was refused
+     */
+    public static MultipleChoice load(String model, String device, int threads, Precision precision, long memory, Consumer<String> note) {
+        return new MultipleChoice(OpenModel.load(model, device, threads, precision, memory, note,
+                checkpoint -> ChoiceHead.parameters(checkpoint.config()),
+                "multiple choice head"));
+    }
+
+    /** The longest sequence that the model has positions for. */
+    public int positions() {
+        return model.config().maxPositionEmbeddings();
+    }
+
+    /**
+     * Chooses one candidate for each question.
+     *
+     * @param maxLength most tokens of a candidate with its question; what is longer is cut
+     * @param batchSize questions computed at a time
+     */
+    public List<Answer> choose(List<ChoiceQuestion> questions, int maxLength, int batchSize) {
+        model.checkpoint().checkLength(maxLength);
+        List<Answer> answers = new ArrayList<>(questions.size());
+        if (questions.isEmpty()) {
+            return answers;
+        }
+        ChoiceHead head = new ChoiceHead();
+        Inference.run(model, head, new Candidates(model.tokenizer(), questions, maxLength), batchSize, (pass, batch) -> {
+            float[] logits = head.scores();
+            for (int e = 0; e < batch.examples(); e++) {
+                int from = batch.cuExamples()[e];
+                double[] scores = TextClassifier.softmax(logits, from, batch.cuExamples()[e + 1] - from);
+                int choice = Evaluation.argmax(logits, from, scores.length);
+                answers.add(new Answer(choice, scores[choice], scores));
+            }
+        });
+        return answers;
+    }
+
+    @Override
+    public void close() {
+        model.close();
+    }
+}

@@ -1,0 +1,106 @@
+package org.warpbert.task;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Consumer;
+import org.warpbert.backend.Precision;
+import org.warpbert.text.AnswerWindows;
+import org.warpbert.text.Question;
+
+/** A model that finds answers in texts, ready to be asked. One thread at a time. */
+public final class QuestionAnswerer implements AutoCloseable {
+    private final OpenModel model;
+
+    /** A question about a text. */
+    public record Query(String question, String context) {}
+
+    /**
+     * A part of a context.
+     *
+     * @param start UTF-16 index of its first character
+     * @param end   index after its last
+     * @param score probability among the likeliest 20 spans (or more, where more are asked for) and no answer
+     */
+    public record Span(String text, int start, int end, double score) {}
+
+    /**
+     * What a context says to a question.
+     *
+     * @param best                the answer, or null: the context does not tell
+     * @param score               its probability, or that of no answer
+     * @param noAnswerProbability of no answer against the likeliest span; larger than the threshold: {@code best} is null
+     * @param spans               the likeliest, by score, as many as were asked for; no answer is not among them
+     */
+    public record Answer(Span best, double score, double noAnswerProbability, List<Span> spans) {}
+
+    private QuestionAnswerer(OpenModel model) {
+        this.model = model;
+    }
+
+    /** {@link #load(String, String, int, Precision, long, Consumer)} in the device's own precision and the memory that is free. */
+    public static QuestionAnswerer load(String model, String device, int threads) {
+        return load(model, device, threads, Precision.AUTO, 0, line -> {});
+    }
+
+    /**
+     * Opens a run folder, or any model folder with a question answering head.
+     *
+     * @param device  see {@link org.warpbert.backend.Backends#open}
+     * @param threads 0 for all cores
+     * @param memory  the most to take, see {@link org.warpbert.memory.MemoryBudget}; 0: what is free, less a margin
+     * @param note    receives a line where memory was refused
+     */
+    public static QuestionAnswerer load(String model, String device, int threads, Precision precision, long memory, Consumer<String> note) {
+        return new QuestionAnswerer(OpenModel.load(model, device, threads, precision, memory, note,
+                checkpoint -> SpanHead.parameters(checkpoint.config()),
+                "question answering head"));
+    }
+
+    /** The longest sequence that the model has positions for. */
+    public int positions() {
+        return model.config().maxPositionEmbeddings();
+    }
+
+    /** The likeliest answer to one question. */
+    public Answer answer(String question, String context) {
+        return answer(List.of(new Query(question, context)), QaTask.Options.DEFAULT, 1,
+                Math.min(QaTask.Options.MAX_LENGTH, positions()), TextClassifier.BATCH_SIZE).get(0);
+    }
+
+    /**
+     * Answers questions.
+     *
+     * @param options   the metric is not used
+     * @param wanted    spans to give for each, at least 1
+     * @param maxLength most tokens of a sequence; a context too long for one is seen through windows
+     * @param batchSize windows computed at a time
+     */
+    public List<Answer> answer(List<Query> queries, QaTask.Options options, int wanted, int maxLength, int batchSize) {
+        model.checkpoint().checkLength(maxLength);
+        if (queries.isEmpty()) {
+            return List.of();
+        }
+        List<Question> questions = new ArrayList<>(queries.size());
+        for (int q = 0; q < queries.size(); q++) {
+            questions.add(new Question(Integer.toString(q + 1), 0, queries.get(q).question, queries.get(q).context, List.of()));
+        }
+        AnswerWindows windows = new AnswerWindows(model.tokenizer(), questions, maxLength, options.stride(), options.maxQuery());
+        AnswerSpans spans = new AnswerSpans(windows, options.maxAnswer(), wanted);
+        SpanHead head = new SpanHead();
+        Inference.run(model, head, windows, batchSize, (pass, batch) -> spans.add(batch, head.logits()));
+        double threshold = QaTask.threshold(options, model.config());
+        List<Answer> answers = new ArrayList<>(queries.size());
+        for (int q = 0; q < queries.size(); q++) {
+            AnswerSpans.Answers found = spans.answers(q);
+            boolean none = found.best().isEmpty() || found.noAnswerProbability() > threshold;
+            answers.add(new Answer(none ? null : found.best().get(0), none ? found.noneScore() : found.best().get(0).score(),
+                    found.noAnswerProbability(), found.best().subList(0, Math.min(wanted, found.best().size()))));
+        }
+        return answers;
+    }
+
+    @Override
+    public void close() {
+        model.close();
+    }
+}

@@ -1,0 +1,103 @@
+package org.warpbert.task;
+
+import org.warpbert.backend.Activation;
+import org.warpbert.backend.Dtype;
+import org.warpbert.memory.Arena;
+import org.warpbert.model.BertConfig;
+import org.warpbert.model.Head;
+import org.warpbert.model.Linear;
+import org.warpbert.model.ParameterBuffers;
+import org.warpbert.model.ParameterTable;
+import org.warpbert.model.Pass;
+import org.warpbert.model.PassPlan;
+import org.warpbert.text.PackedBatch;
+
+/**
+ * One class for each labelled token: dropout, linear layer, softmax cross-entropy (Devlin et al. 2019, section 5.3). Only the
+ * labelled rows are gathered and computed. M labelled tokens, H hidden size, C classes.
+ */
+public final class TaggingHead implements Head {
+    private final int classes;
+    private Arena.Tensor gathered; // [M, H], dropped out in place
+    private Arena.Tensor logits; // [M, C]
+    private Arena.Tensor loss; // [M]
+    private Arena.Tensor logitsGradient; // [M, C]
+    private Arena.Tensor gatheredGradient; // [M, H]
+    private Linear classifier;
+    private int count;
+
+    public TaggingHead(int classes) {
+        this.classes = classes;
+    }
+
+    /** The parameters of a BERT with this head; it has no pooler. */
+    public static ParameterTable parameters(BertConfig config, int classes) {
+        return ParameterTable.bert(config).classifier(classes).build();
+    }
+
+    @Override
+    public void plan(Arena arena, BertConfig config, PassPlan plan) {
+        int m = plan.capacity().labelled();
+        int h = config.hiddenSize();
+        gathered = arena.add("tagging.gathered", plan.dtype(), m, h);
+        logits = arena.add("tagging.logits", plan.dtype(), m, classes);
+        loss = arena.add("tagging.loss", Dtype.F32, m);
+        if (plan.training()) {
+            logitsGradient = arena.add("tagging.logits.gradient", plan.dtype(), m, classes);
+            gatheredGradient = arena.add("tagging.gathered.gradient", plan.dtype(), m, h);
+        }
+    }
+
+    @Override
+    public void bind(ParameterBuffers buffers) {
+        classifier = new Linear(buffers, "classifier");
+    }
+
+    @Override
+    public void forward(Pass pass) {
+        int h = pass.config().hiddenSize();
+        count = pass.labelled();
+        pass.backend().gatherRowsForward(pass.dtype(), gathered.address(), pass.lastHiddenState(), pass.labelledRows(), count,
+                pass.tokens(), h);
+        pass.backend().dropoutForward(pass.dtype(), gathered.address(), gathered.address(), pass.headDropout(), pass.headSite(),
+                pass.labelledDropout(), count, h);
+        classifier.forward(pass, logits.address(), logits.address(), gathered.address(), Activation.IDENTITY, count);
+    }
+
+    @Override
+    public void evaluate(Pass pass) {
+        pass.backend().crossEntropy(pass.dtype(), loss.address(), 0, logits.address(), pass.tokenLabels(), 0, 0,
+                PackedBatch.IGNORE, 0, count, classes);
+    }
+
+    @Override
+    public double[] normalisers(PackedBatch batch) {
+        return new double[] {batch.labelledRows().length};
+    }
+
+    @Override
+    public void backward(Pass pass, float[] gradientScales) {
+        int h = pass.config().hiddenSize();
+        pass.backend().crossEntropy(pass.dtype(), loss.address(), logitsGradient.address(), logits.address(), pass.tokenLabels(),
+                0, 0, PackedBatch.IGNORE, gradientScales[0], count, classes);
+        classifier.backward(pass, gatheredGradient.address(), logitsGradient.address(), 0, gathered.address(), Activation.IDENTITY, count);
+        pass.backend().dropoutBackward(pass.dtype(), gatheredGradient.address(), gatheredGradient.address(), pass.headDropout(),
+                pass.headSite(), pass.labelledDropout(), count, h);
+        pass.backend().gatherRowsBackward(pass.dtype(), pass.lastHiddenStateGradient(), gatheredGradient.address(),
+                pass.labelledRows(), count, pass.tokens(), h);
+    }
+
+    /** Logits of the batch last forwarded, row-major [M, C]. */
+    public float[] logits() {
+        return logits.downloadFloats(Math.multiplyExact(count, classes));
+    }
+
+    @Override
+    public double[] lossSums() {
+        double sum = 0;
+        for (float value : loss.downloadFloats(count)) {
+            sum += value;
+        }
+        return new double[] {sum};
+    }
+}

@@ -1,0 +1,29 @@
+package org.warpbert.text;
+
+import java.util.List;
+
+/**
+ * A question with candidates, one of which is right. A candidate is read as a pair: the context, then the question and the
+ * candidate; without a context the question, then the candidate.
+ *
+ * @param line     1-based line of the file that it starts on
+ * @param context  what is known, or null; never null together with the question
+ * @param question what is asked, or the beginning that candidates continue, or null
+ * @param choices  the candidates, two or more
+ * @param label    number of the right one, 0 the first; {@link PackedBatch#IGNORE} where it is not known
+ */
+public record ChoiceQuestion(long line, String context, String question, List<String> choices, int label) {
+    public ChoiceQuestion {
+        choices = List.copyOf(choices);
+    }
+
+    /** The first text of every candidate's pair. */
+    String first() {
+        return context != null ? context : question;
+    }
+
+    /** The second text of a candidate's pair. */
+    String second(int choice) {
+        return context != null && question != null && !question.isBlank() ? question + " " + choices.get(choice) : choices.get(choice);
+    }
+}

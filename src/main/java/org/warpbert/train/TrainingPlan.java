@@ -1,0 +1,122 @@
+package org.warpbert.train;
+
+import java.util.Locale;
+import org.warpbert.WarpBertException;
+import org.warpbert.backend.Backends;
+import org.warpbert.backend.Dtype;
+import org.warpbert.memory.BatchPlanner.Choice;
+import org.warpbert.memory.ByteSize;
+import org.warpbert.memory.DeviceSpeed;
+import org.warpbert.memory.MemoryBudget;
+import org.warpbert.memory.MemoryPlan;
+import org.warpbert.model.BertConfig;
+import org.warpbert.model.BertModel;
+import org.warpbert.model.Head;
+import org.warpbert.model.ParameterTable;
+import org.warpbert.model.PassPlanner;
+import org.warpbert.model.WeightFormat;
+import org.warpbert.text.BatchSizes;
+
+/**
+ * Everything that a training run holds on its device, planned before it begins, and how its batches are computed in that.
+ * Activations for training are given back while the dev set is judged, so that only the larger of both counts.
+ */
+public final class TrainingPlan {
+    private final MemoryBudget budget;
+    private final MemoryPlan memory = new MemoryPlan();
+    private final PassPlanner planner;
+    private final long rest;
+    private final long available;
+    private final Choice choice;
+    private String half; // of the suggestion
+
+    /**
+     * @param head   made for planning
+     * @param dev    what is judged after each epoch, or null
+     * @param device "cpu", "cuda" or "simt"
+     * @param budget what the run may have
+     * @param free   bytes that the device has for it now, once it is open
+     */
+    public TrainingPlan(BertConfig config, ParameterTable table, Head head, Dtype dtype, BatchSizes train, BatchSizes dev, DeviceSpeed speed,
+            String device, MemoryBudget budget, long free) {
+        this.budget = budget;
+        long held = Backends.heldBytes(device);
+        if (held > 0) {
+            memory.add("products", held);
+        }
+        memory.add("weights", new WeightFormat(dtype, true).bytes(table)).add(Trainer.memory(table));
+        rest = memory.bytes();
+        available = Math.min(budget.own() - held, free) + held - rest;
+        planner = new PassPlanner(config, table, head, dtype, true, train, speed);
+        PassPlanner judging = dev == null ? null : new PassPlanner(config, table, head, dtype, false, dev, speed);
+        Choice judged = dev == null ? null : judging.choose(available);
+        choice = dev == null || judged != null ? planner.choose(available) : null;
+        Choice shown = choice != null ? choice : planner.least();
+        memory.add(BertModel.memory(config, head, planner.plan(shown)));
+        if (choice == null && dtype == Dtype.F32 && device.equals("cuda")) {
+            PassPlanner halved = new PassPlanner(config, table, head, Dtype.BF16, true, train, speed);
+            long bytes = rest + new WeightFormat(Dtype.BF16, true).bytes(table) - new WeightFormat(dtype, true).bytes(table) + halved.least().bytes();
+            half = bytes <= available + rest ? "--precision bf16 (" + ByteSize.format(bytes) + ")" : null;
+        }
+        long judges = dev == null ? 0 : (choice != null ? judged : judging.least()).bytes();
+        if (judges > shown.bytes()) {
+            memory.add("evaluation", judges - shown.bytes());
+        }
+    }
+
+    public boolean fits() {
+        return choice != null;
+    }
+
+    /** How batches are computed; null where nothing fits. */
+    public Choice choice() {
+        return choice;
+    }
+
+    /** What is allocated, part by part; where nothing fits, what the smallest way would need. */
+    public MemoryPlan memory() {
+        return memory;
+    }
+
+    public MemoryBudget budget() {
+        return budget;
+    }
+
+    /** For the trainer, which plans anew where memory is refused. */
+    public PassPlanner planner() {
+        return planner;
+    }
+
+    /** The most that process or device will have taken. */
+    public long predictedPeak() {
+        return memory.bytes() + budget.overhead();
+    }
+
+    /** The smallest change that would fit, in options; null where the run fits. */
+    public String suggestion() {
+        return fits() ? null : (half == null ? "" : half + ", or ") + planner.suggestion(available, rest, budget.overhead());
+    }
+
+    /** Fails where nothing fits, with the smallest change that would. */
+    public void require() {
+        if (!fits()) {
+            throw new WarpBertException("the run does not fit in " + ByteSize.format(budget.total()) + ": weights, gradients and moments take "
+                    + ByteSize.format(rest) + ", the smallest pass " + ByteSize.format(memory.bytes() - rest) + ", the process "
+                    + ByteSize.format(budget.overhead()) + "; what would do: " + suggestion());
+        }
+    }
+
+    /** One line of how the batches are computed. */
+    public String describe() {
+        return String.format(Locale.ROOT, "memory: %s of %s planned; micro-batches of at most %,d tokens, up to %d a step, recomputing %s",
+                ByteSize.format(predictedPeak()), ByteSize.format(budget.total()), choice.microBatch().tokens(), choice.parts(), choice.recompute());
+    }
+
+    /** What of the plan a run's summary keeps. */
+    public record Kept(long budgetBytes, long overheadBytes, long plannedBytes, int microBatchTokens, int accumulationSteps, String recompute) {}
+
+    /** For the summary. */
+    public Kept kept() {
+        return new Kept(budget.total(), budget.overhead(), memory.bytes(), choice.microBatch().tokens(), choice.parts(), choice.recompute().toString());
+    }
+}

@@ -1,0 +1,49 @@
+package org.warpbert.backend;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.Collectors;
+
+/** Runs a main class of the tests in a JVM of its own, which finds other CUDA libraries: the stand-ins of the native tests. */
+final class OtherJvm {
+    private static final Path STAND_INS = Path.of("target", "native", "standins").toAbsolutePath();
+    /** A cuBLASLt that reads its descriptors and computes on the host. */
+    static final Path CUBLASLT = STAND_INS.resolve("cublaslt");
+    /** A libcuda, libcudart and libcublas without functions. */
+    static final Path EMPTY = STAND_INS.resolve("empty");
+    /** A libcuda that says it is for CUDA 12.4. */
+    static final Path OLD_DRIVER = STAND_INS.resolve("old");
+
+    private OtherJvm() {}
+
+    record Run(int code, List<String> out, List<String> err) {
+        /** What it printed, if it came to its end. */
+        List<String> done() {
+            if (code != 0) {
+                throw new AssertionError(String.join("\n", err));
+            }
+            return out;
+        }
+    }
+
+    static Run run(List<Path> libraries, Class<?> main, String... args) throws IOException, InterruptedException {
+        String classes = System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"));
+        List<String> line = new ArrayList<>(List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-Dorg.bytedeco.javacpp.maxphysicalbytes=0", "-cp", classes, main.getName()));
+        line.addAll(List.of(args));
+        Path err = Files.createTempFile("warpbert", ".err");
+        try {
+            ProcessBuilder builder = new ProcessBuilder(line).redirectError(err.toFile());
+            builder.environment().put("LD_LIBRARY_PATH", libraries.stream().map(Path::toString).collect(Collectors.joining(":")));
+            Process process = builder.start();
+            String out = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+            return new Run(process.waitFor(), out.lines().toList(), Files.readAllLines(err));
+        } finally {
+            Files.delete(err);
+        }
+    }
+}

@@ -1,0 +1,154 @@
+package org.warpbert.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.stream.StreamSupport;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.warpbert.task.TinyModel;
+
+/** The plan as a user sees it, and {@code --memory} on every command that has it. */
+class PlanTest {
+    private static final long MIB = 1 << 20;
+
+    @TempDir static Path folder;
+    private static String model;
+    private static String data;
+    private static String run;
+
+    @BeforeAll
+    static void write() throws IOException {
+        model = TinyModel.write(folder.resolve("tiny"), 64, 2).toString();
+        data = TinyModel.data(folder.resolve("data.tsv"), 30, 2, 61, 9, 44, 17, 5, 80, 23, 12).toString();
+        run = folder.resolve("run").toString();
+        CommandRun.of("finetune", "--model", model, "--train", data, "--text", "text", "--label", "label", "--batch-size", "4", "--max-length", "128",
+                "--epochs", "1", "--out", run).done();
+    }
+
+    private static JsonNode plan(String... more) throws IOException {
+        String[] args = new String[more.length + 4];
+        System.arraycopy(new String[] {"plan", "--model", model, "--json"}, 0, args, 0, 4);
+        System.arraycopy(more, 0, args, 4, more.length);
+        return CommandRun.of(args).done().json();
+    }
+
+    @Test
+    void plansForADeviceThatIsNotThere() throws IOException {
+        JsonNode plan = plan("--device", "cuda", "--memory", "4GiB", "--batch-size", "8", "--max-length", "512");
+        assertTrue(plan.path("fits").asBoolean());
+        assertEquals(4096 * MIB, plan.path("budget_bytes").asLong());
+        assertEquals(8 * 512, plan.path("micro_batch_tokens").asInt());
+        assertEquals(1, plan.path("accumulation_steps").asInt());
+        assertEquals("none", plan.path("recompute").asText());
+        assertTrue(plan.path("suggestion").isNull());
+        assertFalse(plan.path("overhead_measured").asBoolean());
+        long sum = StreamSupport.stream(plan.path("breakdown").spliterator(), false).mapToLong(JsonNode::asLong).sum();
+        assertEquals(plan.path("planned_bytes").asLong(), sum);
+        for (String part : new String[] {"weights", "gradients", "moments", "optimizer", "layer.0", "layer.1", "backward", "batch", "products"}) {
+            assertTrue(plan.path("breakdown").path(part).asLong() > 0, part);
+        }
+        assertEquals(plan.path("planned_bytes").asLong() + plan.path("overhead_bytes").asLong(), plan.path("predicted_peak_bytes").asLong());
+        assertTrue(plan.path("predicted_step_seconds").asDouble() > 0);
+    }
+
+    @Test
+    void whatDoesNotFitSaysWhatWould() throws IOException {
+        JsonNode all = plan("--device", "cpu", "--threads", "1", "--memory", "4GiB", "--batch-size", "4", "--max-length", "512");
+        assertTrue(all.path("fits").asBoolean());
+        JsonNode none = plan("--device", "cpu", "--threads", "1", "--memory", "110MiB", "--batch-size", "4", "--max-length", "512");
+        assertFalse(none.path("fits").asBoolean());
+        assertTrue(none.path("micro_batch_tokens").isNull());
+        String suggestion = none.path("suggestion").asText();
+        assertTrue(suggestion.contains("--memory "), suggestion);
+        String enough = suggestion.substring(suggestion.indexOf("--memory ") + 9);
+        assertTrue(plan("--device", "cpu", "--threads", "1", "--memory", enough, "--batch-size", "4", "--max-length", "512").path("fits").asBoolean(), enough);
+    }
+
+    /** By the real lengths a run takes what was planned for it, to the byte. */
+    @Test
+    void aRunTakesWhatThePlanSaid() throws IOException {
+        String[] options = {"--train", data, "--text", "text", "--label", "label", "--batch-size", "4", "--max-length", "128", "--epochs", "3"};
+        JsonNode plan = plan(options);
+        assertTrue(plan.path("largest_batch_tokens").asInt() < 4 * 82, "real lengths");
+        String[] args = new String[options.length + 6];
+        System.arraycopy(new String[] {"finetune", "--model", model, "--json", "--out", folder.resolve("planned").toString()}, 0, args, 0, 6);
+        System.arraycopy(options, 0, args, 6, options.length);
+        JsonNode summary = CommandRun.of(args).done().json();
+        assertEquals(plan.path("planned_bytes").asLong(), summary.path("planned_bytes").asLong());
+        assertEquals(plan.path("planned_bytes").asLong(), summary.path("memory").path("planned_bytes").asLong());
+        assertEquals(1, summary.path("memory").path("accumulation_steps").asInt());
+    }
+
+    @Test
+    void printsATable() {
+        String out = CommandRun.of("plan", "--model", model, "--batch-size", "4", "--memory", "1GiB").done().out();
+        for (String row : new String[] {"weights", "layers", "planned", "fixed overhead", "predicted peak", "budget"}) {
+            assertTrue(out.lines().anyMatch(line -> line.startsWith(row + " ") && line.contains(" bytes ")), out);
+        }
+        assertTrue(out.contains("in one piece; recomputing none"), out);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"0", "12XB", "-4GiB", ""})
+    void badSizesAreWrongUsageOnEveryCommand(String size) {
+        CommandRun.of("plan", "--model", model, "--memory", size).misusedWith("--memory", "'" + size + "'");
+        CommandRun.of("finetune", "--model", model, "--train", data, "--text", "text", "--label", "label", "--out", folder.resolve("bad").toString(),
+                "--memory", size).misusedWith("--memory", "'" + size + "'");
+        CommandRun.of("predict", "--model", run, "--memory", size, "w1").misusedWith("--memory", "'" + size + "'");
+        CommandRun.of("evaluate", "--model", run, "--data", data, "--text", "text", "--label", "label", "--memory", size).misusedWith("--memory");
+        CommandRun.of("embed", "--model", run, "--memory", size, "w1").misusedWith("--memory");
+    }
+
+    @Test
+    void moreThanTheMachineOrLessThanTheProcessIsRefused() {
+        String[] commands = {"finetune", "--model", model, "--train", data, "--text", "text", "--label", "label", "--out", folder.resolve("bad").toString(),
+            "--memory", ""};
+        commands[commands.length - 1] = "900TiB";
+        CommandRun.of(commands).failedWith("--memory 921600.00 GiB is more than", "this machine has");
+        commands[commands.length - 1] = "1MiB";
+        CommandRun.of(commands).failedWith("--memory 1.0 MiB is less than", "without any model");
+        CommandRun.of("predict", "--model", run, "--memory", "900TiB", "w1").failedWith("this machine has");
+        CommandRun.of("evaluate", "--model", run, "--data", data, "--text", "text", "--label", "label", "--memory", "900TiB").failedWith("this machine has");
+        CommandRun.of("embed", "--model", run, "--memory", "900TiB", "w1").failedWith("this machine has");
+    }
+
+    /** Batches that inference cannot hold whole are computed in parts, in order, with the same answers. */
+    @Test
+    void inferenceIsPlannedToo() throws IOException {
+        String[] texts = new String[40];
+        for (int i = 0; i < texts.length; i++) {
+            texts[i] = "w" + i % 48 + " w3".repeat(i * 7 % 400);
+        }
+        String[] args = new String[texts.length + 4];
+        System.arraycopy(new String[] {"predict", "--model", run, "--json"}, 0, args, 0, 4);
+        System.arraycopy(texts, 0, args, 4, texts.length);
+        JsonNode[] ample = CommandRun.of(args).done().jsonLines().toArray(JsonNode[]::new);
+        System.setProperty("warpbert.device-memory", Long.toString(5 * MIB / 2));
+        try {
+            JsonNode[] tight = CommandRun.of(args).done().jsonLines().toArray(JsonNode[]::new);
+            for (int i = 0; i < ample.length; i++) {
+                assertEquals(ample[i].path("text"), tight[i].path("text"));
+                assertEquals(ample[i].path("score").asDouble(), tight[i].path("score").asDouble(), 1e-5);
+            }
+            JsonNode judged = CommandRun.of("evaluate", "--model", run, "--data", data, "--text", "text", "--label", "label", "--json").done().json();
+            System.setProperty("warpbert.device-memory", Long.toString(1 << 16));
+            CommandRun.of("predict", "--model", run, "w1").failedWith("does not fit", "its weights take", "--memory ");
+            System.setProperty("warpbert.device-memory", Long.toString(MIB / 2));
+            CommandRun.of("embed", "--model", run, "w1 ".repeat(500)).failedWith("does not fit", "--max-length ", "--memory ");
+            System.clearProperty("warpbert.device-memory");
+            JsonNode whole = CommandRun.of("evaluate", "--model", run, "--data", data, "--text", "text", "--label", "label", "--json").done().json();
+            assertEquals(whole.path("loss").asDouble(), judged.path("loss").asDouble(), 1e-5);
+            assertEquals(whole.path("metrics"), judged.path("metrics"));
+        } finally {
+            System.clearProperty("warpbert.device-memory");
+        }
+    }
+}
