@@ -2,7 +2,6 @@ package org.warpbert.check;
 
 import com.fasterxml.jackson.databind.SerializationFeature;
 import java.io.PrintWriter;
-import java.io.StringWriter;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -13,47 +12,36 @@ import java.util.Map;
 import org.warpbert.format.AtomicFile;
 import org.warpbert.train.RunFolder;
 
-/** What a check of a device found: a line for each step as it ends, and all of it as one JSON and one log. */
+/** What a check of a device found so far: a line for each step as it ends, and all of it as one JSON and one log. */
 final class CheckReport {
-    enum Outcome { PASSED, FAILED, SKIPPED }
+    /** One step, as the JSON holds it. */
+    record Step(String name, Found.Outcome outcome, String detail, double seconds, Map<String, Object> figures) {}
 
-    /**
-     * One step.
-     *
-     * @param detail  what was found, one line; of a failure, what is wrong
-     * @param figures what was measured, by name
-     */
-    record Step(String name, Outcome outcome, String detail, double seconds, Map<String, Object> figures) {}
-
-    /** What a step has to say; a failure is thrown. */
-    record Found(Outcome outcome, String detail, Map<String, Object> figures) {
-        static Found passed(String detail, Map<String, Object> figures) {
-            return new Found(Outcome.PASSED, detail, figures);
-        }
-
-        static Found skipped(String reason) {
-            return new Found(Outcome.SKIPPED, reason, Map.of());
-        }
-    }
-
-    interface Work {
-        Found run() throws Exception;
-    }
-
+    private final Path json;
+    private final Path logFile;
+    private final PrintWriter out;
     private final Map<String, Object> about = new LinkedHashMap<>();
     private final List<Step> steps = new ArrayList<>();
     private final StringBuilder log = new StringBuilder();
-    private final PrintWriter out;
 
-    /** @param out where lines go as they come */
-    CheckReport(PrintWriter out) {
+    /**
+     * @param folder where gpu-check.json and gpu-check.log go
+     * @param out    where lines go as they come
+     */
+    CheckReport(Path folder, PrintWriter out) {
+        this.json = folder.resolve("gpu-check.json");
+        this.logFile = folder.resolve("gpu-check.log");
         this.out = out;
     }
 
     /** What the check is of: device, driver, versions. */
-    void about(String name, Object value) {
-        about.put(name, value);
-        line(name + ": " + value);
+    void about(Map<String, Object> what) {
+        about.putAll(what);
+    }
+
+    /** For the log alone. */
+    void log(String text) {
+        log.append(text);
     }
 
     void line(String text) {
@@ -62,34 +50,32 @@ final class CheckReport {
         out.flush();
     }
 
-    /** Runs a step; whatever it throws is its failure, and the next one runs all the same. */
-    void step(String name, Work work) {
-        long start = System.nanoTime();
-        Found found;
-        try {
-            found = work.run();
-        } catch (Throwable e) { // an AssertionError of a test as well as a device that is lost
-            StringWriter trace = new StringWriter();
-            e.printStackTrace(new PrintWriter(trace));
-            log.append(trace);
-            found = new Found(Outcome.FAILED, String.valueOf(e.getMessage()).lines().findFirst().orElse(e.toString()), Map.of());
-        }
-        Step step = new Step(name, found.outcome, found.detail, (System.nanoTime() - start) / 1e9, found.figures);
-        steps.add(step);
-        line(String.format(Locale.ROOT, "%-8s %-28s %6.1f s  %s", step.outcome.name().toLowerCase(Locale.ROOT), name, step.seconds, step.detail));
+    /** A step has ended; the files hold it from now on. */
+    void add(String name, Found found, double seconds) {
+        steps.add(new Step(name, found.outcome(), found.detail(), seconds, found.figures()));
+        line(String.format(Locale.ROOT, "%-8s %-28s %6.1f s  %s", found.outcome().name().toLowerCase(Locale.ROOT), name, seconds, found.detail()));
+        write();
     }
 
-    /** Whether no step failed. */
+    long count(Found.Outcome outcome) {
+        return steps.stream().filter(step -> step.outcome == outcome).count();
+    }
+
+    /** Whether no step failed and one passed. */
     boolean passed() {
-        return steps.stream().noneMatch(step -> step.outcome == Outcome.FAILED);
+        return count(Found.Outcome.FAILED) == 0 && count(Found.Outcome.PASSED) > 0;
     }
 
-    /** Writes gpu-check.json and gpu-check.log. */
-    void write(Path folder) throws java.io.IOException {
+    /** Writes both files, each whole or not at all. */
+    void write() {
         Map<String, Object> all = new LinkedHashMap<>(about);
         all.put("passed", passed());
         all.put("steps", steps);
-        AtomicFile.write(folder.resolve("gpu-check.json"), RunFolder.JSON.writer(SerializationFeature.INDENT_OUTPUT).writeValueAsBytes(all));
-        AtomicFile.write(folder.resolve("gpu-check.log"), log.toString().getBytes(StandardCharsets.UTF_8));
+        try {
+            AtomicFile.write(json, RunFolder.JSON.writer(SerializationFeature.INDENT_OUTPUT).writeValueAsBytes(all));
+        } catch (com.fasterxml.jackson.core.JsonProcessingException e) {
+            throw new IllegalStateException("no JSON can be made of a report", e);
+        }
+        AtomicFile.write(logFile, log.toString().getBytes(StandardCharsets.UTF_8));
     }
 }

@@ -3,37 +3,46 @@ package org.warpbert.check;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.time.Instant;
-import java.util.Arrays;
+import java.time.temporal.ChronoUnit;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
-import org.warpbert.backend.Backend;
-import org.warpbert.backend.Backends;
-import org.warpbert.backend.Precision;
-import org.warpbert.bench.Benchmark;
-import org.warpbert.bench.Report;
-import org.warpbert.model.BertConfig;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
 /**
- * All that is to be known of a GPU, in one command: every op beside float64, training steps in each precision beside the
- * CPU's, the same bits twice, memory that stays flat, and the benchmarks. It stands among the tests because it runs them;
- * {@code ./warpbert package} carries it.
+ * All that is to be known of a GPU, in one command: every op beside the CPU, training steps in each precision, the same bits
+ * twice, memory that stays flat, cuDNN as a reference of another house, and the benchmarks. It stands among the tests because
+ * it runs them; {@code ./warpbert package} carries it. Each step runs in a process of its own: a device that a kernel has
+ * broken, or a crash, ends that step and no other.
  */
-@Command(name = "gpu-check", mixinStandardHelpOptions = true,
-        description = "Check a GPU: ops, training, determinism, memory, speed; writes gpu-check.json and gpu-check.log. Exit code 1 where a step fails.")
+@Command(name = "warpbert gpu-check", mixinStandardHelpOptions = true, sortOptions = false,
+        description = "Check a GPU: ops, training, determinism, memory, speed. Writes gpu-check.json and gpu-check.log, after every step.",
+        footer = {"", "Exit codes: 0 no step failed, 1 a step failed, 2 wrong usage."})
 public final class GpuCheck implements Callable<Integer> {
-    @Option(names = "--device", paramLabel = "NAME", defaultValue = "cuda", description = "What to check (default: cuda); simt checks the same kernels on the CPU, with small models.")
+    @Option(names = "--device", paramLabel = "NAME", defaultValue = "cuda", description = "cuda, the default, the first GPU that CUDA_VISIBLE_DEVICES leaves; or simt, the same kernels on the CPU, with tiny models.")
     private String device;
 
     @Option(names = "--out", paramLabel = "DIR", defaultValue = ".", description = "Where the two files go (default: here).")
     private Path out;
 
-    @Option(names = "--without", split = ",", paramLabel = "STEP", description = "Steps to leave out: parity, training, determinism, memory, cudnn, bench.")
+    @Option(names = "--only", split = ",", paramLabel = "STEP", description = "Only steps whose names begin so, such as parity or 'training small'.")
+    private List<String> only = List.of();
+
+    @Option(names = "--without", split = ",", paramLabel = "STEP", description = "Without steps whose names begin so.")
     private List<String> without = List.of();
+
+    @Option(names = "--minutes", paramLabel = "N", defaultValue = "8", description = "What has not begun by then is skipped (default: 8).")
+    private double minutes;
+
+    @Option(names = "--model", paramLabel = "DIR", description = "With --train: training also with this model's weights.")
+    private Path model;
+
+    @Option(names = "--train", paramLabel = "FILE", description = "CoLA's format: tab-separated, no header, label second, sentence fourth.")
+    private Path train;
 
     public static void main(String[] args) {
         System.exit(new CommandLine(new GpuCheck()).execute(args));
@@ -41,74 +50,46 @@ public final class GpuCheck implements Callable<Integer> {
 
     @Override
     public Integer call() throws Exception {
-        CheckReport report = new CheckReport(new PrintWriter(System.out, true));
-        about(report);
-        boolean gpu = device.startsWith("cuda");
-        TrainingCheck small = new TrainingCheck(device, BertConfig.ofSizes(200, 64, 2, 2, 128, 64, 2), gpu ? 100 : 20, gpu ? 32 : 4);
-        if (wanted("parity")) {
-            report.step("ops beside float64", () -> ParityCheck.run(device, report));
+        if (!device.equals("cuda") && !device.equals("simt")) {
+            throw new CommandLine.ParameterException(new CommandLine(this), "--device is '" + device + "', it must be cuda or simt.");
         }
-        if (wanted("training")) {
-            trajectories(report, small, "small", gpu ? 100 : 20);
-            if (gpu) {
-                trajectories(report, new TrainingCheck(device, BertConfig.ofSizes(30522, 768, 12, 12, 3072, 512, 2), 100, 32), "bert-base", 20);
+        if ((model == null) != (train == null)) {
+            throw new CommandLine.ParameterException(new CommandLine(this), "--model and --train go together.");
+        }
+        long end = System.nanoTime() + (long) (minutes * 60e9);
+        CheckReport report = new CheckReport(out, new PrintWriter(System.out, true));
+        Map<String, Object> about = new LinkedHashMap<>();
+        about.put("date", Instant.now().truncatedTo(ChronoUnit.SECONDS).toString());
+        about.put("asked", device);
+        report.about(about);
+        for (Plan.Step step : steps()) {
+            long start = System.nanoTime();
+            double left = (end - start) * 1e-9;
+            StepProcess.Ended ended = left <= 0 ? new StepProcess.Ended(Found.skipped("the time was over before it began"), "")
+                    : StepProcess.run(step, left, device, model, train);
+            report.log(ended.output());
+            if (step.name().equals(Plan.DEVICE)) {
+                report.about(ended.found().figures());
+            }
+            report.add(step.name(), ended.found(), (System.nanoTime() - start) * 1e-9);
+            if (step.name().equals(Plan.DEVICE) && ended.found().outcome() == Found.Outcome.FAILED) {
+                break; // nothing else can run
             }
         }
-        if (wanted("determinism")) {
-            for (Precision precision : precisions()) {
-                report.step("same bits twice, " + precision, () -> small.determinism(precision));
-            }
-        }
-        if (wanted("memory")) {
-            report.step("memory stays flat", () -> small.leak(precisions().get(0), gpu ? 1000 : 30));
-        }
-        if (wanted("cudnn")) {
-            report.step("cuDNN as reference", () -> CudnnReference.check(device));
-        }
-        if (wanted("bench")) {
-            for (Report.Settings settings : benchmarks(gpu)) {
-                report.step("bench " + settings.what().name().toLowerCase() + " " + settings.lengths(), () -> bench(settings));
-            }
-        }
-        report.line(report.passed() ? "all passed" : "FAILED");
-        report.write(out);
+        report.line((report.passed() ? "passed: " : "FAILED: ") + report.count(Found.Outcome.PASSED) + " steps passed, "
+                + report.count(Found.Outcome.FAILED) + " failed, " + report.count(Found.Outcome.SKIPPED) + " were skipped");
+        report.write();
         return report.passed() ? 0 : 1;
     }
 
-    private boolean wanted(String step) {
-        return !without.contains(step);
-    }
-
-    private void about(CheckReport report) {
-        report.about("date", Instant.now().toString());
-        report.about("version", String.valueOf(GpuCheck.class.getPackage().getImplementationVersion()));
-        report.about("host_processors", Runtime.getRuntime().availableProcessors());
-        try (Backend backend = Backends.open(device, 0)) {
-            report.about("device", backend.describe());
-            report.about("device_bytes", backend.totalBytes());
-            report.about("device_free_bytes", backend.freeBytes());
+    private List<Plan.Step> steps() {
+        List<Plan.Step> chosen = new ArrayList<>();
+        for (Plan.Step step : Plan.of(device, model != null)) {
+            boolean asked = only.isEmpty() || step.name().equals(Plan.DEVICE) || only.stream().anyMatch(step.name()::startsWith);
+            if (asked && without.stream().noneMatch(step.name()::startsWith)) {
+                chosen.add(step);
+            }
         }
-    }
-
-    private List<Precision> precisions() {
-        return Arrays.stream(Precision.values()).filter(precision -> precision != Precision.AUTO).toList();
-    }
-
-    /** float32 beside the CPU's float32 for as many steps as that takes little time for; 16 bits beside the device's float32. */
-    private void trajectories(CheckReport report, TrainingCheck check, String model, int cpuSteps) {
-        report.step(model + " training, f32", () -> check.trajectory(Precision.F32, check.float32("cpu", cpuSteps), 1e-3));
-        Map<String, double[]> float32 = new LinkedHashMap<>();
-        for (Precision precision : List.of(Precision.BF16, Precision.FP16)) {
-            report.step(model + " training, " + precision, () -> check.trajectory(precision,
-                    float32.computeIfAbsent(device, on -> check.float32(on, Integer.MAX_VALUE)), 0.01));
-        }
-    }
-
-    private List<Report.Settings> benchmarks(boolean gpu) {
-        return List.of();
-    }
-
-    private CheckReport.Found bench(Report.Settings settings) {
-        return CheckReport.Found.skipped(Benchmark.class.getName());
+        return chosen;
     }
 }
