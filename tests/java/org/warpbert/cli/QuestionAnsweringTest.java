@@ -78,6 +78,19 @@ class QuestionAnsweringTest {
         assertEquals(last.path("best_f1_thresh").asDouble(), config.path("task_specific_params").path("qa").path("no_answer_threshold").asDouble());
     }
 
+    /** That a model answers none at first is the best that NoAns_f1 can be; later epochs tune other thresholds, for other weights. */
+    @Test
+    void theBestEpochKeepsItsOwnThreshold() throws IOException {
+        Path best = folder.resolve("best");
+        JsonNode summary = CommandRun.of("finetune", "--task", "qa", "--model", run.toString(), "--train", data.toString(), "--dev", data.toString(), "--epochs", "4",
+                "--batch-size", "4", "--lr", "1e-4", "--keep", "best", "--metric", "NoAns_f1", "--max-length", "40", "--out", best.toString(), "--json").done().json();
+        int kept = summary.path("kept_epoch").asInt();
+        assertTrue(kept < 4, "the last epoch is no better than the first");
+        double threshold = JSON.readTree(best.resolve("config.json").toFile()).path("task_specific_params").path("qa").path("no_answer_threshold").asDouble();
+        assertEquals(summary.path("epochs").path(kept - 1).path("metrics").path("best_f1_thresh").asDouble(), threshold);
+        assertTrue(threshold != summary.path("epochs").path(3).path("metrics").path("best_f1_thresh").asDouble(), "another epoch, another threshold");
+    }
+
     /** The model's own threshold was tuned on the same file: F1 is the best one; and the official form gives the same figures. */
     @Test
     void evaluatesWithTheTunedThresholdAndAsTheOfficialForm() throws IOException {

@@ -1,6 +1,7 @@
 package org.warpbert.task;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
@@ -23,7 +24,7 @@ final class AnswerSpans {
     private final int maxAnswer;
     private final int kept;
     private final List<Map<Long, Float>> spans = new ArrayList<>(); // by question: first and last token to logit
-    private final List<Float> none = new ArrayList<>();
+    private final float[] none; // by question
     private int next;
 
     private record Span(int first, int last, float logit) {}
@@ -41,18 +42,17 @@ final class AnswerSpans {
         this.windows = windows;
         this.maxAnswer = maxAnswer;
         this.kept = Math.max(BEST, wanted);
+        this.none = new float[windows.questions().size()];
+        Arrays.fill(none, Float.POSITIVE_INFINITY);
+        windows.questions().forEach(question -> spans.add(new HashMap<>()));
     }
 
     /** Takes in the logits [T, 2] of the next windows. */
     void add(PackedBatch batch, float[] logits) {
         for (int b = 0; b < batch.sequences(); b++) {
             AnswerWindows.Window window = windows.window(next++);
-            while (spans.size() <= window.question()) {
-                spans.add(new HashMap<>());
-                none.add(Float.POSITIVE_INFINITY);
-            }
             int row = batch.cuSeqlens()[b];
-            none.set(window.question(), Math.min(none.get(window.question()), logits[2 * row] + logits[2 * row + 1]));
+            none[window.question()] = Math.min(none[window.question()], logits[2 * row] + logits[2 * row + 1]);
             Map<Long, Float> found = spans.get(window.question());
             for (Span span : best(window, logits, row + window.first())) {
                 found.merge((long) span.first << Integer.SIZE | span.last, span.logit, Math::max);
@@ -78,8 +78,11 @@ final class AnswerSpans {
         return best;
     }
 
-    /** The answers to a question all of whose windows were taken in. */
+    /** The answers to a question all of whose windows were taken in; before that, of those that were. */
     Answers answers(int question) {
+        if (spans.get(question).isEmpty()) {
+            return new Answers(List.of(), 1, 1);
+        }
         List<Span> best = spans.get(question).entrySet().stream()
                 .map(e -> new Span((int) (e.getKey() >>> Integer.SIZE), e.getKey().intValue(), e.getValue()))
                 .sorted(Comparator.comparingDouble(Span::logit).reversed().thenComparing(Span::first).thenComparing(Span::last))
@@ -88,7 +91,7 @@ final class AnswerSpans {
         for (int i = 0; i < best.size(); i++) {
             logits[i] = best.get(i).logit;
         }
-        logits[best.size()] = none.get(question);
+        logits[best.size()] = none[question];
         double[] scores = TextClassifier.softmax(logits, 0, logits.length);
         Located context = windows.context(question);
         String text = windows.questions().get(question).context();
@@ -98,7 +101,7 @@ final class AnswerSpans {
             int end = context.ends()[best.get(i).last];
             found.add(new QuestionAnswerer.Span(text.substring(start, end), start, end, scores[i]));
         }
-        double against = best.isEmpty() ? 1 : 1 / (1 + Math.exp((double) best.get(0).logit - none.get(question)));
+        double against = 1 / (1 + Math.exp((double) best.get(0).logit - none[question]));
         return new Answers(found, scores[best.size()], against);
     }
 }

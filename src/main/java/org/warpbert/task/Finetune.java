@@ -230,7 +230,7 @@ public final class Finetune {
                 listener.finishedEpoch(report);
                 if (best != null) {
                     if (best.add(epoch, report.devLoss(), report.metrics()) && hyper.selection().keepBest()) {
-                        writeWeights(folder, parameters);
+                        writeModel(folder, config, parameters);
                     }
                     over = best.isOver();
                 }
@@ -260,16 +260,16 @@ public final class Finetune {
     }
 
     private void write(RunFolder folder, Checkpoint checkpoint, Parameters parameters, Summary summary) {
-        BertConfig config = task.saved(checkpoint.config());
-        config.write(folder.staging().resolve("config.json"));
-        checkpoint.tokenizer().writeFiles(folder.staging(), config.maxPositionEmbeddings());
-        if (!hyper.selection().keepBest()) { // else the best epoch's are there already
-            writeWeights(folder, parameters);
+        checkpoint.tokenizer().writeFiles(folder.staging(), checkpoint.config().maxPositionEmbeddings());
+        if (!hyper.selection().keepBest()) { // else the best epoch's is there already
+            writeModel(folder, checkpoint.config(), parameters);
         }
         folder.summary(summary);
     }
 
-    private static void writeWeights(RunFolder folder, Parameters parameters) {
+    /** Weights, and the configuration with what the task learned from the last evaluation: they belong together. */
+    private void writeModel(RunFolder folder, BertConfig config, Parameters parameters) {
+        task.saved(config).write(folder.staging().resolve("config.json"));
         ModelWriter.writeTensors(folder.staging(), parameters.shapes(), parameters::host);
     }
 }
