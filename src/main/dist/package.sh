@@ -37,7 +37,7 @@ repack() {
 modules() {
     local folder=$work/classes file
     mkdir "$folder"
-    for file in "$root"/lib/*.jar; do
+    find "$root/lib" -name '*.jar' | while IFS= read -r file; do
         (cd "$folder" && "$jdk/bin/jar" --extract --file "$file")
     done
     find "$folder" -name module-info.class -delete
@@ -46,7 +46,7 @@ modules() {
 }
 
 package() {
-    local with_cuda=yes tool work root name archive file
+    local with_cuda=yes tool work root name archive file commit
     case "$*" in
     '') ;;
     --without-cuda) with_cuda='' ;;
@@ -59,9 +59,9 @@ package() {
     done
     if [ -n "$with_cuda" ]; then
         command -v nvcc >/dev/null || fail "nvcc (CUDA 13) is needed for the GPU's kernels and not found on the PATH. For the CPU alone: ./warpbert package --without-cuda"
-        if ! is_fresh || [ ! -f "$cuda_library" ] || [ "$cuda_library" -nt "$jar" ]; then
+        if ! check_is_fresh || [ ! -f "$cuda_library" ] || [ "$cuda_library" -nt "$jar" ]; then
             rm -f "$stamp"
-            build -Dcuda
+            build -Dcuda -Dcheck
         fi
     else
         is_fresh || build
@@ -74,10 +74,17 @@ package() {
     rm -rf "$work"
     mkdir -p "$root/bin" "$root/lib"
     cp "$jar" "$home"/target/lib/*.jar "$root/lib"
+    if [ -n "$with_cuda" ]; then # what gpu-check runs
+        mkdir "$root/lib/check"
+        cp "$home"/target/check/*.jar "$root/lib/check"
+    fi
     cp "$home"/src/main/dist/{start.sh,java.options} "$root/lib"
     cp "$home/src/main/dist/warpbert" "$root/bin"
     cp "$home"/{LICENSE,README.md} "$home/src/main/dist/NOTICES.md" "$root"
     echo '-Dwarpbert.packaged=true' >>"$root/lib/java.options"
+    if commit=$(git -C "$home" describe --always --abbrev=12 --dirty --exclude='*' 2>/dev/null); then
+        echo "-Dwarpbert.commit=$commit" >>"$root/lib/java.options"
+    fi
     [ "$version" -lt 22 ] || echo '--enable-native-access=ALL-UNNAMED' >>"$root/lib/java.options"
 
     for file in "$root"/lib/*.jar; do
