@@ -99,7 +99,7 @@ class SelectionCommandsTest {
         finetune("--metric", "mcc").misusedWith("--metric goes with");
         finetune("--layer-decay", "0").misusedWith("--layer-decay is 0.0");
         finetune("--freeze-layers", "7").failedWith("--freeze-layers 7", "6 layers");
-        finetune("--dev", dev.toString(), "--patience", "1", "--metric", "f7").failedWith("no metric 'f7'", "accuracy, loss, mcc");
+        finetune("--dev", dev.toString(), "--patience", "1", "--metric", "f7").failedWith("--metric is 'f7'", "accuracy, mcc, loss");
         assertTrue(Files.notExists(folder.resolve("run")));
     }
 }

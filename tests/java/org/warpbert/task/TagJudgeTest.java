@@ -80,9 +80,9 @@ class TagJudgeTest {
     }
 
     @Test
-    void theMetricIsKnownBeforeTheFirstBatch() {
-        Judge judge = new TagJudge(List.of(), LabelMap.of(List.of("B-X", "O")), new TaggingHead(2));
-        assertEquals(List.of("f1", "precision", "recall", "accuracy"), List.copyOf(judge.metrics().keySet()));
-        assertEquals(1, new TagDataset(Path.of("f"), List.of(sentence("O"), sentence("B-X"))).select(new int[] {1}).size());
+    void aSplitHasTheChosenSentences() {
+        TagDataset all = new TagDataset(Path.of("f"), List.of(sentence("O"), sentence("B-X"), sentence("I-X")));
+        assertEquals(List.of(sentence("I-X"), sentence("O")), all.select(new int[] {2, 0}).sentences());
+        assertEquals(all.file(), all.select(new int[] {0}).file());
     }
 }

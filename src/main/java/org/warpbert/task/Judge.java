@@ -8,7 +8,7 @@ public interface Judge {
     /** Takes in the head's outputs for the batch that was just forwarded and evaluated. */
     void add(PackedBatch batch);
 
-    /** Metrics by name, the task's own first. The names are known before the first batch. */
+    /** Metrics by name, the task's own first. */
     Map<String, Double> metrics();
 
     /** Metrics of the parts that a task's answers fall into, such as types of entities; empty where it has none. */

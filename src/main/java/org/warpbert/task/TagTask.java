@@ -79,10 +79,10 @@ public final class TagTask implements Task {
         return new TagJudge(((TagDataset) data).sentences(), labels, (TaggingHead) head);
     }
 
-    /** f1 of entities where the labels are tags of them, else the share of words that are right. */
+    /** Those of entities where the labels are tags of them, else the share of words that are right. */
     @Override
     public List<String> metrics() {
-        return Entities.areTags(labels.labels()) ? List.of(TagJudge.F1, TagJudge.ACCURACY) : List.of(TagJudge.ACCURACY);
+        return Entities.areTags(labels.labels()) ? List.of(TagJudge.F1, "precision", "recall", TagJudge.ACCURACY) : List.of(TagJudge.ACCURACY);
     }
 
     @Override
