@@ -81,7 +81,7 @@ for-tests: simt $(STANDINS)/cublaslt/libcublasLt.so.13 $(STANDINS)/old/libcuda.s
 NVCC       ?= $(shell command -v nvcc 2>/dev/null)
 CUDA_ARCHS ?= 80 86 89 90a 100 120
 NVCC_FLAGS := -std=c++17 -O3 -Iinclude -I$(CUDA_SRC) $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$(a),code=sm_$(a)) \
-              -gencode arch=compute_80,code=compute_80 -Werror all-warnings -Xptxas -v,-warn-spills,-warn-lmem-usage \
+              -gencode arch=compute_80,code=compute_80 -compress-mode=size -Werror all-warnings -Xptxas -v,-warn-spills,-warn-lmem-usage \
               -Xcompiler -fPIC,-fvisibility=hidden,-ffunction-sections,-Wall,-Wextra,-Wno-unknown-pragmas
 CUDA_OBJ   := $(CUDA_OPS:%=$(BUILD)/cuda/%.o) $(BUILD)/cuda/context.o
 

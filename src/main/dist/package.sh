@@ -4,20 +4,40 @@
 
 cuda_library=$home/target/classes/org/warpbert/backend/linux-x86_64/libwarpbert_cuda.so
 
-# trim JAR PATH...: the jar without these paths; jars carry libraries for other platforms and of functions not called here.
-trim() {
-    local jar_file=$1 folder=$work/trim
-    shift
+# Paths in a jar that are of no use here: libraries for other platforms, and of functions that are not called.
+unwanted() {
+    local ours=org/warpbert/backend/linux-x86_64 openblas=org/bytedeco/openblas/linux-x86_64 cuda=org/bytedeco/cuda
+    local other='cufft,cufftw,cufile,cupti,curand,cusolver,cusparse,nccl,nppc,nppial,nppicc,nppidei,nppif,nppig,nppim,nppist,nppisu,nppitc,npps,nvblas,nvcomp,nvjpeg,nvml,nvrtc'
+    case $1 in
+    warpbert-*) # simt is for those who change kernels
+        echo "$ours/libwarpbert_simt.so"
+        [ -n "$with_cuda" ] || echo "$ours/libwarpbert_cuda.so"
+        ;;
+    tokenizers-*) echo native/lib/{win-x86_64,osx-aarch64,linux-aarch64} ;;
+    openblas-*-linux-x86_64.jar) echo "$openblas"/{include,libjniopenblas.so,libjniopenblas_full.so} ;;
+    cuda-*-linux-x86_64.jar) eval "echo $cuda/linux-x86_64/libjni{$other}.so" ;;
+    cuda-*) eval "echo $cuda/global/{$other}.class" ;;
+    jna-*)
+        echo com/sun/jna/{aix,darwin,dragonflybsd,freebsd,openbsd,sunos,win32}-{aarch64,ppc,ppc64,sparc,sparcv9,x86,x86-64}
+        echo com/sun/jna/linux-{aarch64,arm,armel,loongarch64,mips64el,ppc,ppc64le,riscv64,s390x,x86}
+        ;;
+    esac
+}
+
+# A jar without what is not wanted, and not compressed: the archive is, and packs classes better than a jar does.
+repack() {
+    local folder=$work/repack
     rm -rf "$folder" && mkdir "$folder"
-    (cd "$folder" && "$jdk/bin/jar" --extract --file "$jar_file" && rm -rf "$@" \
-        && "$jdk/bin/jar" --create --no-manifest --file "$jar_file" .)
+    # shellcheck disable=SC2046 # several paths, without spaces
+    (cd "$folder" && "$jdk/bin/jar" --extract --file "$1" && rm -rf $(unwanted "${1##*/}") \
+        && "$jdk/bin/jar" --create --no-manifest --no-compress --file "$1" .)
 }
 
 # Modules of the JDK that our jars use: asked of all their classes together, as some jars are loaded by name only.
 modules() {
     local folder=$work/classes file
     mkdir "$folder"
-    for file in "$root"/lib/*.jar; do
+    find "$root/lib" -name '*.jar' | while IFS= read -r file; do
         (cd "$folder" && "$jdk/bin/jar" --extract --file "$file")
     done
     find "$folder" -name module-info.class -delete
@@ -26,7 +46,7 @@ modules() {
 }
 
 package() {
-    local with_cuda=yes tool work root name archive libraries found
+    local with_cuda=yes tool work root name archive file commit
     case "$*" in
     '') ;;
     --without-cuda) with_cuda='' ;;
@@ -39,9 +59,9 @@ package() {
     done
     if [ -n "$with_cuda" ]; then
         command -v nvcc >/dev/null || fail "nvcc (CUDA 13) is needed for the GPU's kernels and not found on the PATH. For the CPU alone: ./warpbert package --without-cuda"
-        if ! is_fresh || [ ! -f "$cuda_library" ] || [ "$cuda_library" -nt "$jar" ]; then
+        if ! check_is_fresh || [ ! -f "$cuda_library" ] || [ "$cuda_library" -nt "$jar" ]; then
             rm -f "$stamp"
-            build -Dcuda
+            build -Dcuda -Dcheck
         fi
     else
         is_fresh || build
@@ -54,32 +74,27 @@ package() {
     rm -rf "$work"
     mkdir -p "$root/bin" "$root/lib"
     cp "$jar" "$home"/target/lib/*.jar "$root/lib"
+    if [ -n "$with_cuda" ]; then # what gpu-check runs
+        mkdir "$root/lib/check"
+        cp "$home"/target/check/*.jar "$root/lib/check"
+    fi
     cp "$home"/src/main/dist/{start.sh,java.options} "$root/lib"
     cp "$home/src/main/dist/warpbert" "$root/bin"
     cp "$home"/{LICENSE,README.md} "$home/src/main/dist/NOTICES.md" "$root"
     echo '-Dwarpbert.packaged=true' >>"$root/lib/java.options"
+    if commit=$(git -C "$home" describe --always --abbrev=12 --dirty --exclude='*' 2>/dev/null); then
+        echo "-Dwarpbert.commit=$commit" >>"$root/lib/java.options"
+    fi
     [ "$version" -lt 22 ] || echo '--enable-native-access=ALL-UNNAMED' >>"$root/lib/java.options"
 
-    # simt and what a build without CUDA holds of it are for those who change WarpBERT
-    libraries=org/warpbert/backend/linux-x86_64
-    if [ -n "$with_cuda" ]; then
-        trim "$root/lib/$(basename "$jar")" "$libraries/libwarpbert_simt.so"
-    else
-        trim "$root/lib/$(basename "$jar")" "$libraries/libwarpbert_simt.so" "$libraries/libwarpbert_cuda.so"
-    fi
-    for found in "$root"/lib/tokenizers-*.jar; do
-        trim "$found" native/lib/win-x86_64 native/lib/osx-aarch64 native/lib/linux-aarch64
-    done
-    for found in "$root"/lib/openblas-*-linux-x86_64.jar; do
-        trim "$found" org/bytedeco/openblas/linux-x86_64/{include,libjniopenblas.so,libjniopenblas_full.so}
-    done
-    for found in "$root"/lib/cuda-*-linux-x86_64.jar; do
-        trim "$found" org/bytedeco/cuda/linux-x86_64/libjni{cufft,cufftw,cufile,cupti,curand,cusolver,cusparse,nccl,npp*,nvblas,nvcomp,nvjpeg,nvml,nvrtc}.so
+    for file in "$root"/lib/*.jar; do
+        repack "$file"
     done
 
     # jdk.crypto.ec is what TLS finds as a service: no class names it
     "$jdk/bin/jlink" --add-modules "$(modules),jdk.crypto.ec" --strip-java-debug-attributes --no-header-files --no-man-pages \
-        --compress=0 --output "$root/runtime" >"$work/jlink.log" 2>&1 || fail "jlink of $jdk failed: $(head -n 1 "$work/jlink.log")"
+        --compress=0 --output "$root/runtime" >"$work/jlink.log" 2>&1 || fail "jlink of $jdk failed: $(head -n 1 "$work/jlink.log" | cut -c 1-300)"
+    rm -f "$root"/runtime/lib/lib{awt_xawt,jawt,jsound,splashscreen}.so # charts are drawn without a screen
     tar -C "$work" -cf - "$name" | gzip -9 >"$archive.partial"
     mv "$archive.partial" "$archive"
     rm -rf "$work"

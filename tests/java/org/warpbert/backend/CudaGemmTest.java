@@ -4,10 +4,12 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 /**
  * CudaGemm's own code, call by call, against a stand-in that reads its descriptors as cuBLASLt does: what is asked of the
@@ -24,6 +26,17 @@ class CudaGemmTest {
         // 5 sizes, 3 shifts, 3 types: 3 products each, and one more with the bias fused where it is float32; each asked for once,
         // though used twice. Shifted by 1 and by 4, addresses differ in their alignment. And one that is refused.
         assertTrue(told.get(0).contains(": " + (5 * 3 * 3 * 3 + 5 * 3 + 1) + " heuristics"), told.toString());
+    }
+
+    /** Python's packages lie where the dynamic loader does not look; they are found all the same, without LD_LIBRARY_PATH. */
+    @Test
+    void librariesOfPythonsPackagesAreFound(@TempDir Path home) throws IOException, InterruptedException {
+        Path packages = Files.createDirectories(home.resolve(".local/lib/python3.99/site-packages/nvidia/cu13/lib"));
+        Files.copy(OtherJvm.CUBLASLT.resolve("libcublasLt.so.13"), packages.resolve("libcublasLt.so.13"));
+        OtherJvm.Run run = OtherJvm.run(System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")), List.of(OtherJvm.EMPTY),
+                List.of("-Duser.home=" + home), CudaGemmOnStandIn.class);
+        run.done();
+        assertEquals(2, run.err().stream().filter(line -> line.startsWith("cuBLASLt's stand-in: ")).count());
     }
 
     @Test

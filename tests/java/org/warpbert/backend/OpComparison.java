@@ -28,7 +28,7 @@ final class OpComparison {
             if (c.buffers.get(name).kind() == OpCase.Kind.BITS16) {
                 compareBits(c, name, bytes);
             } else {
-                compareFloats(c, name, after(c, name), OpCase.floats(bytes), tolerance.relative(), tolerance.reason());
+                compareFloats(c, name, after(c, name), OpCase.floats(bytes), c.allowed(name), tolerance.reason());
             }
         });
     }
@@ -52,7 +52,7 @@ final class OpComparison {
                 compareFloats(c, name, rounded, actual, 0, tolerance.reason());
             } else {
                 double unavoidable = error(c, name, after(exact, name), rounded);
-                compareFloats(c, name, after(exact, name), actual, Math.max(tolerance.relative(), 2 * unavoidable),
+                compareFloats(c, name, after(exact, name), actual, Math.max(c.allowed(name), 2 * unavoidable),
                         "twice that of a reference of this precision, " + unavoidable);
             }
         });

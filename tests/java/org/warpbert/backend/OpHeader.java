@@ -1,9 +1,9 @@
 package org.warpbert.backend;
 
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.UncheckedIOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
+import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -66,8 +66,8 @@ final class OpHeader {
     }
 
     private static String read() {
-        try {
-            return Files.readString(Path.of("native", "include", "warpbert.h"));
+        try (InputStream header = OpHeader.class.getResourceAsStream("warpbert.h")) {
+            return new String(header.readAllBytes(), StandardCharsets.UTF_8);
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }

@@ -9,7 +9,7 @@ import java.util.List;
 import java.util.stream.Collectors;
 
 /** Runs a main class of the tests in a JVM of its own, which finds other CUDA libraries: the stand-ins of the native tests. */
-final class OtherJvm {
+public final class OtherJvm {
     private static final Path STAND_INS = Path.of("target", "native", "standins").toAbsolutePath();
     /** A cuBLASLt that reads its descriptors and computes on the host. */
     static final Path CUBLASLT = STAND_INS.resolve("cublaslt");
@@ -20,9 +20,9 @@ final class OtherJvm {
 
     private OtherJvm() {}
 
-    record Run(int code, List<String> out, List<String> err) {
+    public record Run(int code, List<String> out, List<String> err) {
         /** What it printed, if it came to its end. */
-        List<String> done() {
+        public List<String> done() {
             if (code != 0) {
                 throw new AssertionError(String.join("\n", err));
             }
@@ -30,10 +30,20 @@ final class OtherJvm {
         }
     }
 
-    static Run run(List<Path> libraries, Class<?> main, String... args) throws IOException, InterruptedException {
-        String classes = System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"));
+    public static Run run(List<Path> libraries, Class<?> main, String... args) throws IOException, InterruptedException {
+        return run(System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")), libraries, List.of(), main, args);
+    }
+
+    /** @param options of the JVM */
+    public static Run run(String classes, List<Path> libraries, List<String> options, Class<?> main, String... args) throws IOException, InterruptedException {
         List<String> line = new ArrayList<>(List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "-Dorg.bytedeco.javacpp.maxphysicalbytes=0", "-cp", classes, main.getName()));
+                "-Dorg.bytedeco.javacpp.maxphysicalbytes=0"));
+        String cache = System.getProperty("org.bytedeco.javacpp.cachedir"); // this build's own
+        if (cache != null) {
+            line.add("-Dorg.bytedeco.javacpp.cachedir=" + cache);
+        }
+        line.addAll(options);
+        line.addAll(List.of("-cp", classes, main.getName()));
         line.addAll(List.of(args));
         Path err = Files.createTempFile("warpbert", ".err");
         try {

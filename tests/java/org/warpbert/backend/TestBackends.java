@@ -1,6 +1,7 @@
 package org.warpbert.backend;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
@@ -8,7 +9,8 @@ import org.warpbert.WarpBertException;
 
 /**
  * The backends that tests of ops run on: every one that opens here. The CPU must; {@code -Dwarpbert.require=cuda}
- * (names separated by commas) makes another one's absence a failure rather than silence.
+ * (names separated by commas) makes another one's absence a failure rather than silence, {@code -Dwarpbert.backends=cuda}
+ * leaves all others out, the CPU too.
  */
 final class TestBackends {
     private static final List<String> NAMES = List.of("cpu", "simt", "cuda");
@@ -16,13 +18,12 @@ final class TestBackends {
     private TestBackends() {}
 
     static List<String> available() {
-        Set<String> required = new TreeSet<>(List.of("cpu"));
-        for (String name : System.getProperty("warpbert.require", "").split(",")) {
-            if (!name.isBlank()) {
-                required.add(name.strip());
-            }
+        List<String> names = new ArrayList<>(listed("warpbert.backends"));
+        Set<String> required = new TreeSet<>(listed("warpbert.require"));
+        if (names.isEmpty()) {
+            names.addAll(NAMES);
+            required.add("cpu");
         }
-        List<String> names = new ArrayList<>(NAMES);
         required.stream().filter(name -> !names.contains(name)).forEach(names::add);
         List<String> available = new ArrayList<>();
         for (String name : names) {
@@ -35,5 +36,9 @@ final class TestBackends {
             }
         }
         return available;
+    }
+
+    private static List<String> listed(String property) {
+        return Arrays.stream(System.getProperty(property, "").split(",")).map(String::strip).filter(name -> !name.isEmpty()).toList();
     }
 }

@@ -85,6 +85,20 @@ class PackageTest {
         assertEquals(1, wrong.err.lines().filter(l -> l.startsWith("warpbert: ")).count(), wrong.err);
     }
 
+    /** Without a GPU it says so, in its report as well; the tests of the ops load. */
+    @Test
+    void checksAGpu() throws IOException, InterruptedException {
+        assumeTrue(Files.isDirectory(home.resolve("lib/check")), "it was packaged without CUDA");
+        Run help = run(home.resolve("bin").resolve("warpbert"), "gpu-check", "--help");
+        assertEquals(0, help.code, help.err);
+        assertTrue(help.out.contains("--device"), help.out);
+        Run checked = run(home.resolve("bin").resolve("warpbert"), "gpu-check", "--only", "parity OpErrorsTest", "--out", "report");
+        JsonNode report = new ObjectMapper().readTree(folder.resolve("report/gpu-check.json").toFile());
+        assertEquals(checked.code == 0, report.path("passed").asBoolean(), checked.out);
+        assertEquals("device", report.at("/steps/0/name").asText());
+        assertFalse(checked.out.contains("ClassNotFound") || checked.out.contains("NoClassDef"), checked.out);
+    }
+
     @Test
     void holdsWhatItRunsWithAndSaysWhoseItIs() throws IOException {
         String notices = Files.readString(home.resolve("NOTICES.md"));
@@ -95,6 +109,13 @@ class PackageTest {
                 String artifact = jar.replaceFirst("-[0-9].*", "");
                 assertTrue(artifact.equals("warpbert") || named.contains(artifact), jar + " is not in NOTICES.md");
                 assertFalse(jar.matches("(junit|pytorch|onnxruntime|jmh).*"), jar + " is for tests");
+            }
+        }
+        if (Files.isDirectory(home.resolve("lib/check"))) { // made with CUDA
+            try (Stream<Path> files = Files.list(home.resolve("lib/check"))) {
+                for (String jar : files.map(file -> file.getFileName().toString()).toList()) {
+                    assertTrue(jar.startsWith("warpbert-") || named.contains(jar.replaceFirst("-[0-9].*", "")), jar + " is not in NOTICES.md");
+                }
             }
         }
         for (String file : List.of("LICENSE", "README.md", "runtime/legal/java.base/LICENSE", "runtime/bin/java")) {

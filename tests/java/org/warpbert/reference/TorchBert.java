@@ -140,6 +140,21 @@ public final class TorchBert implements AutoCloseable {
         return backward(() -> loss.of(logits(hidden(batch)), labels));
     }
 
+    /**
+     * The mean over all class logits [B, C] whose target is a number: of (logit - target)^2, or of the cross-entropy of
+     * sigmoid(logit) and target. Gradients as in {@link #backward}.
+     */
+    public double backwardEach(TorchBatch batch, float[] targets, boolean binary) {
+        return backward(() -> {
+            Tensor logits = logits(hidden(batch));
+            Tensor target = TorchTensors.of(targets, logits.scalar_type(), logits.shape());
+            Tensor known = target.isnan().logical_not();
+            Tensor x = logits.masked_select(known);
+            Tensor t = target.masked_select(known);
+            return binary ? torch.binary_cross_entropy_with_logits(x, t) : torch.mse_loss(x, t);
+        });
+    }
+
     /** The masked language model's mean loss over packed rows; gradients as in {@link #backward}. */
     public double backwardMlm(TorchBatch batch, int[] rows, int[] labels) {
         return backward(() -> TorchLoss.MEAN.of(mlm(hidden(batch), batch, rows), labels));

@@ -35,6 +35,26 @@ class ExamplesTest {
         assertEquals(1, ids[0]);
     }
 
+    /** Cells with a separator, or JSON's lists of texts and numbers; a text with the separator in a list is one label. */
+    @Test
+    void setsOfLabels() throws IOException {
+        Path tsv = Files.writeString(folder.resolve("sets.tsv"), "a\tx; y z;;\nb\t\nc\t;\n");
+        Path json = Files.writeString(folder.resolve("sets.jsonl"), "{\"0\":\"a\",\"1\":[\"x\",\" y;z \",3,\"\"]}\n{\"0\":\"b\",\"1\":null}\n{\"0\":\"c\",\"1\":\"p;q\"}\n");
+        assertEquals(List.of(List.of("x", "y z"), List.of(), List.of()), sets(tsv));
+        assertEquals(List.of(List.of("x", "y;z", "3"), List.of(), List.of("p", "q")), sets(json));
+        try (TextTable table = TextTable.open(json, Options.DEFAULT)) {
+            assertEquals(List.of("3", "p", "q", "x", "y;z"), LabelMap.fromSets(Examples.readSets(table, "0", null, "1", ";")).labels());
+        }
+        Files.writeString(json, "{\"0\":\"a\",\"1\":[[\"x\"]]}\n");
+        assertTrue(assertThrows(WarpBertException.class, () -> sets(json)).getMessage().contains("sets.jsonl, line 1"));
+    }
+
+    private static List<List<String>> sets(Path file) {
+        try (TextTable table = TextTable.open(file, Options.DEFAULT.withoutHeader())) {
+            return Examples.readSets(table, "0", null, "1", ";").rows().stream().map(Example::labels).toList();
+        }
+    }
+
     /** The rows that broke the notebook: 5 empty reviews in train, 3 in test. */
     @Test
     void nsmcSkipsItsEmptyTexts() {

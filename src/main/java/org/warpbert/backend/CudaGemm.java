@@ -122,7 +122,7 @@ final class CudaGemm implements Gemm {
         GemmPlan plan = plans.get(key.set(product, dtype, rows, in, out, bias != 0, to, left, right));
         if (plan == null) {
             GemmKey wanted = key.copy();
-            plan = new GemmPlan(this, handle, wanted, tf32 && dtype == Dtype.F32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F);
+            plan = new GemmPlan(this, handle, wanted, tf32 && dtype == Dtype.F32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F, bias);
             plans.put(wanted, plan);
         }
         if (bias != 0) {

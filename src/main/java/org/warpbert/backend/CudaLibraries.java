@@ -22,7 +22,7 @@ public final class CudaLibraries {
     /** The driver; libwarpbert_cuda looks for it by this name. */
     public static final String DRIVER = "libcuda.so.1";
     /** What the matrix products need beside the driver, in the order in which they are loaded. */
-    public static final List<String> NEEDED = List.of("libcudart.so.13", "libcublas.so.13", "libcublasLt.so.13");
+    public static final List<String> NEEDED = List.of("libcudart.so.13", "libcublasLt.so.13", "libcublas.so.13");
 
     private static final List<Path> SYSTEM = List.of(Path.of("/lib/x86_64-linux-gnu"), Path.of("/usr/lib/x86_64-linux-gnu"), Path.of("/lib64"),
             Path.of("/usr/lib64"), Path.of("/usr/lib/wsl/lib"));
@@ -65,19 +65,35 @@ public final class CudaLibraries {
         }
     }
 
-    /** Places where a library lies and is not looked for: under /usr/local/cuda*. */
+    /**
+     * Places where a library lies and the dynamic loader does not look: toolkits under /usr/local/cuda*, and NVIDIA's Python
+     * packages (nvidia/cu13/lib in site-packages) of the active environment, the user's and the system's.
+     */
     public static List<Path> elsewhere(String library) {
         List<Path> folders = new ArrayList<>();
-        try (DirectoryStream<Path> toolkits = Files.newDirectoryStream(Path.of("/usr/local"), "cuda*")) {
-            for (Path toolkit : toolkits) {
-                folders.add(toolkit.resolve("lib64"));
+        children(Path.of("/usr/local"), "cuda*").forEach(toolkit -> folders.add(toolkit.resolve("lib64")));
+        for (String prefix : Arrays.asList(System.getenv("VIRTUAL_ENV"), System.getenv("CONDA_PREFIX"), System.getProperty("user.home") + "/.local", "/usr/local", "/usr")) {
+            for (Path python : prefix == null ? List.<Path>of() : children(Path.of(prefix, "lib"), "python3*")) {
+                for (String packages : List.of("site-packages", "dist-packages")) {
+                    children(python.resolve(packages).resolve("nvidia"), "*").forEach(part -> folders.add(part.resolve("lib")));
+                }
             }
-        } catch (IOException e) {
-            return List.of(); // no /usr/local
         }
         List<Path> there = new ArrayList<>(in(folders, library));
         there.removeAll(found(library));
         return there;
+    }
+
+    /** Sorted; none where there is no such folder. */
+    private static List<Path> children(Path folder, String glob) {
+        List<Path> children = new ArrayList<>();
+        try (DirectoryStream<Path> entries = Files.newDirectoryStream(folder, glob)) {
+            entries.forEach(children::add);
+        } catch (IOException e) {
+            return List.of();
+        }
+        children.sort(null);
+        return children;
     }
 
     private static Collection<Path> folders() {

@@ -49,10 +49,14 @@ final class GemmPlan implements AutoCloseable {
     private final cublasLtMatmulHeuristicResult_t recommended = new cublasLtMatmulHeuristicResult_t();
     private final LongPointer bias = new LongPointer(1L);
 
-    GemmPlan(CudaGemm owner, cublasLtContext handle, GemmKey key, int computeType) {
+    /** @param biasAddress of the first call, 0 without one: an algorithm is chosen by its alignment too */
+    GemmPlan(CudaGemm owner, cublasLtContext handle, GemmKey key, int computeType, long biasAddress) {
         ColumnMajorGemm gemm = key.gemm();
         try {
             operation = operation(owner, gemm, key.bias(), computeType);
+            if (key.bias()) {
+                bias(owner, biasAddress);
+            }
             a = layout(owner, gemm.a());
             b = layout(owner, gemm.b());
             d = layout(owner, gemm.d());

@@ -21,7 +21,8 @@ import org.warpbert.backend.Backend;
  * @param cores       that this process may use
  * @param threads     that the backend uses
  * @param driver      version of the NVIDIA kernel driver, or null where there is none
- * @param commit      of the source tree that this was built in, "-dirty" where it was changed since; null where unknown
+ * @param commit      of the source tree that this was built in, "-dirty" where it was changed since; null where unknown;
+ *                    in a package, what -Dwarpbert.commit says
  */
 public record Machine(String device, String description, String cpu, int cores, int threads, String driver, String commit,
                       String java, String date) {
@@ -58,6 +59,10 @@ public record Machine(String device, String description, String cpu, int cores, 
 
     /** Asks git about the place that a class was loaded from: built and run in one checkout, it lies inside it. */
     private static String commitOfBuild(Class<?> built) {
+        String packaged = System.getProperty("warpbert.commit");
+        if (packaged != null) {
+            return packaged;
+        }
         CodeSource source = built.getProtectionDomain().getCodeSource();
         if (source == null) {
             return null;

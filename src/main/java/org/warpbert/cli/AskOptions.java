@@ -23,8 +23,25 @@ final class AskOptions {
     @Option(names = "--choice", paramLabel = "TEXT", description = "choice: a candidate (repeat it).")
     List<String> choices;
 
-    /** Fails where something was given that the model's task has no use for. */
-    void check(WarpBertCommand command, String task) {
+    @Option(names = "--threshold", paramLabel = "P", description = "Models of several labels: those whose probability is above this (default: 0.5).")
+    private Double threshold;
+
+    double threshold() {
+        return threshold == null ? 0.5 : threshold;
+    }
+
+    /**
+     * Fails where something was given that the model has no use for.
+     *
+     * @param several whether it gives texts any number of labels
+     */
+    void check(WarpBertCommand command, String task, boolean several) {
+        if (!several && threshold != null) {
+            throw command.usage("--threshold is for models trained with --multi-label");
+        }
+        if (!(threshold() >= 0 && threshold() <= 1)) {
+            throw command.usage("--threshold is " + threshold + ", it must be in [0, 1]");
+        }
         if (!task.equals(QaTask.NAME) && (squad != null || wanted != null || qa.given())) {
             throw command.usage("--squad, --n-best, " + QaOptions.NAMES + " are for models of the task qa, not " + task);
         }

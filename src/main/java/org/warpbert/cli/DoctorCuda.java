@@ -60,7 +60,8 @@ final class DoctorCuda {
         lines.add("cudart for the kernels is in libwarpbert_cuda.so");
         List<String> missing = new ArrayList<>();
         for (String library : CudaLibraries.NEEDED) {
-            List<Path> places = CudaLibraries.found(library);
+            List<Path> found = CudaLibraries.found(library);
+            List<Path> places = found.isEmpty() ? CudaLibraries.elsewhere(library) : found;
             lines.add(places.isEmpty() ? library + " not found" : places.stream().map(Path::toString).collect(Collectors.joining(" and ")));
             if (places.isEmpty()) {
                 missing.add(library);
@@ -72,10 +73,8 @@ final class DoctorCuda {
     }
 
     private static String remedy(List<String> missing) {
-        List<String> folders = missing.stream().flatMap(library -> CudaLibraries.elsewhere(library).stream()).map(path -> path.getParent().toString())
-                .distinct().toList();
-        return folders.isEmpty() ? "install CUDA 13's " + String.join(", ", missing) + ": packages cuda-cudart-13-x and libcublas-13-x of NVIDIA's repository"
-                : "put " + String.join(":", folders) + " in LD_LIBRARY_PATH";
+        return "install CUDA 13's " + String.join(", ", missing) + ": packages cuda-cudart-13-x and libcublas-13-x of NVIDIA's repository, or "
+                + "nvidia-cublas and nvidia-cuda-runtime of Python's; or put their folders in LD_LIBRARY_PATH";
     }
 
     /** Opens every GPU, as a command would. */

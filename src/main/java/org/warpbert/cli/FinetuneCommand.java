@@ -16,6 +16,7 @@ import picocli.CommandLine.Option;
         footer = {"", "Tables are .tsv, .csv or .jsonl, or any of these with .gz.",
                 "  warpbert finetune --model bert-base-uncased --train cola.tsv --no-header --text 3 --label 1 --dev-split 0.1 --out runs/cola",
                 "  warpbert finetune @recipes/cola.args --train cola.tsv --dev-split 0.1 --out runs/cola",
+                "  warpbert finetune @recipes/stsb.args --train sts-train.csv --dev sts-dev.csv --out runs/stsb",
                 "  warpbert finetune --task qa --model bert-base-uncased --train squad.json --dev-split 0.1 --out runs/squad"})
 final class FinetuneCommand extends WarpBertCommand {
     @Option(names = "--model", required = true, paramLabel = "NAME|DIR", description = "What to start from: a name (see: warpbert models list), or a model or run folder.")

@@ -21,7 +21,7 @@ import picocli.CommandLine.Command;
 /** The {@code warpbert} command. */
 @Command(name = "warpbert", versionProvider = Version.class, sortOptions = false,
         description = "Fine-tune and run BERT from Java.",
-        footer = {"", "Try: warpbert demo", "Options can stand in a file: warpbert finetune @recipes/cola.args --train ...",
+        footer = {"", "Try: warpbert demo", "warpbert gpu-check tests a GPU and times it (in a checkout, and in packages with CUDA).", "Options can stand in a file: warpbert finetune @recipes/cola.args --train ...",
                 "Exit codes: 0 done, 1 failed, 2 wrong usage."})
 public final class Main implements Callable<Integer> {
     private static final int FAILED = 1;

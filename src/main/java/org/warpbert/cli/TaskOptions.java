@@ -7,9 +7,10 @@ import org.warpbert.model.BertConfig;
 import org.warpbert.task.AnswerMetric;
 import org.warpbert.task.ChoiceTask;
 import org.warpbert.task.ClassifyTask;
-import org.warpbert.task.Columns;
+import org.warpbert.task.MultiLabelTask;
 import org.warpbert.task.PretrainTask;
 import org.warpbert.task.QaTask;
+import org.warpbert.task.RegressTask;
 import org.warpbert.task.TagTask;
 import org.warpbert.task.Task;
 import org.warpbert.text.Objective;
@@ -18,14 +19,15 @@ import picocli.CommandLine.Option;
 
 /** Which task, and how its data files are to be read. */
 final class TaskOptions {
-    private static final List<String> NAMES = List.of(ClassifyTask.NAME, ClassifyTask.PAIR, TagTask.NAME, QaTask.NAME, ChoiceTask.NAME,
+    private static final List<String> NAMES = List.of(ClassifyTask.NAME, ClassifyTask.PAIR, RegressTask.NAME, TagTask.NAME, QaTask.NAME, ChoiceTask.NAME,
             PretrainTask.name(Objective.MLM), PretrainTask.name(Objective.NSP), PretrainTask.name(Objective.SOP));
 
-    @Option(names = "--task", paramLabel = "NAME", description = "What to learn: classify (texts, or pairs with --pair), pair, tag (words of CoNLL or CoNLL-U files: "
+    @Option(names = "--task", paramLabel = "NAME", description = "What to learn: classify (texts, or pairs with --pair), pair, regress (labels are numbers; texts, or pairs with --pair), tag (words of CoNLL or CoNLL-U files: "
             + "entities, parts of speech), qa (SQuAD's JSON), choice (SWAG's columns, or JSONL); from running text: mlm, nsp, sop (see pretrain).")
     private String task;
 
     @Mixin private ColumnOptions columns;
+    @Mixin private LabelOptions labels;
     @Mixin private MaskingOptions masking;
     @Mixin private QaOptions qa;
 
@@ -34,24 +36,28 @@ final class TaskOptions {
 
     /** The task that was asked for; classify where none was. */
     Task get(WarpBertCommand command) {
-        return get(command, task == null ? ClassifyTask.NAME : task);
+        return get(command, task == null ? ClassifyTask.NAME : task, false);
     }
 
     /** The task that was asked for, else the one that a model was made for. */
     Task of(WarpBertCommand command, BertConfig model) {
-        return get(command, task == null ? name(model) : task);
+        return get(command, task == null ? name(model) : task, MultiLabelTask.made(model));
     }
 
-    private Task get(WarpBertCommand command, String name) {
+    private Task get(WarpBertCommand command, String name, boolean several) {
         if ((qa.given() || answerMetric != null) && !name.equals(QaTask.NAME)) {
             throw command.usage(QaOptions.NAMES + " and --answer-metric are for the task qa, not " + name);
         }
         if (columns.given() && (name.equals(QaTask.NAME) || name.equals(ChoiceTask.NAME))) {
-            throw command.usage("The task " + name + " knows its files: --text, --pair, --label and --no-header are not for it");
+            throw command.usage("The task " + name + " knows its files: --text, --pair, --label, --format, --no-header and --extra-cells are not for it");
+        }
+        if (labels.given() && !name.equals(ClassifyTask.NAME) && !name.equals(ClassifyTask.PAIR)) {
+            throw command.usage(LabelOptions.NAMES + " are for the tasks classify and pair, not " + name);
         }
         return command.checked(() -> switch (name) {
-            case ClassifyTask.NAME -> ClassifyTask.of(columns());
-            case ClassifyTask.PAIR -> ClassifyTask.ofPairs(columns());
+            case ClassifyTask.NAME -> labels.task(command, name, columns.get(), several);
+            case ClassifyTask.PAIR -> labels.task(command, name, columns.get().requirePair(), several);
+            case RegressTask.NAME -> new RegressTask(columns.get());
             case TagTask.NAME -> tag(command);
             case QaTask.NAME -> new QaTask(qa.get(answerMetric));
             case ChoiceTask.NAME -> new ChoiceTask();
@@ -63,14 +69,8 @@ final class TaskOptions {
     }
 
     private TagTask tag(WarpBertCommand command) {
-        if (columns.pair != null) {
-            throw command.usage("--pair is not for --task tag: a sentence is tagged by itself");
-        }
+        columns.checkWords(command);
         return new TagTask(columns.text, columns.label);
-    }
-
-    private Columns columns() {
-        return new Columns(!columns.noHeader, columns.text, columns.pair, columns.label);
     }
 
     /** What a model says it was made for, by its task or else by its class; classify where that is nothing of ours. */
@@ -79,7 +79,7 @@ final class TaskOptions {
         if (task != null && NAMES.contains(task)) {
             return task;
         }
-        return TagTask.ARCHITECTURE.equals(model.use().architecture()) ? TagTask.NAME : ClassifyTask.NAME;
+        return TagTask.ARCHITECTURE.equals(model.use().architecture()) ? TagTask.NAME : RegressTask.made(model) ? RegressTask.NAME : ClassifyTask.NAME;
     }
 
     /** The configuration of a folder, or of a name already fetched. */

@@ -6,7 +6,7 @@ import java.util.Properties;
 import picocli.CommandLine;
 
 /** The version that Maven put in the jar. */
-final class Version implements CommandLine.IVersionProvider {
+public final class Version implements CommandLine.IVersionProvider {
     @Override
     public String[] getVersion() throws IOException {
         Properties pom = new Properties();

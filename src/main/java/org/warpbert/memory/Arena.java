@@ -85,6 +85,14 @@ public final class Arena implements AutoCloseable {
             return values;
         }
 
+        /** Sets all elements of a float32 tensor. */
+        public void upload(float[] values) {
+            address(); // or it says that there is no memory
+            ByteBuffer host = staging(Math.toIntExact(size));
+            host.asFloatBuffer().put(values);
+            Arena.this.upload(this, host);
+        }
+
         @Override
         public String toString() {
             return tensorName + " " + dtype + Arrays.toString(shape);

@@ -14,23 +14,30 @@ import org.warpbert.model.Pooler;
 import org.warpbert.text.PackedBatch;
 
 /**
- * One class for each sequence: pooler, dropout, linear layer, softmax cross-entropy (Devlin et al. 2019, section 4.1).
- * B sequences, H hidden size, C classes.
+ * C numbers for each sequence: pooler, dropout, linear layer (Devlin et al. 2019, section 4.1), and a loss: of one class, of
+ * any number of classes, or of a regression, as transformers' BertForSequenceClassification. B sequences, H hidden size.
  */
 public final class ClassificationHead implements Head {
     private final int classes;
+    private final LogitLoss criterion;
     private Pooler pooler;
     private Arena.Tensor dropped; // [B, H]
     private Arena.Tensor logits; // [B, C]
-    private Arena.Tensor loss; // [B]
+    private Arena.Tensor loss; // [B, w]
     private Arena.Tensor logitsGradient; // [B, C]
     private Arena.Tensor pooledGradient; // [B, H]
     private Arena.Tensor scratch; // [B, H]
     private Linear classifier;
     private int sequences;
 
+    /** Of one class for each sequence, by cross-entropy. */
     public ClassificationHead(int classes) {
+        this(classes, new CrossEntropy(null, 0));
+    }
+
+    ClassificationHead(int classes, LogitLoss criterion) {
         this.classes = classes;
+        this.criterion = criterion;
     }
 
     /** The parameters of a BERT with this head. */
@@ -49,7 +56,8 @@ public final class ClassificationHead implements Head {
         pooler = new Pooler(arena, config, plan);
         dropped = arena.add("classifier.dropped", plan.dtype(), b, h);
         logits = arena.add("classifier.logits", plan.dtype(), b, classes);
-        loss = arena.add("classifier.loss", Dtype.F32, b);
+        loss = arena.add("classifier.loss", Dtype.F32, b, criterion.width(classes));
+        criterion.plan(arena, classes);
         if (plan.training()) {
             logitsGradient = arena.add("classifier.logits.gradient", plan.dtype(), b, classes);
             pooledGradient = arena.add("classifier.pooled.gradient", plan.dtype(), b, h);
@@ -61,6 +69,7 @@ public final class ClassificationHead implements Head {
     public void bind(ParameterBuffers buffers) {
         pooler.bind(buffers);
         classifier = new Linear(buffers, "classifier");
+        criterion.bind();
     }
 
     @Override
@@ -74,23 +83,17 @@ public final class ClassificationHead implements Head {
 
     @Override
     public void evaluate(Pass pass) {
-        pass.backend().crossEntropy(pass.dtype(), loss.address(), 0, logits.address(), pass.labels(), 0, 0,
-                PackedBatch.IGNORE, 0, sequences, classes);
+        criterion.compute(pass, loss.address(), 0, logits.address(), 0, classes);
     }
 
     @Override
     public double[] normalisers(PackedBatch batch) {
-        int labelled = 0;
-        for (int label : batch.labels()) { // no stream: once a step, and its objects would be most of the step's garbage
-            labelled += label == PackedBatch.IGNORE ? 0 : 1;
-        }
-        return new double[] {labelled};
+        return new double[] {criterion.normaliser(batch.labels())};
     }
 
     @Override
     public void backward(Pass pass, float[] gradientScales) {
-        pass.backend().crossEntropy(pass.dtype(), loss.address(), logitsGradient.address(), logits.address(),
-                pass.labels(), 0, 0, PackedBatch.IGNORE, gradientScales[0], sequences, classes);
+        criterion.compute(pass, loss.address(), logitsGradient.address(), logits.address(), gradientScales[0], classes);
         classifier.backward(pass, pooledGradient.address(), logitsGradient.address(), 0, dropped.address(),
                 Activation.IDENTITY, sequences);
         pass.backend().dropoutBackward(pass.dtype(), pooledGradient.address(), pooledGradient.address(),
@@ -103,9 +106,9 @@ public final class ClassificationHead implements Head {
         return logits.downloadFloats(Math.multiplyExact(sequences, classes));
     }
 
-    /** Cross-entropy of each sequence of the batch last run backward or evaluated, [B]; 0 where there is no label. */
+    /** Losses of the batch last run backward or evaluated, [B], or [B, C] where each logit has its own; 0 where there is no label. */
     public float[] losses() {
-        return loss.downloadFloats(sequences);
+        return loss.downloadFloats(sequences * criterion.width(classes));
     }
 
     @Override

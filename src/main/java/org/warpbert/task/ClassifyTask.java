@@ -1,14 +1,18 @@
 package org.warpbert.task;
 
-import java.util.List;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.function.Consumer;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.warpbert.WarpBertException;
 import org.warpbert.model.BertConfig;
 import org.warpbert.model.Head;
 import org.warpbert.model.ParameterTable;
+import org.warpbert.text.Examples;
 import org.warpbert.text.InstanceSource;
 import org.warpbert.text.LabelMap;
 import org.warpbert.text.LabelledTexts;
@@ -19,29 +23,42 @@ import org.warpbert.text.WordPieceTokenizer;
 public final class ClassifyTask implements Task {
     public static final String NAME = "classify";
     public static final String PAIR = "pair";
+    /** transformers' class for such a model, and for one that gives numbers or several labels. */
+    static final String ARCHITECTURE = "BertForSequenceClassification";
     private static final String ACCURACY = "accuracy";
     private static final String MATTHEWS = "mcc";
 
     private final String name;
     private final Columns columns;
+    private final ClassWeights classWeights;
+    private final double smoothing;
     private LabelMap labels;
+    private float[] weights; // [C], or null
 
-    private ClassifyTask(String name, Columns columns) {
+    private ClassifyTask(String name, Columns columns, ClassWeights classWeights, double smoothing) {
+        if (!(smoothing >= 0 && smoothing < 1)) {
+            throw new WarpBertException("--label-smoothing is " + smoothing + ", it must be in [0, 1)");
+        }
         this.name = name;
         this.columns = columns;
+        this.classWeights = classWeights;
+        this.smoothing = smoothing;
     }
 
     /** Of texts, or of pairs where the columns name a second one. */
     public static ClassifyTask of(Columns columns) {
-        return new ClassifyTask(NAME, columns);
+        return of(NAME, columns, null, 0);
     }
 
-    /** Of pairs: a second column must be named. */
-    public static ClassifyTask ofPairs(Columns columns) {
-        if (columns.pair() == null) {
-            throw new WarpBertException("the column of the second text is missing: --pair");
-        }
-        return new ClassifyTask(PAIR, columns);
+    /**
+     * With a loss that is not the plain one; it is also what the run's dev loss is.
+     *
+     * @param name      {@link #NAME} or {@link #PAIR}
+     * @param weights   of the classes, or null: all the same
+     * @param smoothing share of each label that is spread over all classes, in [0, 1)
+     */
+    public static ClassifyTask of(String name, Columns columns, ClassWeights weights, double smoothing) {
+        return new ClassifyTask(name, columns, weights, smoothing);
     }
 
     @Override
@@ -61,12 +78,22 @@ public final class ClassifyTask implements Task {
 
     @Override
     public void learn(Dataset train, Checkpoint model, Consumer<String> note) {
-        labels = model.labels(LabelMap.fromTraining(((TextDataset) train).examples()), note);
+        Examples examples = ((TextDataset) train).examples();
+        labels = model.labels(LabelMap.fromTraining(examples), note);
+        if (classWeights != null) {
+            weights = classWeights.of(labels, labels.ids(examples), train.file());
+            note.accept("class weights: " + IntStream.range(0, weights.length)
+                    .mapToObj(c -> String.format(Locale.ROOT, "%s %.4g", labels.label(c), weights[c])).collect(Collectors.joining(", ")));
+        }
     }
 
     @Override
     public void open(Checkpoint model) {
         labels = model.labels("classification head");
+        if (classWeights == ClassWeights.BALANCED) {
+            throw new WarpBertException("--class-weights balanced is of training data; name the weights here");
+        }
+        weights = classWeights == null ? null : classWeights.of(labels, new int[0], null);
     }
 
     @Override
@@ -76,7 +103,7 @@ public final class ClassifyTask implements Task {
 
     @Override
     public Head head() {
-        return new ClassificationHead(labels.size());
+        return new ClassificationHead(labels.size(), new CrossEntropy(weights, smoothing));
     }
 
     @Override
@@ -125,6 +152,6 @@ public final class ClassifyTask implements Task {
     @Override
     public BertConfig saved(BertConfig config) {
         return config.withLabels(labels.labels())
-                .withUse(new BertConfig.Use("BertForSequenceClassification", "single_label_classification", name));
+                .withUse(new BertConfig.Use(ARCHITECTURE, "single_label_classification", name));
     }
 }

@@ -9,32 +9,7 @@ import java.util.TreeMap;
 
 /** Counts of whole entities, right where type, first and last word are, as conlleval and seqeval count them. */
 public final class EntityMetrics {
-    private final Map<String, Counts> types = new TreeMap<>();
-
-    /** Of one type: entities that are there, that were predicted, and that are both. */
-    private static final class Counts {
-        long gold;
-        long predicted;
-        long right;
-
-        Counts plus(Counts other) {
-            gold += other.gold;
-            predicted += other.predicted;
-            right += other.right;
-            return this;
-        }
-
-        /** 0 where there is nothing to divide by. */
-        Map<String, Double> scores() {
-            double precision = predicted == 0 ? 0 : (double) right / predicted;
-            double recall = gold == 0 ? 0 : (double) right / gold;
-            Map<String, Double> scores = new LinkedHashMap<>();
-            scores.put("f1", right == 0 ? 0 : 2 * precision * recall / (precision + recall));
-            scores.put("precision", precision);
-            scores.put("recall", recall);
-            return scores;
-        }
-    }
+    private final Map<String, PrecisionRecall> types = new TreeMap<>();
 
     /** Adds a sentence: its tags and those predicted, as many. */
     public void add(List<String> gold, List<String> predicted) {
@@ -48,23 +23,19 @@ public final class EntityMetrics {
         }
     }
 
-    private Counts of(Entities.Entity entity) {
-        return types.computeIfAbsent(entity.type(), type -> new Counts());
+    private PrecisionRecall of(Entities.Entity entity) {
+        return types.computeIfAbsent(entity.type(), type -> new PrecisionRecall());
     }
 
     /** f1, precision and recall over the entities of all types together (micro average). */
     public Map<String, Double> overall() {
-        return types.values().stream().reduce(new Counts(), Counts::plus).scores();
+        return types.values().stream().reduce(new PrecisionRecall(), PrecisionRecall::plus).scores();
     }
 
     /** f1, precision, recall and support (entities that are there) of each type. */
     public Map<String, Map<String, Double>> byType() {
         Map<String, Map<String, Double>> all = new LinkedHashMap<>();
-        types.forEach((type, counts) -> {
-            Map<String, Double> scores = counts.scores();
-            scores.put("support", (double) counts.gold);
-            all.put(type, scores);
-        });
+        types.forEach((type, counts) -> all.put(type, counts.scoresAndSupport()));
         return all;
     }
 }

@@ -3,6 +3,7 @@ package org.warpbert.task;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
+import org.warpbert.WarpBertException;
 import org.warpbert.backend.Precision;
 import org.warpbert.text.LabelMap;
 
@@ -47,6 +48,10 @@ public final class TextClassifier implements AutoCloseable {
     public static TextClassifier load(String model, String device, int threads, Precision precision, long memory,
             Consumer<String> note) {
         OpenModel opened = OpenModel.load(model, device, threads, precision, memory, note, checkpoint -> {
+            if (MultiLabelTask.made(checkpoint.config()) || RegressTask.made(checkpoint.config())) {
+                throw new WarpBertException(model + " does not give one class: it is for " + (RegressTask.made(checkpoint.config())
+                        ? "TextScorer" : "MultiLabelClassifier"));
+            }
             checkpoint.labels(HEAD); // that they fit the head is known before the weights are read
             return ClassificationHead.parameters(checkpoint.config(), checkpoint.classes());
         }, "complete " + HEAD);

@@ -18,6 +18,7 @@ final class DelimitedTable extends TextTable {
     private final boolean extraCells;
     private final List<String> names;
     private final int width;
+    private final boolean tabs; // inside the cells of a CSV file's first row
     private Row first;
 
     DelimitedTable(Utf8Lines lines, Options options, boolean quoted) {
@@ -35,6 +36,7 @@ final class DelimitedTable extends TextTable {
             throw new WarpBertException(file() + " is empty.");
         }
         width = row.cells.length;
+        tabs = csv != null && Arrays.stream(row.cells).anyMatch(cell -> cell.contains("\t"));
         names = options.header() ? List.of(row.cells) : null;
         first = options.header() ? null : row;
     }
@@ -52,7 +54,7 @@ final class DelimitedTable extends TextTable {
         }
         if (row != null && (row.cells.length < width || (row.cells.length > width && !extraCells))) {
             throw new WarpBertException(at(row.line) + "the row has " + row.cells.length + " cells, the first row has "
-                    + width + "." + (csv != null ? hint() : " Tabs separate cells; is one missing or too many?"));
+                    + width + "." + (csv != null ? hint() : " Tabs separate cells; is one missing or too many? --extra-cells leaves cells beyond those out."));
         }
         return row;
     }
@@ -75,8 +77,7 @@ final class DelimitedTable extends TextTable {
 
     @Override
     String hint() {
-        boolean tabs = csv != null && names != null && names.stream().anyMatch(name -> name.contains("\t"));
-        return tabs ? " The cells hold tabs: is it a TSV file? Say so with the format option." : "";
+        return tabs ? " The cells hold tabs: is it a TSV file? Say so with --format tsv." : "";
     }
 
     @Override

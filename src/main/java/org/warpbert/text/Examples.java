@@ -24,6 +24,19 @@ public record Examples(Path file, List<Example> rows, long read, int skippedEmpt
      * @throws WarpBertException if a column does not exist, a row lacks it or has an empty label, or no row is left
      */
     public static Examples read(TextTable table, String text, String pair, String label) {
+        return read(table, text, pair, label, null);
+    }
+
+    /**
+     * As {@link #read(TextTable, String, String, String)}, of rows with any number of labels, none too.
+     *
+     * @param separator what stands between labels in a cell; a JSON row may have a list instead
+     */
+    public static Examples readSets(TextTable table, String text, String pair, String label, String separator) {
+        return read(table, text, pair, label, separator);
+    }
+
+    private static Examples read(TextTable table, String text, String pair, String label, String separator) {
         int textColumn = table.column(text);
         int pairColumn = pair == null ? -1 : table.column(pair);
         int labelColumn = label == null ? -1 : table.column(label);
@@ -33,10 +46,11 @@ public record Examples(Path file, List<Example> rows, long read, int skippedEmpt
         for (TextTable.Row row = table.next(); row != null; row = table.next()) {
             read++;
             Example example = new Example(row.line(), row.get(textColumn), pair == null ? null : row.get(pairColumn),
-                    label == null ? null : row.get(labelColumn).strip());
+                    label == null || separator != null ? null : row.get(labelColumn).strip(),
+                    separator == null ? null : row.list(labelColumn, separator));
             if (example.text().isBlank() || (pair != null && example.pair().isBlank())) {
                 skipped++;
-            } else if (label != null && example.label().isEmpty()) {
+            } else if (example.label() != null && example.label().isEmpty()) {
                 throw new WarpBertException(table.at(row.line()) + "the label (column " + label + ") is empty.");
             } else {
                 rows.add(example);

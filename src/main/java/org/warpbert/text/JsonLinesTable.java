@@ -113,6 +113,22 @@ final class JsonLinesTable extends TextTable {
             return texts;
         }
 
+        @Override
+        public List<String> list(int column, String separator) {
+            JsonNode value = value(column);
+            if (!value.isArray()) {
+                return Row.super.list(column, separator);
+            }
+            List<String> texts = new ArrayList<>();
+            for (JsonNode each : value) {
+                if (each.isContainerNode() || each.isNull()) {
+                    throw new WarpBertException(at(line) + "the list '" + names.get(column) + "' holds " + each + "; texts or numbers are needed.");
+                }
+                texts.add(each.asText().strip());
+            }
+            return texts.stream().filter(text -> !text.isEmpty()).toList();
+        }
+
         private JsonNode value(int column) {
             JsonNode value = object.get(names.get(column));
             if (value == null) {

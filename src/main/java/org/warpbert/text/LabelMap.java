@@ -61,6 +61,20 @@ public final class LabelMap {
         return sorted(seen, training.file());
     }
 
+    /**
+     * The labels that occur in rows that may have several, sorted as {@link #fromTraining} does.
+     *
+     * @throws WarpBertException naming the file, if no row has any
+     */
+    public static LabelMap fromSets(Examples training) {
+        TreeSet<String> seen = new TreeSet<>();
+        training.rows().forEach(row -> seen.addAll(row.labels()));
+        if (seen.isEmpty()) {
+            throw new WarpBertException("No row of " + training.file() + " has a label. Is it the right column?");
+        }
+        return sorted(seen);
+    }
+
     /** {@link #fromTraining} of the sentences' words. */
     public static LabelMap fromWords(List<TaggedSentence> sentences, Path file) {
         TreeSet<String> seen = new TreeSet<>();
@@ -73,6 +87,10 @@ public final class LabelMap {
             throw new WarpBertException("All rows of " + file + " have the label " + seen
                     + "; a classifier needs at least two. Is it the right column?");
         }
+        return sorted(seen);
+    }
+
+    private static LabelMap sorted(TreeSet<String> seen) {
         List<String> sorted = new ArrayList<>(seen);
         if (seen.stream().allMatch(label -> label.matches("[+-]?[0-9]{1,18}"))) {
             sorted.sort(Comparator.comparingLong(Long::parseLong)); // stable: "01" and "1" keep their text order

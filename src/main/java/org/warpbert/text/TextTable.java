@@ -3,8 +3,10 @@ package org.warpbert.text;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.warpbert.WarpBertException;
 
 /**
@@ -48,6 +50,11 @@ public abstract class TextTable implements AutoCloseable {
 
         /** The texts of a column that holds a list; only JSON does. */
         List<String> list(int column);
+
+        /** The texts between the separators of a cell, or the texts and numbers of JSON's list; stripped, empty ones left out. */
+        default List<String> list(int column, String separator) {
+            return Stream.of(get(column).split(Pattern.quote(separator))).map(String::strip).filter(part -> !part.isEmpty()).toList();
+        }
     }
 
     private final Path file;
@@ -88,7 +95,7 @@ public abstract class TextTable implements AutoCloseable {
             case "csv" -> Format.CSV;
             case "jsonl", "ndjson" -> Format.JSONL;
             default -> throw new WarpBertException("The extension of " + file + " does not tell its format; "
-                    + "known are .tsv, .txt, .csv, .jsonl and .ndjson, each also with .gz. Say which it is.");
+                    + "known are .tsv, .txt, .csv, .jsonl and .ndjson, each also with .gz. Say which it is with --format.");
         };
     }
 

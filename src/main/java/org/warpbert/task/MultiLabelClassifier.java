@@ -1,0 +1,90 @@
+package org.warpbert.task;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Consumer;
+import org.warpbert.WarpBertException;
+import org.warpbert.backend.Precision;
+import org.warpbert.text.LabelMap;
+
+/** A fine-tuned classifier that gives a text any number of labels, ready to answer. One thread at a time. */
+public final class MultiLabelClassifier implements AutoCloseable {
+    private static final String HEAD = "classification head";
+
+    private final OpenModel model;
+    private final LabelMap labels;
+
+    private MultiLabelClassifier(OpenModel model, LabelMap labels) {
+        this.model = model;
+        this.labels = labels;
+    }
+
+    /** {@link #load(String, String, int, Precision, long, Consumer)} in the device's own precision and the memory that is free. */
+    public static MultiLabelClassifier load(String model, String device, int threads) {
+        return load(model, device, threads, Precision.AUTO, 0, line -> {});
+    }
+
+    /**
+     * Opens a run folder, or any model folder whose problem type is multi_label_classification.
+     *
+     * @param device  see {@link org.warpbert.backend.Backends#open}
+     * @param threads 0 for all cores
+     * @param memory  the most to take, see {@link org.warpbert.memory.MemoryBudget}; 0: what is free, less a margin
+     * @param note    receives a line where memory was refused
+     */
+    public static MultiLabelClassifier load(String model, String device, int threads, Precision precision, long memory,
+            Consumer<String> note) {
+        OpenModel opened = OpenModel.load(model, device, threads, precision, memory, note, checkpoint -> {
+            if (!MultiLabelTask.made(checkpoint.config())) {
+                throw new WarpBertException(model + " was not trained for several labels a text (problem_type in its config.json)");
+            }
+            checkpoint.labels(HEAD); // that they fit the head is known before the weights are read
+            return ClassificationHead.parameters(checkpoint.config(), checkpoint.classes());
+        }, "complete " + HEAD);
+        return new MultiLabelClassifier(opened, opened.checkpoint().labels(HEAD));
+    }
+
+    /** Labels by class number. */
+    public List<String> labels() {
+        return labels.labels();
+    }
+
+    /** The longest sequence that the model has positions for. */
+    public int positions() {
+        return model.config().maxPositionEmbeddings();
+    }
+
+    /** Probabilities for texts; see {@link #predict(List, List, int, int)}. */
+    public List<double[]> predict(List<String> texts) {
+        return predict(texts, null, Math.min(TextClassifier.MAX_LENGTH, positions()), TextClassifier.BATCH_SIZE);
+    }
+
+    /**
+     * How probable each label is for texts or pairs of texts, each by itself.
+     *
+     * @param pairs     second texts, as many as texts, or null
+     * @param maxLength most tokens of a sequence; what is longer is cut
+     * @return for each text, probabilities by class number
+     */
+    public List<double[]> predict(List<String> texts, List<String> pairs, int maxLength, int batchSize) {
+        model.checkpoint().checkLength(maxLength);
+        List<double[]> predictions = new ArrayList<>(texts.size());
+        ClassificationHead head = new ClassificationHead(labels.size());
+        Inference.run(model, head, texts, pairs, maxLength, batchSize, (pass, batch) -> {
+            float[] logits = head.logits();
+            for (int b = 0; b < batch.sequences(); b++) {
+                double[] scores = new double[labels.size()];
+                for (int c = 0; c < scores.length; c++) {
+                    scores[c] = 1 / (1 + Math.exp(-logits[b * scores.length + c]));
+                }
+                predictions.add(scores);
+            }
+        });
+        return predictions;
+    }
+
+    @Override
+    public void close() {
+        model.close();
+    }
+}

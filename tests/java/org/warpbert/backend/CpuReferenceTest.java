@@ -1,0 +1,52 @@
+package org.warpbert.backend;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import org.junit.jupiter.api.Test;
+
+/** The reference of gpu-check is that of the tests: what the CPU gives for a case is what libtorch gives in float64. */
+class CpuReferenceTest {
+    /** Of 16-bit cases bfloat16's rounding of a forward's result that a backward reads; libtorch computes it anew. */
+    private static final double ROUNDED_INPUT = 0x1p-7;
+
+    @Test
+    void itAgreesWithLibtorchOnACaseOfEveryOp() {
+        int compared = 0;
+        for (OpTable table : List.of(new OpTable(), new OpTable(Dtype.F16), new OpTable(Dtype.BF16))) {
+            Set<String> seen = new HashSet<>();
+            for (OpCase c : table.cases) {
+                if (c.op.equals("cast") || !seen.add(c.op)) { // cast's reference is Java's
+                    continue;
+                }
+                Map<String, double[]> cpu = CpuReference.of(c);
+                c.expected().forEach((name, expected) -> {
+                    double error = Floats.relativeError(expected, cpu.get(name), c.tolerances.get(name).size());
+                    double allowed = table.dtype == Dtype.F32 ? c.allowed(name) : ROUNDED_INPUT;
+                    assertTrue(error <= allowed, () -> c + ": " + name + " is off by " + error);
+                });
+                assertEquals(c.expected().keySet(), cpu.keySet(), c.toString());
+                compared++;
+            }
+        }
+        assertTrue(compared > 40, "only " + compared);
+    }
+
+    @Test
+    void itStandsInForLibtorchOnlyWhereThatIsAsked() {
+        NoClassDefFoundError missing = new NoClassDefFoundError("org/bytedeco/pytorch/Tensor");
+        assertFalse(CpuReference.mayReplace(missing));
+        System.setProperty(CpuReference.ALLOWED, "true");
+        try {
+            assertTrue(CpuReference.mayReplace(missing));
+            assertFalse(CpuReference.mayReplace(new NoClassDefFoundError("org/warpbert/Other")));
+        } finally {
+            System.clearProperty(CpuReference.ALLOWED);
+        }
+    }
+}

@@ -1,0 +1,98 @@
+package org.warpbert.check;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.io.File;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.Collectors;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.warpbert.backend.OtherJvm;
+import org.warpbert.train.RunFolder;
+
+/** gpu-check as a machine with a GPU runs it, on simt: without libtorch, each step in its own process. */
+class GpuCheckTest {
+    @TempDir Path folder;
+
+    /** What the package has: no reference libraries. */
+    private OtherJvm.Run check(List<String> options, String... args) throws IOException, InterruptedException {
+        List<String> all = new ArrayList<>(List.of("--device", "simt", "--out", folder.toString()));
+        all.addAll(List.of(args));
+        String classes = Arrays.stream(System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")).split(File.pathSeparator))
+                .filter(entry -> !entry.matches(".*(pytorch|onnxruntime).*")).collect(Collectors.joining(File.pathSeparator));
+        List<String> given = new ArrayList<>(List.of("-Xmx1g", "-Dorg.bytedeco.javacpp.maxbytes=0"));
+        given.addAll(options);
+        return OtherJvm.run(classes, List.of(), given, GpuCheck.class, all.toArray(String[]::new));
+    }
+
+    private JsonNode report() throws IOException {
+        assertTrue(Files.size(folder.resolve("gpu-check.log")) > 0);
+        return RunFolder.JSON.readTree(folder.resolve("gpu-check.json").toFile());
+    }
+
+    private static String outcomes(JsonNode report) {
+        List<String> all = new ArrayList<>();
+        report.get("steps").forEach(step -> all.add(step.get("name").asText() + " " + step.get("outcome").asText()));
+        return String.join(", ", all);
+    }
+
+    @Test
+    void stepsPassUnderSimt() throws IOException, InterruptedException {
+        OtherJvm.Run run = check(List.of(), "--only", "parity DropoutTest,training small bf16,determinism fp16,memory,cudnn");
+        assertEquals(0, run.code(), run.out() + "\n" + run.err());
+        JsonNode report = report();
+        assertEquals("device PASSED, parity DropoutTest PASSED, training small bf16 PASSED, "
+                + "determinism fp16 PASSED, memory bf16 PASSED, cudnn SKIPPED", outcomes(report));
+        assertTrue(report.get("passed").asBoolean());
+        assertEquals("simt", report.at("/machine/device").asText());
+        assertTrue(report.at("/steps/1/figures/cases").asInt() >= 5, report.toString());
+        assertTrue(report.at("/steps/2/figures/largest_difference_of_smoothed_loss").asDouble() > 0, "bf16 is not float32");
+        assertEquals(8, report.at("/steps/2/figures/losses").size());
+    }
+
+    /** Every backend's second request for memory is refused: cases fail, and are in the report. */
+    @Test
+    void aPlantedFailureIsReported() throws IOException, InterruptedException {
+        OtherJvm.Run run = check(List.of("-Dwarpbert.fail-alloc=2"), "--only", "parity DropoutTest");
+        assertEquals(1, run.code(), run.out().toString());
+        JsonNode report = report();
+        assertEquals("device PASSED, parity DropoutTest FAILED", outcomes(report));
+        assertFalse(report.get("passed").asBoolean());
+        assertTrue(report.at("/steps/1/detail").asText().contains("made to fail"), report.toString());
+    }
+
+    @Test
+    void whatHasNoTimeLeftIsSkipped() throws IOException, InterruptedException {
+        OtherJvm.Run run = check(List.of(), "--minutes", "0");
+        assertEquals(1, run.code(), "nothing has passed");
+        JsonNode report = report();
+        assertFalse(report.get("passed").asBoolean());
+        assertEquals(Plan.of("simt", false).size(), report.get("steps").size());
+        report.get("steps").forEach(step -> assertEquals("SKIPPED", step.get("outcome").asText(), step.toString()));
+    }
+
+    @Test
+    void aProcessThatDiesOrHangsHasFailed() throws IOException, InterruptedException {
+        Plan.Step device = new Plan.Step(Plan.DEVICE, 60);
+        String classes = System.getProperty("java.class.path");
+        try {
+            System.setProperty("java.class.path", folder.toString());
+            Found died = StepProcess.run(device, 60, "simt", null, null).found();
+            assertEquals(Found.Outcome.FAILED, died.outcome());
+            assertTrue(died.detail().startsWith("its process ended with code 1: ") && died.detail().contains("CheckStep"), died.detail());
+        } finally {
+            System.setProperty("java.class.path", classes);
+        }
+        Found hung = StepProcess.run(new Plan.Step(Plan.DEVICE, 0), 60, "simt", null, null).found();
+        assertEquals(Found.failed("it had not ended after 0 s", java.util.Map.of()), hung);
+        assertEquals(Found.Outcome.SKIPPED, StepProcess.run(device, 0.001, "simt", null, null).found().outcome(), "not its own fault");
+    }
+}
