@@ -78,17 +78,17 @@ class QuestionAnsweringTest {
         assertEquals(last.path("best_f1_thresh").asDouble(), config.path("task_specific_params").path("qa").path("no_answer_threshold").asDouble());
     }
 
-    /** That a model answers none at first is the best that NoAns_f1 can be; later epochs tune other thresholds, for other weights. */
+    /** At so small a rate no answer changes, so the first epoch stays the best; yet each epoch's weights have another threshold. */
     @Test
     void theBestEpochKeepsItsOwnThreshold() throws IOException {
         Path best = folder.resolve("best");
-        JsonNode summary = CommandRun.of("finetune", "--task", "qa", "--model", run.toString(), "--train", data.toString(), "--dev", data.toString(), "--epochs", "4",
-                "--batch-size", "4", "--lr", "1e-4", "--keep", "best", "--metric", "NoAns_f1", "--max-length", "40", "--out", best.toString(), "--json").done().json();
+        JsonNode summary = CommandRun.of("finetune", "--task", "qa", "--model", run.toString(), "--train", data.toString(), "--dev", data.toString(), "--epochs", "3",
+                "--batch-size", "4", "--lr", "1e-6", "--keep", "best", "--max-length", "40", "--out", best.toString(), "--json").done().json();
         int kept = summary.path("kept_epoch").asInt();
-        assertTrue(kept < 4, "the last epoch is no better than the first");
+        assertTrue(kept < 3, "the last epoch is no better than the first");
         double threshold = JSON.readTree(best.resolve("config.json").toFile()).path("task_specific_params").path("qa").path("no_answer_threshold").asDouble();
         assertEquals(summary.path("epochs").path(kept - 1).path("metrics").path("best_f1_thresh").asDouble(), threshold);
-        assertTrue(threshold != summary.path("epochs").path(3).path("metrics").path("best_f1_thresh").asDouble(), "another epoch, another threshold");
+        assertTrue(threshold != summary.path("epochs").path(2).path("metrics").path("best_f1_thresh").asDouble(), "another epoch, another threshold");
     }
 
     /** The model's own threshold was tuned on the same file: F1 is the best one; and the official form gives the same figures. */
