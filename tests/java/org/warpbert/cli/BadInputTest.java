@@ -107,7 +107,7 @@ class BadInputTest {
         CommandRun.of("finetune").misusedWith("--model", "--train");
         CommandRun.of("fintune").misusedWith("fintune");
         CommandRun.of().misusedWith("Missing command", "finetune");
-        train(GOOD, "--task", "regress").misusedWith("'regress'", "classify");
+        train(GOOD, "--task", "translate").misusedWith("'translate'", "classify");
         train(GOOD, "--epochs", "0").misusedWith("--epochs is 0");
         train(GOOD, "--lr", "fast").misusedWith("--lr", "fast");
         train(GOOD, "--precision", "int8").misusedWith("--precision", "int8", "BF16");

@@ -90,7 +90,7 @@ public final class ClassifyTask implements Task {
     @Override
     public void open(Checkpoint model) {
         labels = model.labels("classification head");
-        if (classWeights == ClassWeights.BALANCED) {
+        if (classWeights != null && classWeights.named() == null) {
             throw new WarpBertException("--class-weights balanced is of training data; name the weights here");
         }
         weights = classWeights == null ? null : classWeights.of(labels, new int[0], null);
