@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.SplittableRandom;
 import java.util.concurrent.Callable;
+import org.warpbert.bench.Timing;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.Backends;
 import org.warpbert.backend.Dtype;
@@ -122,7 +123,7 @@ public final class MemoryTable implements Callable<Integer> {
                 trainer.step(batch);
                 seconds[step] = (System.nanoTime() - start) / 1e9;
             }
-            return Median.of(seconds);
+            return Timing.of("step", 1, seconds).median();
         } finally {
             backend.limit(Long.MAX_VALUE);
         }
