@@ -36,6 +36,13 @@ final class ColumnOptions {
         return new Columns(new TextTable.Options(format, !noHeader, extraCells), text, pair, label);
     }
 
+    /** Names what nobody has: where no file will be read. */
+    void assume() {
+        text = text == null ? "text" : text;
+        pair = pair == null ? "pair" : pair;
+        label = label == null ? "label" : label;
+    }
+
     /** Fails where something was given that files of words have no use for. */
     void checkWords(WarpBertCommand command) {
         if (pair != null) {

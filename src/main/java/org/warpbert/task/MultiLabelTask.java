@@ -8,6 +8,7 @@ import org.warpbert.WarpBertException;
 import org.warpbert.model.BertConfig;
 import org.warpbert.model.Head;
 import org.warpbert.model.ParameterTable;
+import org.warpbert.text.Capacity;
 import org.warpbert.text.Example;
 import org.warpbert.text.InstanceSource;
 import org.warpbert.text.LabelMap;
@@ -66,6 +67,16 @@ public final class MultiLabelTask implements Task {
     @Override
     public void open(Checkpoint model) {
         labels = model.labels("classification head");
+    }
+
+    @Override
+    public void assume(Integer asked, Checkpoint model) {
+        labels = Checkpoint.assumed(asked, model);
+    }
+
+    @Override
+    public Capacity largest(int maxLength) {
+        return new Capacity(maxLength, 1, 1, labels.size(), 0);
     }
 
     @Override

@@ -6,6 +6,7 @@ import java.util.function.Consumer;
 import org.warpbert.model.BertConfig;
 import org.warpbert.model.Head;
 import org.warpbert.model.ParameterTable;
+import org.warpbert.text.Capacity;
 import org.warpbert.text.ConllFile;
 import org.warpbert.text.InstanceSource;
 import org.warpbert.text.LabelMap;
@@ -55,6 +56,16 @@ public final class TagTask implements Task {
     @Override
     public void open(Checkpoint model) {
         labels = model.labels(TokenTagger.HEAD);
+    }
+
+    @Override
+    public void assume(Integer asked, Checkpoint model) {
+        labels = Checkpoint.assumed(asked, model);
+    }
+
+    @Override
+    public Capacity largest(int maxLength) {
+        return new Capacity(maxLength, 1, 1, 0, maxLength);
     }
 
     @Override
