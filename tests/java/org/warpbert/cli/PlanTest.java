@@ -227,6 +227,8 @@ class PlanTest {
             CommandRun.of("predict", "--model", run, "w1").failedWith("does not fit", "its weights take", "--memory ");
             System.setProperty("warpbert.device-memory", Long.toString(MIB / 2));
             CommandRun.of("embed", "--model", run, "w1 ".repeat(500)).failedWith("does not fit", "--max-length ", "--memory ");
+            CommandRun.of("embed", "--model", run, "--layers", "all", "w1 ".repeat(500)).failedWith("does not fit", "--max-length ", "--memory ");
+            CommandRun.of("embed", "--model", run, "--layers", "all", "w1 w2").done();
             System.clearProperty("warpbert.device-memory");
             JsonNode whole = CommandRun.of("evaluate", "--model", run, "--data", data, "--text", "text", "--label", "label", "--json").done().json();
             assertEquals(whole.path("loss").asDouble(), judged.path("loss").asDouble(), 1e-5);

@@ -91,7 +91,7 @@ class TagCommandsTest {
         assertEquals(3, lines.size(), "a line out for a line in: " + plain.out());
         assertTrue(lines.get(2).startsWith("[Anna Smith](person"), plain.out());
         CommandRun cut = CommandRun.of("predict", "--model", run.toString(), "--max-length", "4", "Peter travels to Paris.").done();
-        assertTrue(cut.err().contains("1 texts are cut to 4 tokens"), cut.err());
+        assertTrue(cut.err().contains("1 of 1 texts are cut to 4 tokens; nothing is said of the words behind"), cut.err());
         CommandRun.of("predict", "--model", run.toString(), "a", "--pair", "b").misusedWith("one text at a time");
     }
 

@@ -75,6 +75,10 @@ public final class QaTask implements Task {
 
     @Override
     public String truncation(int maxLength) {
+        return truncation(options);
+    }
+
+    static String truncation(Options options) {
         return "asked with their question cut to " + options.maxQuery + " tokens";
     }
 

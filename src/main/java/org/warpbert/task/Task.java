@@ -26,7 +26,7 @@ public interface Task {
 
     /** What becomes of an example that is too long. */
     default String truncation(int maxLength) {
-        return "cut to " + maxLength + " tokens";
+        return Inference.cutTo(maxLength);
     }
 
     /** Reads a file of labelled examples. */
