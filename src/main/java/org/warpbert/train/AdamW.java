@@ -118,8 +118,8 @@ final class AdamW implements AutoCloseable {
         long n = parameters.table().size();
         backend.gradientNorm(state.stats.address(), state.workspace.address(), gradients.address() + gradients.from() * Float.BYTES,
                 state.hyper.address() + 3 * Float.BYTES, clip, n - gradients.from());
-        backend.adamw(parameters.dtype(), parameters.address(), state.m.address(), state.v.address(), parameters.roundedAddress(),
-                gradients.address(), state.stats.address(), state.hyper.address(), state.ends.address(), state.decay.address(), state.lrScale.address(),
+        backend.adamw(parameters.dtype(), Dtype.F32, parameters.address(), state.m.address(), state.v.address(), parameters.roundedAddress(),
+                gradients.address(), state.stats.address(), state.hyper.address(), 0, state.ends.address(), state.decay.address(), state.lrScale.address(),
                 (float) Hyperparameters.BETA1, (float) Hyperparameters.BETA2, (float) Hyperparameters.EPSILON, n,
                 segments);
     }
