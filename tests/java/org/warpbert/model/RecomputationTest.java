@@ -57,7 +57,7 @@ class RecomputationTest {
         BertConfig config = BertConfig.ofSizes(30522, 768, 12, 12, 3072, 512, 2);
         long before = Long.MAX_VALUE;
         for (Recompute level : Recompute.values()) {
-            long bytes = BertModel.plannedBytes(config, Head.NONE, new PassPlan(Capacity.of(1000, 4), Dtype.F32, true, level));
+            long bytes = BertModel.plannedBytes(config, Head.NONE, new PassPlan(Capacity.of(1000, 4), Dtype.F32, true, level), "cpu");
             assertTrue(bytes < 0.8 * before, level + " takes " + bytes + " bytes, the level before " + before);
             before = bytes;
         }

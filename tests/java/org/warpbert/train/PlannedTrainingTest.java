@@ -108,10 +108,10 @@ class PlannedTrainingTest {
         try (Gradients gradients = new Gradients(backend, parameters.table())) {
             for (int share : new int[] {3, 5, 9}) {
                 long limit = backend.allocatedBytes() + BertModel.plannedBytes(CONFIG, new ClassificationHead(CLASSES),
-                        new PassPlan(Capacity.of(512 * BATCH, BATCH), Dtype.F32, true, recompute)) * share / 10;
+                        new PassPlan(Capacity.of(512 * BATCH, BATCH), Dtype.F32, true, recompute), "cpu") * share / 10;
                 backend.limit(limit);
                 Choice choice = new BatchPlanner(worst(), List.of(recompute),
-                        (capacity, level) -> BertModel.plannedBytes(CONFIG, new ClassificationHead(CLASSES), new PassPlan(capacity, Dtype.F32, true, level)),
+                        (capacity, level) -> BertModel.plannedBytes(CONFIG, new ClassificationHead(CLASSES), new PassPlan(capacity, Dtype.F32, true, level), "cpu"),
                         (tokens, parts, level) -> 1).choose(backend.freeBytes());
                 int largest = 512; // bisected: what holds more tokens takes more
                 for (int step = 512 * BATCH / 2; step > 0; step /= 2) {

@@ -3,10 +3,12 @@ package org.warpbert.cli;
 import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
+import org.warpbert.backend.Backends;
 import org.warpbert.memory.BatchPlanner.Choice;
 import org.warpbert.memory.ByteSize;
 import org.warpbert.memory.DeviceSpeed;
 import org.warpbert.memory.FixedOverhead;
+import org.warpbert.memory.MemoryPlan;
 import org.warpbert.text.BatchSizes;
 import org.warpbert.train.TrainingPlan;
 
@@ -21,6 +23,7 @@ record PlanReport(TrainingPlan plan, BatchSizes sizes, String device, DeviceSpee
         json.put("budget_bytes", plan.budget().total());
         json.put("planned_bytes", plan.memory().bytes());
         json.put("breakdown", plan.memory().parts());
+        json.put("host_breakdown", plan.memory().hostParts());
         json.put("overhead_bytes", plan.budget().overhead());
         json.put("overhead_measured", FixedOverhead.isMeasured(device));
         json.put("predicted_peak_bytes", plan.predictedPeak());
@@ -36,12 +39,15 @@ record PlanReport(TrainingPlan plan, BatchSizes sizes, String device, DeviceSpee
 
     void print(Terminal terminal) {
         Map<String, Long> parts = new LinkedHashMap<>();
-        plan.memory().parts().forEach((part, bytes) -> parts.merge(part.startsWith("layer.") ? "layers" : part, bytes, Long::sum));
+        plan.memory().parts().forEach((part, bytes) -> parts.merge(part.startsWith("layer.") ? "layers"
+                : part.startsWith(MemoryPlan.HOST) ? "host staging" : part, bytes, Long::sum));
         parts.forEach((part, bytes) -> row(terminal, part, bytes, ""));
         row(terminal, "planned", plan.memory().bytes(), "");
         row(terminal, "fixed overhead", plan.budget().overhead(), FixedOverhead.isMeasured(device) ? "" : "   (assumed, not measured)");
         row(terminal, "predicted peak", plan.predictedPeak(), "");
         row(terminal, "budget", plan.budget().total(), "");
+        plan.memory().hostParts().forEach((part, bytes) -> row(terminal, part.replace('.', ' ').replace('_', ' '), bytes,
+                Backends.isHost(device) ? "   (in the overhead)" : "   (of the host, not of the device)"));
         Choice choice = plan.choice();
         if (choice == null) {
             terminal.print("It does not fit. What would do: " + plan.suggestion());
@@ -55,6 +61,6 @@ record PlanReport(TrainingPlan plan, BatchSizes sizes, String device, DeviceSpee
     }
 
     private static void row(Terminal terminal, String part, long bytes, String remark) {
-        terminal.print(String.format(Locale.ROOT, "%-16s %,17d bytes   %10s%s", part, bytes, ByteSize.format(bytes), remark));
+        terminal.print(String.format(Locale.ROOT, "%-18s %,15d bytes   %10s%s", part, bytes, ByteSize.format(bytes), remark));
     }
 }

@@ -71,14 +71,15 @@ public final class BertModel implements AutoCloseable {
         head.bind(buffers);
     }
 
-    /** Bytes that a model of this plan allocates. */
-    public static long plannedBytes(BertConfig config, Head head, PassPlan plan) {
-        return table(config, head, plan).bytes() + DeviceBatch.bytes(plan.capacity());
+    /** Bytes that a model of this plan allocates on a kind of device. */
+    public static long plannedBytes(BertConfig config, Head head, PassPlan plan, String device) {
+        return memory(config, head, plan).on(device).bytes();
     }
 
     /** What a model of this plan allocates, part by part: layers, buffers that they share, the backward's, the head's. */
     public static MemoryPlan memory(BertConfig config, Head head, PassPlan plan) {
-        return new MemoryPlan().add(table(config, head, plan), BertModel::part).add("batch", DeviceBatch.bytes(plan.capacity()));
+        return new MemoryPlan().add(table(config, head, plan), BertModel::part).add("batch", DeviceBatch.bytes(plan.capacity()))
+                .addHost("batch", DeviceBatch.hostBytes(plan.capacity()));
     }
 
     private static Arena table(BertConfig config, Head head, PassPlan plan) {

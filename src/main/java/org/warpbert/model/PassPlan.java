@@ -18,4 +18,14 @@ public record PassPlan(Capacity capacity, Dtype dtype, boolean training, Recompu
     public PassPlan(Capacity capacity, Dtype dtype, boolean training) {
         this(capacity, dtype, training, Recompute.NONE);
     }
+
+    /** Of whatever capacity and recomputation: to be asked for {@link #with} some. */
+    public static PassPlan any(Dtype dtype, boolean training) {
+        return new PassPlan(Capacity.NONE, dtype, training);
+    }
+
+    /** The same for other batches, recomputing otherwise. */
+    public PassPlan with(Capacity other, Recompute level) {
+        return new PassPlan(other, dtype, training, level);
+    }
 }

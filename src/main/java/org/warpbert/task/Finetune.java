@@ -146,7 +146,8 @@ public final class Finetune {
         BatchSizes trainSizes = trainLoader.sizes(0, hyper.epochs());
         BatchSizes devSizes = devLoader == null ? null : devLoader.sizes(0, 1);
         precision = options.precision.on(backend);
-        MemoryBudget budget = MemoryBudget.limit(backend, options.memory); // of a process whose data are there
+        // of a process whose data are there, its batches not yet
+        MemoryBudget budget = MemoryBudget.limit(backend, options.memory, BatchLoader.readyBytes(trainSizes.largest()));
         TrainingPlan plan = new TrainingPlan(config, task.parameters(config), task.head(), precision.dtype(), trainSizes, devSizes,
                 DeviceSpeed.assumed(backend.name()), backend.name(), budget, backend.freeBytes());
         plan.require();

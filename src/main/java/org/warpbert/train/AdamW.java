@@ -1,13 +1,14 @@
 package org.warpbert.train;
 
 import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.List;
+import java.util.function.BiConsumer;
 import java.util.function.ToDoubleFunction;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.Dtype;
+import org.warpbert.backend.HostMemory;
 import org.warpbert.memory.Arena;
 import org.warpbert.memory.MemoryPlan;
 import org.warpbert.model.Gradients;
@@ -27,8 +28,7 @@ final class AdamW implements AutoCloseable {
     private final float clip;
     private final State state;
     private final int segments;
-    private final ByteBuffer hyperStaging = direct(4 * Float.BYTES);
-    private final ByteBuffer statsStaging = direct(3 * Float.BYTES);
+    private final HostMemory staging; // the segments' table, then each step's numbers there and back
     private long taken; // steps that changed the weights
 
     /** The table of all that is kept on the device. */
@@ -62,26 +62,36 @@ final class AdamW implements AutoCloseable {
         ParameterTable table = parameters.table();
         state = new State(table);
         state.arena.allocate(backend);
+        try {
+            staging = backend.allocateHost("the optimizer", hostBytes(table));
+        } catch (RuntimeException e) {
+            state.arena.close();
+            throw e;
+        }
         backend.zero(state.m.address(), state.m.bytes());
         backend.zero(state.v.address(), state.v.bytes());
         List<Segment> list = segments(table, weightDecay, scale);
         segments = list.size();
-        ByteBuffer endValues = direct(segments * Long.BYTES);
-        ByteBuffer decayValues = direct(segments * Float.BYTES);
-        ByteBuffer scaleValues = direct(segments * Float.BYTES);
-        for (Segment segment : list) {
-            endValues.putLong(segment.end);
-            decayValues.putFloat(segment.decay);
-            scaleValues.putFloat(segment.scale);
-        }
-        state.arena.upload(state.ends, endValues.flip());
-        state.arena.upload(state.decay, decayValues.flip());
-        state.arena.upload(state.lrScale, scaleValues.flip());
+        upload(state.ends, list, (segment, values) -> values.putLong(segment.end));
+        upload(state.decay, list, (segment, values) -> values.putFloat(segment.decay));
+        upload(state.lrScale, list, (segment, values) -> values.putFloat(segment.scale));
+    }
+
+    private void upload(Arena.Tensor tensor, List<Segment> list, BiConsumer<Segment, ByteBuffer> put) {
+        ByteBuffer values = staging.buffer().clear();
+        list.forEach(segment -> put.accept(segment, values));
+        state.arena.upload(tensor, values.flip());
+        backend.synchronize(); // the block is to be written again
     }
 
     /** What the optimizer of this table holds. */
     static MemoryPlan memory(ParameterTable table) {
-        return new MemoryPlan().add(new State(table).arena, name -> name.equals("m") || name.equals("v") ? "moments" : "optimizer");
+        return new MemoryPlan().add(new State(table).arena, name -> name.equals("m") || name.equals("v") ? "moments" : "optimizer")
+                .addHost("optimizer", hostBytes(table));
+    }
+
+    private static int hostBytes(ParameterTable table) {
+        return table.slices().size() * Long.BYTES; // more than a step's four floats: a table has embeddings at least
     }
 
     /** Neighbours in the buffers with the same weight decay and learning rate, see wb_adamw. */
@@ -112,9 +122,9 @@ final class AdamW implements AutoCloseable {
         // of the betas that the kernel has: 1 - 0.999f is 1.3e-5 off 1 - 0.999, and v / c2 would be
         double c1 = 1 - Math.pow((float) Hyperparameters.BETA1, step);
         double c2 = 1 - Math.pow((float) Hyperparameters.BETA2, step);
-        hyperStaging.clear();
-        hyperStaging.putFloat((float) lr).putFloat((float) c1).putFloat((float) c2).putFloat(lossScale).flip();
-        state.arena.upload(state.hyper, hyperStaging);
+        // finish() of the step before has waited for the copy from here
+        ByteBuffer values = staging.buffer().clear().putFloat((float) lr).putFloat((float) c1).putFloat((float) c2).putFloat(lossScale);
+        state.arena.upload(state.hyper, values.flip());
         long n = parameters.table().size();
         backend.gradientNorm(state.stats.address(), state.workspace.address(), gradients.address() + gradients.from() * Float.BYTES,
                 state.hyper.address() + 3 * Float.BYTES, clip, n - gradients.from());
@@ -130,21 +140,18 @@ final class AdamW implements AutoCloseable {
      * @return the unscaled gradient's l2 norm before clipping; NaN where it was not finite and the step was skipped
      */
     double finish() {
-        statsStaging.clear();
-        state.arena.download(state.stats, statsStaging);
-        if (statsStaging.getFloat(2 * Float.BYTES) != 1) {
+        ByteBuffer stats = staging.buffer().clear().limit(3 * Float.BYTES);
+        state.arena.download(state.stats, stats);
+        if (stats.getFloat(2 * Float.BYTES) != 1) {
             return Double.NaN;
         }
         taken++;
-        return statsStaging.getFloat(0);
-    }
-
-    private static ByteBuffer direct(int bytes) {
-        return ByteBuffer.allocateDirect(bytes).order(ByteOrder.nativeOrder());
+        return stats.getFloat(0);
     }
 
     @Override
     public void close() {
         state.arena.close();
+        staging.close();
     }
 }

@@ -14,6 +14,7 @@ import org.warpbert.model.Gradients;
 import org.warpbert.model.Head;
 import org.warpbert.model.ParameterTable;
 import org.warpbert.model.Parameters;
+import org.warpbert.model.PassPlan;
 import org.warpbert.model.PassPlanner;
 import org.warpbert.model.PlannedModel;
 import org.warpbert.text.BatchSizes;
@@ -57,8 +58,8 @@ public final class Trainer implements AutoCloseable {
 
     Trainer(Backend backend, BertConfig config, Parameters parameters, Head head, Hyperparameters hyper, long scheduledSteps,
             Capacity capacity, LossScale lossScale) {
-        this(backend, config, parameters, head, hyper, scheduledSteps, new PassPlanner(config, parameters.table(), head, parameters.dtype(), true,
-                BatchSizes.worst(capacity, 1), DeviceSpeed.assumed(backend.name())), line -> {}, lossScale);
+        this(backend, config, parameters, head, hyper, scheduledSteps, new PassPlanner(config, parameters.table(), head,
+                PassPlan.any(parameters.dtype(), true), BatchSizes.worst(capacity, 1), backend.name(), DeviceSpeed.assumed(backend.name())), line -> {}, lossScale);
     }
 
     private Trainer(Backend backend, BertConfig config, Parameters parameters, Head head, Hyperparameters hyper, long scheduledSteps,

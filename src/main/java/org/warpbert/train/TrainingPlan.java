@@ -13,8 +13,11 @@ import org.warpbert.model.BertConfig;
 import org.warpbert.model.BertModel;
 import org.warpbert.model.Head;
 import org.warpbert.model.ParameterTable;
+import org.warpbert.model.Parameters;
+import org.warpbert.model.PassPlan;
 import org.warpbert.model.PassPlanner;
 import org.warpbert.model.WeightFormat;
+import org.warpbert.text.BatchLoader;
 import org.warpbert.text.BatchSizes;
 
 /**
@@ -23,7 +26,7 @@ import org.warpbert.text.BatchSizes;
  */
 public final class TrainingPlan {
     private final MemoryBudget budget;
-    private final MemoryPlan memory = new MemoryPlan();
+    private final MemoryPlan memory;
     private final PassPlanner planner;
     private final long rest;
     private final long available;
@@ -41,20 +44,22 @@ public final class TrainingPlan {
             String device, MemoryBudget budget, long free) {
         this.budget = budget;
         long held = Backends.heldBytes(device);
+        MemoryPlan whole = new MemoryPlan();
         if (held > 0) {
-            memory.add("products", held);
+            whole.add("products", held);
         }
-        memory.add("weights", new WeightFormat(dtype, true).bytes(table)).add(Trainer.memory(table));
-        rest = memory.bytes();
+        whole.add(Parameters.memory(table, new WeightFormat(dtype, true), device)).add(Trainer.memory(table));
+        rest = whole.on(device).bytes();
         available = Math.min(budget.own() - held, free) + held - rest;
-        planner = new PassPlanner(config, table, head, dtype, true, train, speed);
-        PassPlanner judging = dev == null ? null : new PassPlanner(config, table, head, dtype, false, dev, speed);
+        planner = new PassPlanner(config, table, head, PassPlan.any(dtype, true), train, device, speed);
+        PassPlanner judging = dev == null ? null : new PassPlanner(config, table, head, PassPlan.any(dtype, false), dev, device, speed);
         Choice judged = dev == null ? null : judging.choose(available);
         choice = dev == null || judged != null ? planner.choose(available) : null;
         Choice shown = choice != null ? choice : planner.least();
-        memory.add(BertModel.memory(config, head, planner.plan(shown)));
+        memory = whole.add(BertModel.memory(config, head, planner.plan(shown))).on(device)
+                .addHost("ready_batches", BatchLoader.readyBytes(train.largest())); // of Java's heap: on a CPU the overhead holds them
         if (choice == null && dtype == Dtype.F32 && device.equals("cuda")) {
-            PassPlanner halved = new PassPlanner(config, table, head, Dtype.BF16, true, train, speed);
+            PassPlanner halved = new PassPlanner(config, table, head, PassPlan.any(Dtype.BF16, true), train, device, speed);
             long bytes = rest + new WeightFormat(Dtype.BF16, true).bytes(table) - new WeightFormat(dtype, true).bytes(table) + halved.least().bytes();
             half = bytes <= available + rest ? "--precision bf16 (" + ByteSize.format(bytes) + ")" : null;
         }
