@@ -25,6 +25,8 @@ final class AdamW implements AutoCloseable {
     private final Backend backend;
     private final Parameters parameters;
     private final Gradients gradients;
+    private final Dtype moments;
+    private final long seed;
     private final float clip;
     private final State state;
     private final int segments;
@@ -34,33 +36,38 @@ final class AdamW implements AutoCloseable {
     /** The table of all that is kept on the device. */
     private static final class State {
         final Arena arena = new Arena("the optimizer's state");
-        final Arena.Tensor m; // [n]
-        final Arena.Tensor v; // [n]
+        final Arena.Tensor m; // [n], float32 or bfloat16
+        final Arena.Tensor v; // [n], the same
         final Arena.Tensor stats = arena.add("stats", Dtype.F32, 3); // see wb_gradient_norm
         final Arena.Tensor workspace = arena.add("workspace", Dtype.F32, 2 * Backend.REDUCE_BLOCKS);
-        final Arena.Tensor hyper = arena.add("hyper", Dtype.F32, 4); // see wb_adamw; then the loss scale
+        final Arena.Tensor hyper = arena.add("hyper", Dtype.F32, 8); // see wb_adamw; then the loss scale; then rng, as pairs of floats
         final Arena.Tensor ends; // int64 [K], as pairs of floats; K segments, at most one a parameter
         final Arena.Tensor decay; // [K]
         final Arena.Tensor lrScale; // [K]
 
-        State(ParameterTable table) {
+        State(ParameterTable table, Dtype moments) {
             int most = table.slices().size();
             ends = arena.add("ends", Dtype.F32, 2L * most);
             decay = arena.add("decay", Dtype.F32, most);
             lrScale = arena.add("lr_scale", Dtype.F32, most);
-            m = arena.add("m", Dtype.F32, table.size());
-            v = arena.add("v", Dtype.F32, table.size());
+            m = arena.add("m", moments, table.size());
+            v = arena.add("v", moments, table.size());
         }
     }
 
-    /** @param scale factor of a parameter's learning rate; 0: it is frozen */
-    AdamW(Backend backend, Parameters parameters, Gradients gradients, double weightDecay, double clip, ToDoubleFunction<Slice> scale) {
+    /**
+     * @param moments what they are kept in: float32 or bfloat16
+     * @param scale   factor of a parameter's learning rate; 0: it is frozen
+     */
+    AdamW(Backend backend, Parameters parameters, Gradients gradients, Dtype moments, Hyperparameters hyper, ToDoubleFunction<Slice> scale) {
         this.backend = backend;
         this.parameters = parameters;
         this.gradients = gradients;
-        this.clip = (float) clip;
+        this.moments = moments;
+        this.seed = hyper.seed();
+        this.clip = (float) hyper.clip();
         ParameterTable table = parameters.table();
-        state = new State(table);
+        state = new State(table, moments);
         state.arena.allocate(backend);
         try {
             staging = backend.allocateHost("the optimizer", hostBytes(table));
@@ -70,7 +77,7 @@ final class AdamW implements AutoCloseable {
         }
         backend.zero(state.m.address(), state.m.bytes());
         backend.zero(state.v.address(), state.v.bytes());
-        List<Segment> list = segments(table, weightDecay, scale);
+        List<Segment> list = segments(table, hyper.weightDecay(), scale);
         segments = list.size();
         upload(state.ends, list, (segment, values) -> values.putLong(segment.end));
         upload(state.decay, list, (segment, values) -> values.putFloat(segment.decay));
@@ -85,13 +92,13 @@ final class AdamW implements AutoCloseable {
     }
 
     /** What the optimizer of this table holds. */
-    static MemoryPlan memory(ParameterTable table) {
-        return new MemoryPlan().add(new State(table).arena, name -> name.equals("m") || name.equals("v") ? "moments" : "optimizer")
+    static MemoryPlan memory(ParameterTable table, Dtype moments) {
+        return new MemoryPlan().add(new State(table, moments).arena, name -> name.equals("m") || name.equals("v") ? "moments" : "optimizer")
                 .addHost("optimizer", hostBytes(table));
     }
 
     private static int hostBytes(ParameterTable table) {
-        return table.slices().size() * Long.BYTES; // more than a step's four floats: a table has embeddings at least
+        return table.slices().size() * Long.BYTES; // more than a step's numbers: a table has three embeddings and their LayerNorm at least
     }
 
     /** Neighbours in the buffers with the same weight decay and learning rate, see wb_adamw. */
@@ -123,13 +130,15 @@ final class AdamW implements AutoCloseable {
         double c1 = 1 - Math.pow((float) Hyperparameters.BETA1, step);
         double c2 = 1 - Math.pow((float) Hyperparameters.BETA2, step);
         // finish() of the step before has waited for the copy from here
-        ByteBuffer values = staging.buffer().clear().putFloat((float) lr).putFloat((float) c1).putFloat((float) c2).putFloat(lossScale);
+        ByteBuffer values = staging.buffer().clear().putFloat((float) lr).putFloat((float) c1).putFloat((float) c2).putFloat(lossScale)
+                .putLong(seed).putLong(step);
         state.arena.upload(state.hyper, values.flip());
         long n = parameters.table().size();
         backend.gradientNorm(state.stats.address(), state.workspace.address(), gradients.address() + gradients.from() * Float.BYTES,
                 state.hyper.address() + 3 * Float.BYTES, clip, n - gradients.from());
-        backend.adamw(parameters.dtype(), Dtype.F32, parameters.address(), state.m.address(), state.v.address(), parameters.roundedAddress(),
-                gradients.address(), state.stats.address(), state.hyper.address(), 0, state.ends.address(), state.decay.address(), state.lrScale.address(),
+        backend.adamw(parameters.dtype(), moments, parameters.address(), state.m.address(), state.v.address(), parameters.roundedAddress(),
+                gradients.address(), state.stats.address(), state.hyper.address(),
+                state.hyper.address() + 4 * Float.BYTES, state.ends.address(), state.decay.address(), state.lrScale.address(),
                 (float) Hyperparameters.BETA1, (float) Hyperparameters.BETA2, (float) Hyperparameters.EPSILON, n,
                 segments);
     }
