@@ -44,7 +44,7 @@ public final class Trainer implements AutoCloseable {
      */
     public Trainer(Backend backend, BertConfig config, Parameters parameters, Head head, Hyperparameters hyper,
             long scheduledSteps, Capacity capacity) {
-        this(backend, config, parameters, head, hyper, scheduledSteps, capacity, LossScale.of(parameters.dtype()));
+        this(backend, config, parameters, head, hyper, scheduledSteps, capacity, Dtype.F32, LossScale.of(parameters.dtype()));
     }
 
     /**
@@ -58,9 +58,9 @@ public final class Trainer implements AutoCloseable {
     }
 
     Trainer(Backend backend, BertConfig config, Parameters parameters, Head head, Hyperparameters hyper, long scheduledSteps,
-            Capacity capacity, LossScale lossScale) {
+            Capacity capacity, Dtype moments, LossScale lossScale) {
         this(backend, config, parameters, head, hyper, scheduledSteps, new PassPlanner(config, parameters.table(), head,
-                PassPlan.any(parameters.dtype(), true), BatchSizes.worst(capacity, 1), backend.name(), DeviceSpeed.assumed(backend.name())), Dtype.F32, line -> {}, lossScale);
+                PassPlan.any(parameters.dtype(), true), BatchSizes.worst(capacity, 1), backend.name(), DeviceSpeed.assumed(backend.name())), moments, line -> {}, lossScale);
     }
 
     private Trainer(Backend backend, BertConfig config, Parameters parameters, Head head, Hyperparameters hyper, long scheduledSteps,
