@@ -58,7 +58,11 @@ class PlannedTrainingTest {
     }
 
     private TrainingPlan plan(BatchSizes sizes, long own) {
-        return new TrainingPlan(CONFIG, parameters.table(), new ClassificationHead(CLASSES), Dtype.F32, sizes, null, DeviceSpeed.CPU, "cpu",
+        return plan(sizes, own, 0);
+    }
+
+    private TrainingPlan plan(BatchSizes sizes, long own, int frozenLevels) {
+        return new TrainingPlan(CONFIG, parameters.table(), new ClassificationHead(CLASSES), Dtype.F32, frozenLevels, sizes, null, DeviceSpeed.CPU, "cpu",
                 new MemoryBudget(own, 0), own);
     }
 
@@ -97,6 +101,30 @@ class PlannedTrainingTest {
                 assertEquals(plan.memory().bytes(), backend.allocatedBytes(), "of " + budget);
                 trainer.step(batch(new SplittableRandom(i), BATCH, 512));
                 assertEquals(plan.choice(), trainer.choice());
+            }
+        }
+    }
+
+    /** What is frozen has neither gradients nor moments, and below it nothing is saved. */
+    @Test
+    void frozenLevelsAreNotHeld() {
+        long before = Long.MAX_VALUE;
+        for (int frozen = 0; frozen <= CONFIG.numHiddenLayers() + 1; frozen++) {
+            LayerRates rates = new LayerRates(frozen == 1, Math.max(0, frozen - 1), 1);
+            assertEquals(frozen, rates.frozenLevels());
+            long least = plan(worst(), 0, frozen).memory().bytes();
+            TrainingPlan plan = plan(worst(), least * 3 / 2, frozen);
+            assertTrue(least < before);
+            assertEquals(2 * plan.memory().parts().get("gradients"), plan.memory().parts().get("moments"), 512, "two of each");
+            assertTrue(frozen <= CONFIG.numHiddenLayers() || plan.memory().parts().get("gradients") < WeightFormat.F32.bytes(parameters.table()) / 10, "the head's");
+            before = least;
+            backend.limit(plan.memory().bytes());
+            Hyperparameters hyper = new Hyperparameters(1, BATCH, 512, 1e-3, 0, 0.01, 1, 0.1, Schedule.CONSTANT, 0, 0, 42, false, rates, Selection.LAST);
+            try (Trainer trainer = new Trainer(backend, CONFIG, parameters, new ClassificationHead(CLASSES), hyper, 1000, plan,
+                    line -> { throw new AssertionError(line); })) {
+                assertEquals(plan.memory().bytes(), backend.allocatedBytes(), frozen + " levels");
+                trainer.step(batch(new SplittableRandom(frozen), BATCH, 512));
+                assertEquals(plan.memory().bytes(), backend.allocatedBytes());
             }
         }
     }

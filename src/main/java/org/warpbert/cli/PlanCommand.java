@@ -71,6 +71,7 @@ final class PlanCommand extends WarpBertCommand {
         int threads = device.threads == 0 ? Runtime.getRuntime().availableProcessors() : device.threads;
         try (Checkpoint checkpoint = Checkpoint.open(model); Backend backend = open()) {
             checkpoint.checkLength(checked.maxLength());
+            checked.layerRates().check(checkpoint.config());
             Task task = train == null ? null : tasks.get(this);
             BatchSizes sizes = task == null ? BatchSizes.worst(Capacity.of(checked.maxLength(), 1), checked.batchSize())
                     : sizes(task, checkpoint, checked);
@@ -81,7 +82,7 @@ final class PlanCommand extends WarpBertCommand {
             String kind = backend == null ? ABSENT : backend.name();
             MemoryBudget budget = budget(backend, kind, threads, BatchLoader.readyBytes(sizes.largest()));
             DeviceSpeed speed = backend == null ? DeviceSpeed.assumed(kind) : DeviceSpeed.measure(backend);
-            TrainingPlan plan = new TrainingPlan(config, table, head, dtype(backend), sizes, null, speed, kind, budget, Long.MAX_VALUE);
+            TrainingPlan plan = new TrainingPlan(config, table, head, dtype(backend), checked.layerRates().frozenLevels(), sizes, null, speed, kind, budget, Long.MAX_VALUE);
             return new PlanReport(plan, sizes, kind, speed);
         }
     }

@@ -185,8 +185,8 @@ public final class Parameters implements AutoCloseable {
         return operands == null ? weights.address() : operands.address() - format.operandsFrom(table) * dtype().bytes();
     }
 
-    /** Where a model finds these weights, and their gradients at an address (0: none). */
-    ParameterBuffers buffers(long gradients) {
+    /** Where a model finds these weights, and their gradients (null: none). */
+    ParameterBuffers buffers(Gradients gradients) {
         return new ParameterBuffers(table, address(), operandsBase(), dtype(), gradients);
     }
 

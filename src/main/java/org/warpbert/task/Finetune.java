@@ -149,7 +149,7 @@ public final class Finetune {
         precision = options.precision.on(backend);
         // of a process whose data are there, its batches not yet
         MemoryBudget budget = MemoryBudget.limit(backend, options.memory, BatchLoader.readyBytes(trainSizes.largest()));
-        TrainingPlan plan = new TrainingPlan(config, task.parameters(config), task.head(), precision.dtype(), trainSizes, devSizes,
+        TrainingPlan plan = new TrainingPlan(config, task.parameters(config), task.head(), precision.dtype(), hyper.layerRates().frozenLevels(), trainSizes, devSizes,
                 DeviceSpeed.assumed(backend.name()), backend.name(), budget, backend.freeBytes());
         plan.require();
         if (plan.choice().parts() > 1 || plan.choice().recompute() != Recompute.NONE || plan.moments() != Dtype.F32) {

@@ -27,7 +27,7 @@ final class Inference {
 
     /** A model for inference over a loader's batches, in file order. */
     static PlannedModel planned(Backend backend, BertConfig config, Parameters parameters, Head head, BatchLoader loader, Consumer<String> note) {
-        PassPlanner planner = new PassPlanner(config, parameters.table(), head, PassPlan.any(parameters.dtype(), false), loader.sizes(0, 1),
+        PassPlanner planner = new PassPlanner(config, parameters.table(), head, PassPlan.inference(parameters.dtype()), loader.sizes(0, 1),
                 backend.name(), DeviceSpeed.assumed(backend.name()));
         return new PlannedModel(backend, config, parameters, null, head, planner, note);
     }

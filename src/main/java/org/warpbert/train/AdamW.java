@@ -2,6 +2,7 @@ package org.warpbert.train;
 
 import java.nio.ByteBuffer;
 import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
 import java.util.function.BiConsumer;
@@ -15,6 +16,7 @@ import org.warpbert.model.Gradients;
 import org.warpbert.model.ParameterTable;
 import org.warpbert.model.ParameterTable.Slice;
 import org.warpbert.model.Parameters;
+import org.warpbert.model.TrainedPart;
 
 /**
  * AdamW (Loshchilov and Hutter 2019) over the flat buffers, with the gradient's norm clipped: two kernels a step, the
@@ -29,7 +31,7 @@ final class AdamW implements AutoCloseable {
     private final long seed;
     private final float clip;
     private final State state;
-    private final int segments;
+    private final List<Piece> pieces;
     private final HostMemory staging; // the segments' table, then each step's numbers there and back
     private long taken; // steps that changed the weights
 
@@ -45,19 +47,19 @@ final class AdamW implements AutoCloseable {
         final Arena.Tensor decay; // [K]
         final Arena.Tensor lrScale; // [K]
 
-        State(ParameterTable table, Dtype moments) {
-            int most = table.slices().size();
+        State(TrainedPart part, Dtype moments) {
+            int most = part.table().slices().size();
             ends = arena.add("ends", Dtype.F32, 2L * most);
             decay = arena.add("decay", Dtype.F32, most);
             lrScale = arena.add("lr_scale", Dtype.F32, most);
-            m = arena.add("m", moments, table.size());
-            v = arena.add("v", moments, table.size());
+            m = arena.add("m", moments, part.size());
+            v = arena.add("v", moments, part.size());
         }
     }
 
     /**
      * @param moments what they are kept in: float32 or bfloat16
-     * @param scale   factor of a parameter's learning rate; 0: it is frozen
+     * @param scale   factor of a parameter's learning rate
      */
     AdamW(Backend backend, Parameters parameters, Gradients gradients, Dtype moments, Hyperparameters hyper, ToDoubleFunction<Slice> scale) {
         this.backend = backend;
@@ -66,19 +68,24 @@ final class AdamW implements AutoCloseable {
         this.moments = moments;
         this.seed = hyper.seed();
         this.clip = (float) hyper.clip();
-        ParameterTable table = parameters.table();
-        state = new State(table, moments);
+        TrainedPart part = gradients.part();
+        state = new State(part, moments);
         state.arena.allocate(backend);
         try {
-            staging = backend.allocateHost("the optimizer", hostBytes(table));
+            staging = backend.allocateHost("the optimizer", hostBytes(part));
         } catch (RuntimeException e) {
             state.arena.close();
             throw e;
         }
         backend.zero(state.m.address(), state.m.bytes());
         backend.zero(state.v.address(), state.v.bytes());
-        List<Segment> list = segments(table, hyper.weightDecay(), scale);
-        segments = list.size();
+        List<Segment> list = new ArrayList<>();
+        pieces = new ArrayList<>();
+        for (TrainedPart.Run run : part.runs()) {
+            List<Segment> segments = segments(part.table(), run, hyper.weightDecay(), scale);
+            pieces.add(new Piece(run, list.size(), segments.size()));
+            list.addAll(segments);
+        }
         upload(state.ends, list, (segment, values) -> values.putLong(segment.end));
         upload(state.decay, list, (segment, values) -> values.putFloat(segment.decay));
         upload(state.lrScale, list, (segment, values) -> values.putFloat(segment.scale));
@@ -91,17 +98,20 @@ final class AdamW implements AutoCloseable {
         backend.synchronize(); // the block is to be written again
     }
 
-    /** What the optimizer of this table holds. */
-    static MemoryPlan memory(ParameterTable table, Dtype moments) {
-        return new MemoryPlan().add(new State(table, moments).arena, name -> name.equals("m") || name.equals("v") ? "moments" : "optimizer")
-                .addHost("optimizer", hostBytes(table));
+    /** What the optimizer of these parameters holds. */
+    static MemoryPlan memory(TrainedPart part, Dtype moments) {
+        return new MemoryPlan().add(new State(part, moments).arena, name -> name.equals("m") || name.equals("v") ? "moments" : "optimizer")
+                .addHost("optimizer", hostBytes(part));
     }
 
-    private static int hostBytes(ParameterTable table) {
-        return table.slices().size() * Long.BYTES; // more than a step's numbers: a table has three embeddings and their LayerNorm at least
+    private static int hostBytes(TrainedPart part) {
+        return part.table().slices().size() * Long.BYTES; // more than a step's numbers: a table has three embeddings and their LayerNorm at least
     }
 
-    /** Neighbours in the buffers with the same weight decay and learning rate, see wb_adamw. */
+    /** A run of the buffers, and which segments are its. */
+    private record Piece(TrainedPart.Run run, int firstSegment, int segments) {}
+
+    /** Neighbours in a run with the same weight decay and learning rate, see wb_adamw. */
     private record Segment(long end, float decay, float scale) {
         boolean isLike(Segment other) {
             return decay == other.decay && scale == other.scale;
@@ -109,17 +119,20 @@ final class AdamW implements AutoCloseable {
     }
 
     /** The gap in front of a parameter belongs to its segment; what gaps hold is 0, and of 0 an update makes 0. */
-    private static List<Segment> segments(ParameterTable table, double weightDecay, ToDoubleFunction<Slice> scale) {
+    private static List<Segment> segments(ParameterTable table, TrainedPart.Run run, double weightDecay, ToDoubleFunction<Slice> scale) {
         Deque<Segment> segments = new ArrayDeque<>();
         for (Slice slice : table.slices()) {
-            Segment segment = new Segment(slice.offset() + slice.count(), slice.region().decays() ? (float) weightDecay : 0, (float) scale.applyAsDouble(slice));
+            if (slice.offset() < run.from() || slice.offset() >= run.from() + run.count()) {
+                continue;
+            }
+            Segment segment = new Segment(slice.offset() + slice.count() - run.from(), slice.region().decays() ? (float) weightDecay : 0, (float) scale.applyAsDouble(slice));
             if (!segments.isEmpty() && segments.getLast().isLike(segment)) {
                 segments.removeLast();
             }
             segments.addLast(segment);
         }
         Segment last = segments.removeLast();
-        segments.addLast(new Segment(table.size(), last.decay, last.scale)); // with the gap at the end
+        segments.addLast(new Segment(run.count(), last.decay, last.scale)); // with the gap at the end
         return List.copyOf(segments);
     }
 
@@ -133,14 +146,21 @@ final class AdamW implements AutoCloseable {
         ByteBuffer values = staging.buffer().clear().putFloat((float) lr).putFloat((float) c1).putFloat((float) c2).putFloat(lossScale)
                 .putLong(seed).putLong(step);
         state.arena.upload(state.hyper, values.flip());
-        long n = parameters.table().size();
-        backend.gradientNorm(state.stats.address(), state.workspace.address(), gradients.address() + gradients.from() * Float.BYTES,
-                state.hyper.address() + 3 * Float.BYTES, clip, n - gradients.from());
-        backend.adamw(parameters.dtype(), moments, parameters.address(), state.m.address(), state.v.address(), parameters.roundedAddress(),
-                gradients.address(), state.stats.address(), state.hyper.address(),
-                state.hyper.address() + 4 * Float.BYTES, state.ends.address(), state.decay.address(), state.lrScale.address(),
-                (float) Hyperparameters.BETA1, (float) Hyperparameters.BETA2, (float) Hyperparameters.EPSILON, n,
-                segments);
+        backend.gradientNorm(state.stats.address(), state.workspace.address(), gradients.address(), state.hyper.address() + 3 * Float.BYTES, clip,
+                gradients.part().size());
+        for (Piece piece : pieces) {
+            update(piece.run, piece.firstSegment, piece.segments);
+        }
+    }
+
+    private void update(TrainedPart.Run run, long firstSegment, int segments) {
+        long rounded = parameters.roundedAddress();
+        long at = run.at() * Float.BYTES;
+        backend.adamw(parameters.dtype(), moments, parameters.address() + run.from() * Float.BYTES, state.m.address() + at, state.v.address() + at,
+                rounded == 0 ? 0 : rounded + run.from() * parameters.dtype().bytes(), gradients.address() + at, state.stats.address(),
+                state.hyper.address(), state.hyper.address() + 4 * Float.BYTES, state.ends.address() + firstSegment * Long.BYTES, state.decay.address() + firstSegment * Float.BYTES,
+                state.lrScale.address() + firstSegment * Float.BYTES, (float) Hyperparameters.BETA1, (float) Hyperparameters.BETA2,
+                (float) Hyperparameters.EPSILON, run.count(), segments);
     }
 
     /**

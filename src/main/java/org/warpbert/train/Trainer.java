@@ -13,11 +13,11 @@ import org.warpbert.model.BertConfig;
 import org.warpbert.model.BertModel;
 import org.warpbert.model.Gradients;
 import org.warpbert.model.Head;
-import org.warpbert.model.ParameterTable;
 import org.warpbert.model.Parameters;
 import org.warpbert.model.PassPlan;
 import org.warpbert.model.PassPlanner;
 import org.warpbert.model.PlannedModel;
+import org.warpbert.model.TrainedPart;
 import org.warpbert.text.BatchSizes;
 import org.warpbert.text.Capacity;
 import org.warpbert.text.MicroBatches;
@@ -60,7 +60,7 @@ public final class Trainer implements AutoCloseable {
     Trainer(Backend backend, BertConfig config, Parameters parameters, Head head, Hyperparameters hyper, long scheduledSteps,
             Capacity capacity, Dtype moments, LossScale lossScale) {
         this(backend, config, parameters, head, hyper, scheduledSteps, new PassPlanner(config, parameters.table(), head,
-                PassPlan.any(parameters.dtype(), true), BatchSizes.worst(capacity, 1), backend.name(), DeviceSpeed.assumed(backend.name())), moments, line -> {}, lossScale);
+                PassPlan.training(parameters.dtype(), hyper.layerRates().frozenLevels()), BatchSizes.worst(capacity, 1), backend.name(), DeviceSpeed.assumed(backend.name())), moments, line -> {}, lossScale);
     }
 
     private Trainer(Backend backend, BertConfig config, Parameters parameters, Head head, Hyperparameters hyper, long scheduledSteps,
@@ -70,7 +70,7 @@ public final class Trainer implements AutoCloseable {
         this.scheduledSteps = scheduledSteps;
         this.head = head;
         BertConfig used = hyper.dropout() == null ? config : config.withDropout(hyper.dropout());
-        Gradients madeGradients = Retry.once(() -> new Gradients(backend, parameters.table(), hyper.layerRates().frozenLevels()), note);
+        Gradients madeGradients = Retry.once(() -> new Gradients(backend, new TrainedPart(parameters.table(), hyper.layerRates().frozenLevels())), note);
         AdamW madeOptimizer = null;
         try {
             madeOptimizer = Retry.once(() -> new AdamW(backend, parameters, madeGradients, moments, hyper,
@@ -100,8 +100,8 @@ public final class Trainer implements AutoCloseable {
     }
 
     /** What a trainer holds whatever the batches are, the weights not counted; {@code moments}: what AdamW's are kept in. */
-    public static MemoryPlan memory(ParameterTable table, Dtype moments) {
-        return new MemoryPlan().add("gradients", Gradients.plannedBytes(table)).add(AdamW.memory(table, moments));
+    public static MemoryPlan memory(TrainedPart part, Dtype moments) {
+        return new MemoryPlan().add("gradients", Gradients.plannedBytes(part)).add(AdamW.memory(part, moments));
     }
 
     /** What a step did; see {@link TrainingListener.Step}. */

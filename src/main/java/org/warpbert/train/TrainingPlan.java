@@ -16,6 +16,7 @@ import org.warpbert.model.ParameterTable;
 import org.warpbert.model.Parameters;
 import org.warpbert.model.PassPlan;
 import org.warpbert.model.PassPlanner;
+import org.warpbert.model.TrainedPart;
 import org.warpbert.model.WeightFormat;
 import org.warpbert.text.BatchLoader;
 import org.warpbert.text.BatchSizes;
@@ -43,23 +44,25 @@ public final class TrainingPlan {
 
     /**
      * @param head   made for planning
+     * @param frozenLevels levels from below that are not trained, see {@link LayerRates}
      * @param dev    what is judged after each epoch, or null
      * @param device "cpu", "cuda" or "simt"
      * @param budget what the run may have
      * @param free   bytes that the device has for it now, once it is open
      */
-    public TrainingPlan(BertConfig config, ParameterTable table, Head head, Dtype dtype, BatchSizes train, BatchSizes dev, DeviceSpeed speed,
+    public TrainingPlan(BertConfig config, ParameterTable table, Head head, Dtype dtype, int frozenLevels, BatchSizes train, BatchSizes dev, DeviceSpeed speed,
             String device, MemoryBudget budget, long free) {
         this.budget = budget;
-        planner = new PassPlanner(config, table, head, PassPlan.any(dtype, true), train, device, speed);
-        PassPlanner judging = dev == null ? null : new PassPlanner(config, table, head, PassPlan.any(dtype, false), dev, device, speed);
-        Way exact = way(table, dtype, Dtype.F32, device, free, judging);
-        way = exact.choice != null ? exact : way(table, dtype, Dtype.BF16, device, free, judging); // the last resort: it costs precision
+        planner = new PassPlanner(config, table, head, PassPlan.training(dtype, frozenLevels), train, device, speed);
+        PassPlanner judging = dev == null ? null : new PassPlanner(config, table, head, PassPlan.inference(dtype), dev, device, speed);
+        TrainedPart part = new TrainedPart(table, frozenLevels);
+        Way exact = way(table, part, dtype, Dtype.F32, device, free, judging);
+        way = exact.choice != null ? exact : way(table, part, dtype, Dtype.BF16, device, free, judging); // the last resort: it costs precision
         Choice shown = way.choice != null ? way.choice : planner.least();
         memory = way.whole.add(BertModel.memory(config, head, planner.plan(shown))).on(device)
                 .addHost("ready_batches", BatchLoader.readyBytes(train.largest())); // of Java's heap: on a CPU the overhead holds them
         if (way.choice == null && dtype == Dtype.F32 && device.equals("cuda")) {
-            PassPlanner halved = new PassPlanner(config, table, head, PassPlan.any(Dtype.BF16, true), train, device, speed);
+            PassPlanner halved = new PassPlanner(config, table, head, PassPlan.training(Dtype.BF16, frozenLevels), train, device, speed);
             long bytes = way.rest + new WeightFormat(Dtype.BF16, true).bytes(table) - new WeightFormat(dtype, true).bytes(table) + halved.least().bytes();
             half = bytes <= way.available + way.rest ? "--precision bf16 (" + ByteSize.format(bytes) + ")" : null;
         }
@@ -69,13 +72,13 @@ public final class TrainingPlan {
         }
     }
 
-    private Way way(ParameterTable table, Dtype dtype, Dtype moments, String device, long free, PassPlanner judging) {
+    private Way way(ParameterTable table, TrainedPart part, Dtype dtype, Dtype moments, String device, long free, PassPlanner judging) {
         long held = Backends.heldBytes(device);
         MemoryPlan whole = new MemoryPlan();
         if (held > 0) {
             whole.add("products", held);
         }
-        whole.add(Parameters.memory(table, new WeightFormat(dtype, true), device)).add(Trainer.memory(table, moments));
+        whole.add(Parameters.memory(table, new WeightFormat(dtype, true), device)).add(Trainer.memory(part, moments));
         long rest = whole.on(device).bytes();
         long available = Math.min(budget.own() - held, free) + held - rest;
         Choice judged = judging == null ? null : judging.choose(available);

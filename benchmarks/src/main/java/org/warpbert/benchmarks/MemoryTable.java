@@ -99,7 +99,7 @@ public final class MemoryTable implements Callable<Integer> {
     }
 
     private static TrainingPlan plan(Backend backend, BertConfig config, ParameterTable table, BatchSizes sizes, DeviceSpeed speed, long own) {
-        return new TrainingPlan(config, table, new ClassificationHead(2), Dtype.F32, sizes, null, speed, backend.name(), new MemoryBudget(own, 0), own);
+        return new TrainingPlan(config, table, new ClassificationHead(2), Dtype.F32, 0, sizes, null, speed, backend.name(), new MemoryBudget(own, 0), own);
     }
 
     /** Median seconds of a step in so many bytes. */
