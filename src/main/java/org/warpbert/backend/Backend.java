@@ -453,13 +453,14 @@ public final class Backend implements AutoCloseable {
         }
     }
 
-    /** One AdamW step over flat buffers of n floats with K segments, skipped where stats[2] is 0. */
+    /** One AdamW step over flat buffers of n elements with K segments, skipped where stats[2] is 0; rng[2] rounds bf16 moments. */
     public void adamw(
-            Dtype copyDtype, long parameter, long m, long v, long parameterCopy, long gradient, long stats,
-            long hyper, long ends, long decay, long lrScale, float beta1, float beta2, float eps, long n, long K) {
+            Dtype copyDtype, Dtype momentDtype, long parameter, long m, long v, long parameterCopy, long gradient,
+            long stats, long hyper, long rng, long ends, long decay, long lrScale, float beta1, float beta2, float eps,
+            long n, long K) {
         int status = Native.wb_adamw(
-                context(), copyDtype.ordinal(), parameter, m, v, parameterCopy, gradient, stats, hyper, ends, decay,
-                lrScale, beta1, beta2, eps, n, K);
+                context(), copyDtype.ordinal(), momentDtype.ordinal(), parameter, m, v, parameterCopy, gradient, stats,
+                hyper, rng, ends, decay, lrScale, beta1, beta2, eps, n, K);
         if (status != OK) {
             throw failure("adamw[n=" + n + ", K=" + K + "]", status);
         }

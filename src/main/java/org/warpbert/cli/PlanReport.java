@@ -4,6 +4,7 @@ import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
 import org.warpbert.backend.Backends;
+import org.warpbert.backend.Dtype;
 import org.warpbert.memory.BatchPlanner.Choice;
 import org.warpbert.memory.ByteSize;
 import org.warpbert.memory.DeviceSpeed;
@@ -31,6 +32,7 @@ record PlanReport(TrainingPlan plan, BatchSizes sizes, String device, DeviceSpee
         json.put("micro_batch_tokens", choice == null ? null : choice.microBatch().tokens());
         json.put("accumulation_steps", choice == null ? null : choice.parts());
         json.put("recompute", choice == null ? null : choice.recompute().toString());
+        json.put("moments", choice == null ? null : plan.moments().toString());
         json.put("predicted_step_seconds", choice == null ? null : choice.seconds());
         json.put("speed_measured", speed.measured());
         json.put("suggestion", plan.suggestion());
@@ -56,6 +58,9 @@ record PlanReport(TrainingPlan plan, BatchSizes sizes, String device, DeviceSpee
         terminal.print(String.format(Locale.ROOT, "Batches of at most %,d tokens in %s; recomputing %s.", sizes.largest().tokens(),
                 choice.parts() == 1 ? "one piece" : String.format(Locale.ROOT, "up to %d micro-batches of at most %,d tokens", choice.parts(),
                         choice.microBatch().tokens()), choice.recompute()));
+        if (plan.moments() != Dtype.F32) {
+            terminal.print("AdamW's moments are kept in bfloat16, rounded by chance: in float32 nothing fits.");
+        }
         terminal.print(String.format(Locale.ROOT, "A step of %,d tokens, the mean, is predicted to take %.3g s (%s).", sizes.meanTokens(),
                 choice.seconds(), speed.measured() ? "by this device's speed, measured just now" : "by an assumed speed: the device is not here"));
     }

@@ -27,6 +27,8 @@ final class AdamW implements AutoCloseable {
     private final Backend backend;
     private final Parameters parameters;
     private final Gradients gradients;
+    private final Dtype moments;
+    private final long seed;
     private final float clip;
     private final State state;
     private final List<Piece> pieces;
@@ -36,33 +38,38 @@ final class AdamW implements AutoCloseable {
     /** The table of all that is kept on the device. */
     private static final class State {
         final Arena arena = new Arena("the optimizer's state");
-        final Arena.Tensor m; // [n]
-        final Arena.Tensor v; // [n]
+        final Arena.Tensor m; // [n], float32 or bfloat16
+        final Arena.Tensor v; // [n], the same
         final Arena.Tensor stats = arena.add("stats", Dtype.F32, 3); // see wb_gradient_norm
         final Arena.Tensor workspace = arena.add("workspace", Dtype.F32, 2 * Backend.REDUCE_BLOCKS);
-        final Arena.Tensor hyper = arena.add("hyper", Dtype.F32, 4); // see wb_adamw; then the loss scale
+        final Arena.Tensor hyper = arena.add("hyper", Dtype.F32, 8); // see wb_adamw; then the loss scale; then rng, as pairs of floats
         final Arena.Tensor ends; // int64 [K], as pairs of floats; K segments, at most one a parameter
         final Arena.Tensor decay; // [K]
         final Arena.Tensor lrScale; // [K]
 
-        State(TrainedPart part) {
+        State(TrainedPart part, Dtype moments) {
             int most = part.table().slices().size();
             ends = arena.add("ends", Dtype.F32, 2L * most);
             decay = arena.add("decay", Dtype.F32, most);
             lrScale = arena.add("lr_scale", Dtype.F32, most);
-            m = arena.add("m", Dtype.F32, part.size());
-            v = arena.add("v", Dtype.F32, part.size());
+            m = arena.add("m", moments, part.size());
+            v = arena.add("v", moments, part.size());
         }
     }
 
-    /** @param scale factor of a parameter's learning rate */
-    AdamW(Backend backend, Parameters parameters, Gradients gradients, double weightDecay, double clip, ToDoubleFunction<Slice> scale) {
+    /**
+     * @param moments what they are kept in: float32 or bfloat16
+     * @param scale   factor of a parameter's learning rate
+     */
+    AdamW(Backend backend, Parameters parameters, Gradients gradients, Dtype moments, Hyperparameters hyper, ToDoubleFunction<Slice> scale) {
         this.backend = backend;
         this.parameters = parameters;
         this.gradients = gradients;
-        this.clip = (float) clip;
+        this.moments = moments;
+        this.seed = hyper.seed();
+        this.clip = (float) hyper.clip();
         TrainedPart part = gradients.part();
-        state = new State(part);
+        state = new State(part, moments);
         state.arena.allocate(backend);
         try {
             staging = backend.allocateHost("the optimizer", hostBytes(part));
@@ -75,7 +82,7 @@ final class AdamW implements AutoCloseable {
         List<Segment> list = new ArrayList<>();
         pieces = new ArrayList<>();
         for (TrainedPart.Run run : part.runs()) {
-            List<Segment> segments = segments(part.table(), run, weightDecay, scale);
+            List<Segment> segments = segments(part.table(), run, hyper.weightDecay(), scale);
             pieces.add(new Piece(run, list.size(), segments.size()));
             list.addAll(segments);
         }
@@ -92,13 +99,13 @@ final class AdamW implements AutoCloseable {
     }
 
     /** What the optimizer of these parameters holds. */
-    static MemoryPlan memory(TrainedPart part) {
-        return new MemoryPlan().add(new State(part).arena, name -> name.equals("m") || name.equals("v") ? "moments" : "optimizer")
+    static MemoryPlan memory(TrainedPart part, Dtype moments) {
+        return new MemoryPlan().add(new State(part, moments).arena, name -> name.equals("m") || name.equals("v") ? "moments" : "optimizer")
                 .addHost("optimizer", hostBytes(part));
     }
 
     private static int hostBytes(TrainedPart part) {
-        return part.table().slices().size() * Long.BYTES; // more than a step's four floats: a table has embeddings at least
+        return part.table().slices().size() * Long.BYTES; // more than a step's numbers: a table has three embeddings and their LayerNorm at least
     }
 
     /** A run of the buffers, and which segments are its. */
@@ -136,7 +143,8 @@ final class AdamW implements AutoCloseable {
         double c1 = 1 - Math.pow((float) Hyperparameters.BETA1, step);
         double c2 = 1 - Math.pow((float) Hyperparameters.BETA2, step);
         // finish() of the step before has waited for the copy from here
-        ByteBuffer values = staging.buffer().clear().putFloat((float) lr).putFloat((float) c1).putFloat((float) c2).putFloat(lossScale);
+        ByteBuffer values = staging.buffer().clear().putFloat((float) lr).putFloat((float) c1).putFloat((float) c2).putFloat(lossScale)
+                .putLong(seed).putLong(step);
         state.arena.upload(state.hyper, values.flip());
         backend.gradientNorm(state.stats.address(), state.workspace.address(), gradients.address(), state.hyper.address() + 3 * Float.BYTES, clip,
                 gradients.part().size());
@@ -148,9 +156,9 @@ final class AdamW implements AutoCloseable {
     private void update(TrainedPart.Run run, long firstSegment, int segments) {
         long rounded = parameters.roundedAddress();
         long at = run.at() * Float.BYTES;
-        backend.adamw(parameters.dtype(), parameters.address() + run.from() * Float.BYTES, state.m.address() + at, state.v.address() + at,
+        backend.adamw(parameters.dtype(), moments, parameters.address() + run.from() * Float.BYTES, state.m.address() + at, state.v.address() + at,
                 rounded == 0 ? 0 : rounded + run.from() * parameters.dtype().bytes(), gradients.address() + at, state.stats.address(),
-                state.hyper.address(), state.ends.address() + firstSegment * Long.BYTES, state.decay.address() + firstSegment * Float.BYTES,
+                state.hyper.address(), state.hyper.address() + 4 * Float.BYTES, state.ends.address() + firstSegment * Long.BYTES, state.decay.address() + firstSegment * Float.BYTES,
                 state.lrScale.address() + firstSegment * Float.BYTES, (float) Hyperparameters.BETA1, (float) Hyperparameters.BETA2,
                 (float) Hyperparameters.EPSILON, run.count(), segments);
     }

@@ -112,7 +112,7 @@ public final class MemoryTable implements Callable<Integer> {
         }
         PackedBatch batch = PackedBatch.of(sequences, random.ints(batchSize, 0, 2).toArray());
         backend.limit(budget);
-        try (Trainer trainer = new Trainer(backend, config, parameters, new ClassificationHead(2), Hyperparameters.DEFAULT, 100, plan.planner(),
+        try (Trainer trainer = new Trainer(backend, config, parameters, new ClassificationHead(2), Hyperparameters.DEFAULT, 100, plan,
                 System.err::println)) {
             if (backend.allocatedBytes() != plan.memory().bytes()) {
                 throw new IllegalStateException(backend.allocatedBytes() + " bytes are held, " + plan.memory().bytes() + " were planned");
