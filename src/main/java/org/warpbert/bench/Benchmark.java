@@ -28,6 +28,7 @@ import org.warpbert.text.PackedBatch;
 import org.warpbert.train.Hyperparameters;
 import org.warpbert.train.Schedule;
 import org.warpbert.train.Trainer;
+import org.warpbert.train.TrainingPlan;
 
 /** Runs a measurement on a device of its own. */
 public final class Benchmark {
@@ -37,13 +38,15 @@ public final class Benchmark {
     private final Report.Settings settings;
     private final BenchModel model;
     private final Backend backend;
+    private final MemoryBudget budget;
     private final Dtype dtype;
     private final Roofline roofline;
     private final int[] lengths;
     private final int paddedLength;
     private final Work work;
 
-    private Benchmark(Report.Settings settings, BenchModel model, Backend backend) {
+    private Benchmark(Report.Settings settings, BenchModel model, Backend backend, MemoryBudget budget) {
+        this.budget = budget;
         this.settings = settings;
         this.model = model;
         this.backend = backend;
@@ -79,8 +82,7 @@ public final class Benchmark {
     public static Report run(Report.Settings settings, long memory) {
         BenchModel model = BenchModel.of(settings.model());
         try (Backend backend = Backends.open(settings.device(), settings.threads())) {
-            MemoryBudget.limit(backend, memory);
-            Benchmark benchmark = new Benchmark(settings, model, backend);
+            Benchmark benchmark = new Benchmark(settings, model, backend, MemoryBudget.limit(backend, memory));
             List<Report.Figure> figures = switch (settings.what()) {
                 case OPS -> benchmark.ops();
                 case TRAIN -> benchmark.train();
@@ -112,16 +114,20 @@ public final class Benchmark {
         PackedBatch batch = batch(lengths, paddedLength);
         Hyperparameters hyper = new Hyperparameters(1, batch.sequences(), Math.max(3, batch.maxSeqlen()), 2e-5, 0, 0.01, 1.0, null,
                 Schedule.CONSTANT, 0, 0, SEED, false);
+        TrainingPlan plan = new TrainingPlan(model.config(), model.table(), new ClassificationHead(BenchModel.CLASSES), dtype, 0, BatchSizes.of(batch), null,
+                DeviceSpeed.assumed(backend.name()), backend.name(), budget, backend.freeBytes());
+        plan.require();
         try (Parameters parameters = model.parameters(backend, new WeightFormat(dtype, true));
                 Trainer trainer = new Trainer(backend, model.config(), parameters, new ClassificationHead(BenchModel.CLASSES), hyper,
-                        settings.warmup() + settings.repeats(), planner(parameters, PassPlan.training(dtype, 0), batch), line -> {})) {
+                        settings.warmup() + settings.repeats(), plan, line -> {})) {
             long before = backend.gemm().nanos();
             long start = System.nanoTime();
             Timing timing = Timing.measure("training step", settings.warmup(), settings.repeats(), () -> trainer.step(batch)); // reads the loss: all is done
             double products = (backend.gemm().nanos() - before) / (double) (System.nanoTime() - start);
             Map<String, Double> rates = rates(timing, work.realTokens(), work.trainGflop());
             rates.put("products_share_of_time", products);
-            return List.of(new Report.Figure(timing, "forward, backward, clip, AdamW" + inParts(trainer.choice()), rates));
+            return List.of(new Report.Figure(timing, "forward, backward, clip, AdamW" + inParts(trainer.choice())
+                    + (plan.moments() == Dtype.F32 ? "" : ", moments in " + plan.moments()), rates));
         }
     }
 
@@ -139,7 +145,7 @@ public final class Benchmark {
         PackedBatch batch = batch(sequences, length);
         ClassificationHead head = new ClassificationHead(BenchModel.CLASSES);
         try (PlannedModel encoder = new PlannedModel(backend, model.config(), parameters, null, head,
-                planner(parameters, PassPlan.inference(dtype), batch), line -> {})) {
+                planner(parameters, batch), line -> {})) {
             Timing timing = Timing.measure(name, settings.warmup(), settings.repeats(),
                     () -> encoder.infer(batch, false, (pass, part) -> head.logits())); // on the host: all is done
             Map<String, Double> rates = rates(timing, asked.realTokens(), asked.inferGflop());
@@ -149,9 +155,9 @@ public final class Benchmark {
         }
     }
 
-    private PassPlanner planner(Parameters parameters, PassPlan like, PackedBatch batch) {
-        return new PassPlanner(model.config(), parameters.table(), new ClassificationHead(BenchModel.CLASSES), like, BatchSizes.of(batch), backend.name(),
-                DeviceSpeed.assumed(backend.name()));
+    private PassPlanner planner(Parameters parameters, PackedBatch batch) {
+        return new PassPlanner(model.config(), parameters.table(), new ClassificationHead(BenchModel.CLASSES), PassPlan.inference(dtype), BatchSizes.of(batch),
+                backend.name(), DeviceSpeed.assumed(backend.name()));
     }
 
     /** How a batch was computed that memory does not hold whole. */

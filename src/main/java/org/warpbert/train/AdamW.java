@@ -155,9 +155,10 @@ final class AdamW implements AutoCloseable {
 
     private void update(TrainedPart.Run run, long firstSegment, int segments) {
         long rounded = parameters.roundedAddress();
-        long at = run.at() * Float.BYTES;
-        backend.adamw(parameters.dtype(), moments, parameters.address() + run.from() * Float.BYTES, state.m.address() + at, state.v.address() + at,
-                rounded == 0 ? 0 : rounded + run.from() * parameters.dtype().bytes(), gradients.address() + at, state.stats.address(),
+        long inMoments = run.at() * moments.bytes();
+        backend.adamw(parameters.dtype(), moments, parameters.address() + run.from() * Float.BYTES, state.m.address() + inMoments,
+                state.v.address() + inMoments,
+                rounded == 0 ? 0 : rounded + run.from() * parameters.dtype().bytes(), gradients.address() + run.at() * Float.BYTES, state.stats.address(),
                 state.hyper.address(), state.hyper.address() + 4 * Float.BYTES, state.ends.address() + firstSegment * Long.BYTES, state.decay.address() + firstSegment * Float.BYTES,
                 state.lrScale.address() + firstSegment * Float.BYTES, (float) Hyperparameters.BETA1, (float) Hyperparameters.BETA2,
                 (float) Hyperparameters.EPSILON, run.count(), segments);
