@@ -9,6 +9,7 @@ import java.util.regex.Pattern;
  * Entities as tags spell them: O outside, and B (begins), I (inside), E (ends) or S (single) with the type behind a hyphen:
  * IOB1, IOB2, BIOES and IOBES. Any sequence is read, with the rules of conlleval and of seqeval's default mode: I and E go on
  * with an entity of their type that is open, or begin one where none is; B and S always begin one; E and S end theirs.
+ * seqeval's strict mode reads well-formed sequences alike, but drops or cuts entities of malformed ones.
  */
 public final class Entities {
     private static final String OUTSIDE = "O";
