@@ -28,7 +28,12 @@ public final class Entities {
 
     /** Whether labels are such tags; parts of speech are not. */
     public static boolean areTags(List<String> labels) {
-        return labels.stream().allMatch(TAG) && labels.stream().anyMatch(label -> !label.equals(OUTSIDE));
+        return others(labels).isEmpty() && labels.stream().anyMatch(label -> !label.equals(OUTSIDE));
+    }
+
+    /** The labels that are no such tags. */
+    static List<String> others(List<String> labels) {
+        return labels.stream().filter(TAG.negate()).toList();
     }
 
     /** The entities of a sentence, in order; null is a word outside. */
