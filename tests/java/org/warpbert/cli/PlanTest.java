@@ -59,6 +59,29 @@ class PlanTest {
         assertTrue(plan.path("predicted_step_seconds").asDouble() > 0);
     }
 
+    /** What is kept on the host for the device counts where the host's memory is the device's, and stands apart elsewhere. */
+    @Test
+    void stagingOnTheHostIsPlanned() throws IOException {
+        String[] options = {"--memory", "4GiB", "--batch-size", "8", "--max-length", "512", "--precision", "f32", "--threads", "1", "--device", ""};
+        options[options.length - 1] = "cuda";
+        JsonNode cuda = plan(options);
+        options[options.length - 1] = "cpu";
+        JsonNode cpu = plan(options);
+        long staging = 0;
+        for (String part : new String[] {"host.batch", "host.read_back", "host.optimizer"}) {
+            assertTrue(cpu.path("breakdown").path(part).asLong() > 0, part);
+            assertEquals(cpu.path("breakdown").path(part), cuda.path("host_breakdown").path(part), part);
+            assertTrue(cuda.path("breakdown").path(part).isMissingNode(), part);
+            staging += cpu.path("breakdown").path(part).asLong();
+        }
+        assertEquals(2 * cpu.path("breakdown").path("batch").asLong(), cpu.path("breakdown").path("host.batch").asLong(), "two blocks in turn");
+        assertEquals(cuda.path("planned_bytes").asLong() - cuda.path("breakdown").path("products").asLong() + staging, cpu.path("planned_bytes").asLong());
+        assertTrue(cuda.path("host_breakdown").path("host.weights").asLong() > 0, "a GPU's weights pass through the host");
+        assertEquals(cpu.path("host_breakdown").path("host.ready_batches"), cuda.path("host_breakdown").path("host.ready_batches"));
+        assertTrue(cpu.path("host_breakdown").path("host.ready_batches").asLong() >= 5 * 8 * 512 * 6 * 4, "six numbers a token, in batches that are ready");
+        assertEquals(1, cpu.path("host_breakdown").size());
+    }
+
     @Test
     void whatDoesNotFitSaysWhatWould() throws IOException {
         JsonNode all = plan("--device", "cpu", "--threads", "1", "--memory", "4GiB", "--batch-size", "4", "--max-length", "512");

@@ -101,7 +101,7 @@ class MixedPrecisionTest {
                 assertTrue(assertThrows(WarpBertException.class, () -> rounded.host(matrix)).getMessage().contains("cannot be written"));
                 assertTrue(assertThrows(WarpBertException.class, rounded::roundedAddress).getMessage().contains("cannot be trained"));
                 String table0 = "embeddings.word_embeddings.weight";
-                assertTrue(assertThrows(WarpBertException.class, () -> rounded.buffers(0).operand(table0)).getMessage().contains(table0));
+                assertTrue(assertThrows(WarpBertException.class, () -> rounded.buffers(null).operand(table0)).getMessage().contains(table0));
             }
         }
     }
@@ -128,7 +128,7 @@ class MixedPrecisionTest {
         WeightFormat format = new WeightFormat(dtype, false);
         assertEquals(4 * table.end(ParameterTable.Region.VECTORS) + 2 * table.size(), format.bytes(table));
         try (Parameters parameters = Parameters.random(backend, table, format, 1)) {
-            parameters.buffers(0).operand("embeddings.word_embeddings.weight");
+            parameters.buffers(null).operand("embeddings.word_embeddings.weight");
         }
     }
 }

@@ -71,6 +71,7 @@ final class PlanCommand extends WarpBertCommand {
         int threads = device.threads == 0 ? Runtime.getRuntime().availableProcessors() : device.threads;
         try (Checkpoint checkpoint = Checkpoint.open(model); Backend backend = open()) {
             checkpoint.checkLength(checked.maxLength());
+            checked.layerRates().check(checkpoint.config());
             Task task = train == null ? null : tasks.get(this);
             BatchSizes sizes = task == null ? BatchSizes.worst(Capacity.of(checked.maxLength(), 1), checked.batchSize())
                     : sizes(task, checkpoint, checked);
@@ -79,11 +80,17 @@ final class PlanCommand extends WarpBertCommand {
             Head head = task == null ? new ClassificationHead(classes) : task.head();
             ParameterTable table = task == null ? ClassificationHead.parameters(config, classes) : task.parameters(config);
             String kind = backend == null ? ABSENT : backend.name();
-            MemoryBudget budget = device.memory == 0 ? MemoryBudget.limit(backend, 0) : new MemoryBudget(device.memory, FixedOverhead.of(kind, threads));
+            MemoryBudget budget = budget(backend, kind, threads, BatchLoader.readyBytes(sizes.largest()));
             DeviceSpeed speed = backend == null ? DeviceSpeed.assumed(kind) : DeviceSpeed.measure(backend);
-            TrainingPlan plan = new TrainingPlan(config, table, head, dtype(backend), sizes, null, speed, kind, budget, Long.MAX_VALUE);
+            TrainingPlan plan = new TrainingPlan(config, table, head, dtype(backend), checked.layerRates().frozenLevels(), sizes, null, speed, kind, budget, Long.MAX_VALUE);
             return new PlanReport(plan, sizes, kind, speed);
         }
+    }
+
+    /** What a run may have; {@code ready}: bytes of batches on Java's heap. */
+    private MemoryBudget budget(Backend backend, String kind, int threads, long ready) {
+        return device.memory == 0 ? MemoryBudget.limit(backend, 0, ready)
+                : new MemoryBudget(device.memory, FixedOverhead.of(kind, threads) + (Backends.isHost(kind) ? ready : 0));
     }
 
     /** What products would compute in. */

@@ -12,6 +12,7 @@ import org.warpbert.model.BertConfig;
 import org.warpbert.model.BertModel;
 import org.warpbert.model.Head;
 import org.warpbert.model.Parameters;
+import org.warpbert.model.PassPlan;
 import org.warpbert.model.PassPlanner;
 import org.warpbert.model.PlannedModel;
 import org.warpbert.text.BatchLoader;
@@ -26,8 +27,8 @@ final class Inference {
 
     /** A model for inference over a loader's batches, in file order. */
     static PlannedModel planned(Backend backend, BertConfig config, Parameters parameters, Head head, BatchLoader loader, Consumer<String> note) {
-        PassPlanner planner = new PassPlanner(config, parameters.table(), head, parameters.dtype(), false, loader.sizes(0, 1),
-                DeviceSpeed.assumed(backend.name()));
+        PassPlanner planner = new PassPlanner(config, parameters.table(), head, PassPlan.inference(parameters.dtype()), loader.sizes(0, 1),
+                backend.name(), DeviceSpeed.assumed(backend.name()));
         return new PlannedModel(backend, config, parameters, null, head, planner, note);
     }
 

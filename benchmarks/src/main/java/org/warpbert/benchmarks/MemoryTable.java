@@ -99,7 +99,7 @@ public final class MemoryTable implements Callable<Integer> {
     }
 
     private static TrainingPlan plan(Backend backend, BertConfig config, ParameterTable table, BatchSizes sizes, DeviceSpeed speed, long own) {
-        return new TrainingPlan(config, table, new ClassificationHead(2), Dtype.F32, sizes, null, speed, backend.name(), new MemoryBudget(own, 0), own);
+        return new TrainingPlan(config, table, new ClassificationHead(2), Dtype.F32, 0, sizes, null, speed, backend.name(), new MemoryBudget(own, 0), own);
     }
 
     /** Median seconds of a step in so many bytes. */
@@ -111,7 +111,7 @@ public final class MemoryTable implements Callable<Integer> {
         }
         PackedBatch batch = PackedBatch.of(sequences, random.ints(batchSize, 0, 2).toArray());
         backend.limit(budget);
-        try (Trainer trainer = new Trainer(backend, config, parameters, new ClassificationHead(2), Hyperparameters.DEFAULT, 100, plan.planner(),
+        try (Trainer trainer = new Trainer(backend, config, parameters, new ClassificationHead(2), Hyperparameters.DEFAULT, 100, plan,
                 System.err::println)) {
             if (backend.allocatedBytes() != plan.memory().bytes()) {
                 throw new IllegalStateException(backend.allocatedBytes() + " bytes are held, " + plan.memory().bytes() + " were planned");
