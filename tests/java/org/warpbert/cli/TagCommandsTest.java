@@ -115,6 +115,16 @@ class TagCommandsTest {
         CommandRun.of("evaluate", "--model", out.toString(), "--data", file.toString()).failedWith("pos.conllu, line 2", "'PROPN'", "known labels: NNP");
     }
 
+    /** A slip in a file of entities must not silently cost their f1. */
+    @Test
+    void aLabelThatIsNoTagAmongTagsIsSaid() throws IOException {
+        Path file = Files.writeString(folder.resolve("slip.conll"), "Rome\tB-city\nis\t0\nold\tO\n");
+        CommandRun slip = CommandRun.of("finetune", "--task", "tag", "--model", "all-MiniLM-L6-v2", "--train", file.toString(), "--steps", "1",
+                "--out", folder.resolve("slip").toString()).done();
+        assertTrue(slip.err().contains("slip.conll: '0' is no tag of entities"), slip.err());
+        assertTrue(!training.err().contains("is no tag"), training.err());
+    }
+
     @Test
     void whatIsWrongIsSaidBeforeTraining() throws IOException {
         Path dev = Files.writeString(folder.resolve("dev.conll"), "Rome\tB-town\n");

@@ -21,7 +21,7 @@ final class ColumnOptions {
     @Option(names = "--pair", paramLabel = "COL", description = "Column of the second text, where texts come in pairs.")
     private String pair;
 
-    @Option(names = "--label", paramLabel = "COL", description = "Column of the label. For tag, default: the last; CoNLL-U: upos.")
+    @Option(names = "--label", paramLabel = "COL", description = "Column of the label. With --multi-label also several columns of 0 and 1, with commas between them. For tag, default: the last; CoNLL-U: upos.")
     String label;
 
     boolean given() {

@@ -35,7 +35,7 @@ final class TagPredictions {
         if (command.json) {
             command.terminal.json(new Line(tagged.text(), entities ? tagged.entities() : null, entities ? null : tagged.words()));
         } else {
-            command.terminal.print(entities ? bracketed(tagged)
+            command.terminal.print(entities ? TextInput.oneLine(bracketed(tagged))
                     : tagged.words().stream().map(word -> word.text() + "/" + word.label()).collect(Collectors.joining(" ")));
         }
     }

@@ -56,12 +56,18 @@ public final class MultiLabelTask implements Task {
 
     @Override
     public void check(Path file) {
-        columns.check(file);
+        columns.checkSets(file);
     }
 
     @Override
     public void learn(Dataset train, Checkpoint model, Consumer<String> note) {
-        labels = model.labels(LabelMap.fromSets(((TextDataset) train).examples()), note);
+        LabelMap seen = LabelMap.fromSets(((TextDataset) train).examples());
+        if (columns.flags() != null && columns.flags().size() > seen.size()) {
+            List<String> without = columns.flags().stream().filter(name -> !seen.labels().contains(name)).toList();
+            throw new WarpBertException("No row to learn from in " + train.file() + " has the label " + String.join(", ", without)
+                    + "; leave that column out of --label");
+        }
+        labels = model.labels(seen, note);
     }
 
     @Override

@@ -51,6 +51,10 @@ public final class TagTask implements Task {
     @Override
     public void learn(Dataset train, Checkpoint model, Consumer<String> note) {
         labels = model.labels(LabelMap.fromWords(((TagDataset) train).sentences(), train.file()), note);
+        List<String> others = Entities.others(labels.labels());
+        if (!others.isEmpty() && labels.labels().stream().anyMatch(label -> label.startsWith("B-"))) {
+            note.accept(train.file() + ": '" + others.get(0) + "' is no tag of entities as B-... is: words are judged by accuracy alone");
+        }
     }
 
     @Override
