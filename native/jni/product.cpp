@@ -5,105 +5,26 @@
 // This file is compiled for AVX-512: nothing here may be inlined elsewhere, so it uses no templates of the library.
 #include "product.h"
 
-#include <stdlib.h>
 #include <string.h>
+
+#include "panels.h"
 
 namespace warpbert {
 namespace {
 
-typedef float V __attribute__((vector_size(64)));
-typedef float Unaligned __attribute__((vector_size(64), aligned(4), may_alias));
-typedef int32_t Lanes __attribute__((vector_size(64)));
-
-constexpr int kLanes = 16;
-constexpr int kRows = 8, kVectors = 3, kColumns = kVectors * kLanes; // the tile: 24 of 32 registers, every BERT size a multiple
 constexpr int64_t kDepth = 384;                // of a block: 8 rows of it are 12 KB, which stay in L1
 constexpr int64_t kTileRows = 8, kTileColumns = 4; // panels of one piece of work: 98 and 295 KB, which stay in L2
 constexpr int64_t kHeight = 192 * kRows, kWidth = 64 * kColumns; // of blocks: 2.4 and 4.7 MB, which stay in L3
 
-int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-int64_t pieces_of(int64_t n, int64_t size) { return (n + size - 1) / size; }
-
-V load(const float* p) { return *(const Unaligned*)p; }
-void store(float* p, V v) { *(Unaligned*)p = v; }
-
-// The panels of this thread's products; grown when a larger product comes, so that a step allocates nothing.
-struct Panels {
-  float* at = nullptr;
-  int64_t floats = 0;
-  float* of(int64_t count) {
-    if (count > floats) {
-      free(at);
-      floats = count;
-      at = (float*)aligned_alloc(64, (size_t)(count * 4 + 63) / 64 * 64);
-      if (!at) floats = 0;
-    }
-    return at;
+// c[8,48] = (add ? c : 0) + a b over one block's depth. Meanwhile the lines of c are fetched, which are wanted at the end, and
+// `stride` floats for each step of depth from `next` on, which another tile will want.
+void multiply_tile(float* c, int64_t c_row, const float* a, const float* b, int64_t depth, bool add, const float* next, int64_t stride) {
+  for (int i = 0; i < kRows; ++i) {
+    for (int j = 0; j < kVectors; ++j) __builtin_prefetch(c + i * c_row + j * kLanes, 1);
   }
-  ~Panels() { free(at); }
-};
-thread_local Panels panels;
-
-// block[i][j] becomes block[j][i]: for each power of two, the off-diagonal halves change places.
-inline __attribute__((always_inline)) void transpose(V* block) {
-  constexpr Lanes lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-#pragma GCC unroll 4
-  for (int step = 1; step < kLanes; step *= 2) {
-    const Lanes odd = (lane & step) != 0;
-    const Lanes low = odd ? lane + (kLanes - step) : lane, high = odd ? lane + kLanes : lane + step;
-#pragma GCC unroll 16
-    for (int i = 0; i < kLanes; ++i) {
-      if (i & step) continue;
-      const V a = block[i], b = block[i + step];
-      block[i] = __builtin_shuffle(a, b, low);
-      block[i + step] = __builtin_shuffle(a, b, high);
-    }
-  }
-}
-
-// to[d][0..width) = line 0..width-1 at depth d; lines from `lines` on are 0. A line is a row of A or a column of B: its
-// elements are neighbours (`along`), or the lines' elements of one depth are.
-void pack(float* to, int width, const float* from, int64_t row, bool along, int64_t lines, int64_t depth) {
-  if (!along) {
-    for (int64_t d = 0; d < depth; ++d) {
-      const float* in = from + d * row;
-      float* out = to + d * width;
-      if (lines == kColumns) {
-        for (int v = 0; v < kVectors; ++v) store(out + v * kLanes, load(in + v * kLanes));
-      } else {
-        for (int64_t i = 0; i < width; ++i) out[i] = i < lines ? in[i] : 0.0f;
-      }
-    }
-    return;
-  }
-  for (int first = 0; first < width; first += kLanes) {
-    const int stored = width - first < kLanes ? width - first : kLanes; // 16 of B's panels, 8 of A's
-    for (int64_t d = 0; d < depth; d += kLanes) {
-      const int deep = (int)least(kLanes, depth - d);
-      V block[kLanes];
-      for (int i = 0; i < kLanes; ++i) {
-        V line{};
-        const float* in = from + (first + i) * row + d;
-        if (i < stored && first + i < lines) {
-          if (deep == kLanes) line = load(in);
-          else __builtin_memcpy(&line, in, deep * sizeof(float));
-        }
-        block[i] = line;
-      }
-      transpose(block);
-      for (int i = 0; i < deep; ++i) {
-        float* out = to + (d + i) * width + first;
-        if (stored == kLanes) store(out, block[i]);
-        else __builtin_memcpy(out, &block[i], kRows * sizeof(float));
-      }
-    }
-  }
-}
-
-// c[8,48] = (add ? c : 0) + a b over one block's depth.
-void multiply_tile(float* c, int64_t c_row, const float* a, const float* b, int64_t depth, bool add) {
   V sums[kRows][kVectors] = {};
-  for (int64_t d = 0; d < depth; ++d, a += kRows, b += kColumns) {
+  for (int64_t d = 0; d < depth; ++d, a += kRows, b += kColumns, next += stride) {
+    __builtin_prefetch(next, 0, 2);
     V right[kVectors];
 #pragma GCC unroll 3
     for (int j = 0; j < kVectors; ++j) right[j] = *(const V*)(b + j * kLanes);
@@ -161,19 +82,21 @@ void multiply_piece(const void* argument, int64_t piece) {
   const int64_t high = pieces_of(block.row_panels(), kTileRows); // neighbours share columns
   const int64_t row_from = piece % high * kTileRows, row_end = least(row_from + kTileRows, block.row_panels());
   const int64_t column_from = piece / high * kTileColumns, column_end = least(column_from + kTileColumns, block.column_panels());
+  const int64_t share = kColumns / (row_end - row_from); // of each step of depth of the panels to the right, fetched while this row is computed
   for (int64_t i = row_from; i < row_end; ++i) {
     const float* a = block.a_panels + i * kRows * block.depth;
     const int64_t rows = least(kRows, block.rows - i * kRows);
     for (int64_t j = column_from; j < column_end; ++j) {
       const float* b = block.b_panels + j * kColumns * block.depth;
+      const float* next = b + kTileColumns * kColumns * block.depth + (i - row_from) * share * block.depth;
       const int64_t columns = least(kColumns, block.columns - j * kColumns);
       float* c = block.c + i * kRows * block.c_row + j * kColumns;
       if (rows == kRows && columns == kColumns) {
-        multiply_tile(c, block.c_row, a, b, block.depth, block.add);
+        multiply_tile(c, block.c_row, a, b, block.depth, block.add, next, share);
         continue;
       }
       alignas(64) float edge[kRows * kColumns];
-      multiply_tile(edge, kColumns, a, b, block.depth, false);
+      multiply_tile(edge, kColumns, a, b, block.depth, false, next, share);
       for (int64_t r = 0; r < rows; ++r) {
         for (int64_t s = 0; s < columns; ++s) {
           c[r * block.c_row + s] = block.add ? c[r * block.c_row + s] + edge[r * kColumns + s] : edge[r * kColumns + s];
