@@ -27,7 +27,7 @@ void multiply_tile(float* c, int64_t c_row, const float* a, const float* b, int6
     __builtin_prefetch(next, 0, 2);
     V right[kVectors];
 #pragma GCC unroll 3
-    for (int j = 0; j < kVectors; ++j) right[j] = *(const V*)(b + j * kLanes);
+    for (int j = 0; j < kVectors; ++j) right[j] = load(b + j * kLanes);
 #pragma GCC unroll 8
     for (int i = 0; i < kRows; ++i) {
       const V left = a[i] - V{};
@@ -47,26 +47,31 @@ void multiply_tile(float* c, int64_t c_row, const float* a, const float* b, int6
 
 // One block of the product: rows and columns of C, one range of depth.
 struct Block {
-  Matrix a, b;
+  Matrix a, b; // b from its first column on that has no panel yet
   float* c;
   int64_t c_row, rows, columns, depth;
   bool add;
   bool pack_b; // else the panels of the last block of rows are these
   float *a_panels, *b_panels;
+  const float* ready; // panels that were packed before, `ready_panels` of them, the first columns'
+  int64_t ready_row, ready_panels;
 
   int64_t row_panels() const { return pieces_of(rows, kRows); }
   int64_t column_panels() const { return pieces_of(columns, kColumns); }
+  const float* column_panel(int64_t j) const {
+    return j < ready_panels ? ready + j * ready_row : b_panels + (j - ready_panels) * kColumns * depth;
+  }
 };
 
 constexpr int64_t kRowPanelsAtOnce = 6; // of A; as many lines as a panel of B has
 
 void pack_piece(const void* argument, int64_t piece) {
   const Block& block = *(const Block*)argument;
-  const int64_t b_pieces = block.pack_b ? block.column_panels() : 0;
+  const int64_t b_pieces = block.pack_b ? block.column_panels() - block.ready_panels : 0;
   if (piece < b_pieces) {
-    const int64_t first = piece * kColumns;
+    const int64_t first = piece * kColumns, columns = block.columns - block.ready_panels * kColumns;
     pack(block.b_panels + first * block.depth, kColumns, block.b.at + first * (block.b.transposed ? block.b.row : 1), block.b.row,
-         block.b.transposed, least(kColumns, block.columns - first), block.depth);
+         block.b.transposed, least(kColumns, columns - first), block.depth);
     return;
   }
   const int64_t from = (piece - b_pieces) * kRowPanelsAtOnce, end = least(from + kRowPanelsAtOnce, block.row_panels());
@@ -87,8 +92,8 @@ void multiply_piece(const void* argument, int64_t piece) {
     const float* a = block.a_panels + i * kRows * block.depth;
     const int64_t rows = least(kRows, block.rows - i * kRows);
     for (int64_t j = column_from; j < column_end; ++j) {
-      const float* b = block.b_panels + j * kColumns * block.depth;
-      const float* next = b + kTileColumns * kColumns * block.depth + (i - row_from) * share * block.depth;
+      const float* b = block.column_panel(j);
+      const float* next = block.column_panel(j + kTileColumns) + (i - row_from) * share * block.depth;
       const int64_t columns = least(kColumns, block.columns - j * kColumns);
       float* c = block.c + i * kRows * block.c_row + j * kColumns;
       if (rows == kRows && columns == kColumns) {
@@ -106,10 +111,26 @@ void multiply_piece(const void* argument, int64_t piece) {
   }
 }
 
-wb_status on_threads(wb_context* ctx, int32_t threads, void (*function)(const void*, int64_t), const Block& block, int64_t pieces) {
-  if (threads > 1 && pieces > 1) return wb_parallel(ctx, function, &block, pieces);
-  for (int64_t piece = 0; piece < pieces; ++piece) function(&block, piece);
+wb_status on_threads(wb_context* ctx, int32_t threads, void (*function)(const void*, int64_t), const void* argument, int64_t pieces) {
+  if (threads > 1 && pieces > 1) return wb_parallel(ctx, function, argument, pieces);
+  for (int64_t piece = 0; piece < pieces; ++piece) function(argument, piece);
   return WB_OK;
+}
+
+// Each piece rearranges its share of the panels, by way of its own of `scratch`.
+struct Weights {
+  float *w, *scratch;
+  int64_t k, panels, pieces;
+};
+
+void pack_weights_piece(const void* argument, int64_t piece) {
+  const Weights& weights = *(const Weights*)argument;
+  const int64_t floats = kColumns * weights.k;
+  float* scratch = weights.scratch + piece * floats;
+  for (int64_t panel = weights.panels * piece / weights.pieces; panel < weights.panels * (piece + 1) / weights.pieces; ++panel) {
+    pack(scratch, kColumns, weights.w + panel * floats, weights.k, true, kColumns, weights.k);
+    memcpy(weights.w + panel * floats, scratch, floats * sizeof(float));
+  }
 }
 
 // Element (i, j) of the operand is its first.
@@ -134,23 +155,30 @@ wb_status product(wb_context* ctx, int32_t threads, int64_t m, int64_t n, int64_
   }
   const int64_t blocks = pieces_of(k, kDepth), depth = pieces_of(k, blocks);
   const int64_t a_floats = pieces_of(least(m, kHeight), kRows) * kRows * depth;
-  const int64_t b_floats = pieces_of(least(n, kWidth), kColumns) * kColumns * depth;
-  const int64_t aligned = pieces_of(b_floats, kLanes) * kLanes;
-  float* space = panels.of(aligned + a_floats);
+  const int64_t b_floats = pieces_of(least(b.packed ? n % kColumns : n, kWidth), kColumns) * kColumns * depth;
+  float* space = panels.of(b_floats + a_floats);
   if (!space) return WB_OUT_OF_MEMORY;
   for (int64_t column = 0; column < n; column += kWidth) {
+    const int64_t columns = least(kWidth, n - column), ready = b.packed ? columns / kColumns : 0;
     for (int64_t deep = 0; deep < k; deep += depth) {
       for (int64_t row = 0; row < m; row += kHeight) {
-        const Block block = {from(a, row, deep), from(b, deep, column), c + row * c_row + column, c_row, least(kHeight, m - row),
-                             least(kWidth, n - column), least(depth, k - deep), add || deep > 0, row == 0, space + aligned, space};
-        const int64_t packing = (block.pack_b ? block.column_panels() : 0) + pieces_of(block.row_panels(), kRowPanelsAtOnce);
-        if (wb_status status = on_threads(ctx, threads, pack_piece, block, packing)) return status;
+        const Block block = {from(a, row, deep), from(b, deep, column + ready * kColumns), c + row * c_row + column, c_row,
+                             least(kHeight, m - row), columns, least(depth, k - deep), add || deep > 0, row == 0, space + b_floats, space,
+                             b.at + column * k + deep * kColumns, kColumns * k, ready};
+        const int64_t packing = (block.pack_b ? block.column_panels() - ready : 0) + pieces_of(block.row_panels(), kRowPanelsAtOnce);
+        if (wb_status status = on_threads(ctx, threads, pack_piece, &block, packing)) return status;
         const int64_t tiles = pieces_of(block.row_panels(), kTileRows) * pieces_of(block.column_panels(), kTileColumns);
-        if (wb_status status = on_threads(ctx, threads, multiply_piece, block, tiles)) return status;
+        if (wb_status status = on_threads(ctx, threads, multiply_piece, &block, tiles)) return status;
       }
     }
   }
   return WB_OK;
+}
+
+wb_status pack_weights(wb_context* ctx, int32_t threads, int64_t n, int64_t k, float* w) {
+  const Weights weights = {w, panels.of(threads * kColumns * k), k, n / kColumns, threads};
+  if (!weights.scratch) return WB_OUT_OF_MEMORY;
+  return on_threads(ctx, threads, pack_weights_piece, &weights, threads);
 }
 
 }  // namespace warpbert
