@@ -47,6 +47,7 @@ public final class BertModel implements AutoCloseable {
         this.parameters = parameters;
         this.gradients = gradients;
         this.head = head;
+        ParameterBuffers buffers = parameters.buffers(training ? gradients.address() : 0);
         this.arena = new Arena(training ? "activations for training" : "activations for inference");
         Activations activations = new Activations(arena, config, plan);
         head.plan(arena, config, plan);
@@ -59,7 +60,6 @@ public final class BertModel implements AutoCloseable {
         }
         this.pass = new Pass(backend, config, activations);
         pass.batch = batch;
-        ParameterBuffers buffers = parameters.buffers(training ? gradients.address() : 0);
         embeddings = new Embeddings(buffers);
         layers = new LayerAddresses[config.numHiddenLayers()];
         layerGradients = new LayerAddresses[config.numHiddenLayers()];
