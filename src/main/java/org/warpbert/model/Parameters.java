@@ -1,18 +1,21 @@
 package org.warpbert.model;
 
 import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Consumer;
 import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
+import org.warpbert.backend.Backends;
 import org.warpbert.backend.DeviceMemory;
 import org.warpbert.backend.Dtype;
+import org.warpbert.backend.HostMemory;
 import org.warpbert.format.TensorSource;
+import org.warpbert.memory.MemoryPlan;
 
 /**
  * The weights of a model on a device, in one flat float32 buffer and, for products in 16 bits, another of that type; and
@@ -24,7 +27,7 @@ public final class Parameters implements AutoCloseable {
     private final WeightFormat format;
     private final DeviceMemory weights;
     private final DeviceMemory operands; // null for float32
-    private ByteBuffer hostCopy;
+    private HostMemory staging; // of the largest parameter, while weights come or go piece by piece
     private int packed; // matrices of the encoder layers that are rearranged for products: none, or all once a model has been made
 
     private Parameters(Backend backend, ParameterTable table, WeightFormat format) {
@@ -54,8 +57,9 @@ public final class Parameters implements AutoCloseable {
     public static Parameters random(Backend backend, ParameterTable table, WeightFormat format, long seed) {
         Parameters parameters = new Parameters(backend, table, format);
         for (ParameterTable.Slice slice : table.slices()) {
-            parameters.put(slice, FreshWeights.of(slice, seed));
+            parameters.put(slice, values -> values.put(FreshWeights.of(slice, seed)));
         }
+        parameters.release();
         return parameters;
     }
 
@@ -73,14 +77,15 @@ public final class Parameters implements AutoCloseable {
         try {
             for (ParameterTable.Slice slice : table.slices()) {
                 if (source.contains(slice.name()) && !(isHead(slice.name()) && ofOtherShape(slice.name(), table, source))) {
-                    parameters.read(slice, source);
+                    parameters.put(slice, values -> source.read(slice.name(), slice.shape(), values));
                 } else if (isHead(slice.name())) {
-                    parameters.put(slice, FreshWeights.of(slice, seed));
+                    parameters.put(slice, values -> values.put(FreshWeights.of(slice, seed)));
                     fresh.add(slice.name());
                 } else {
                     source.shape(slice.name()); // throws: names the tensor, the file and its nearest tensors
                 }
             }
+            parameters.release();
             return parameters;
         } catch (RuntimeException e) {
             parameters.close();
@@ -88,21 +93,10 @@ public final class Parameters implements AutoCloseable {
         }
     }
 
-    private void read(ParameterTable.Slice slice, TensorSource source) {
-        FloatBuffer view = view(slice);
-        if (view != null) {
-            source.read(slice.name(), slice.shape(), view);
-            round(slice, weights.address() + slice.offset() * Float.BYTES);
-        } else {
-            ByteBuffer copy = staging(Math.toIntExact(slice.count()));
-            source.read(slice.name(), slice.shape(), copy.asFloatBuffer());
-            put(slice, copy);
-        }
-    }
-
-    /** A parameter's float32 values where they are kept; null where that is not the host's memory, or none are kept. */
-    private FloatBuffer view(ParameterTable.Slice slice) {
-        return keepsFloats(slice) ? weights.hostFloats(slice.offset(), Math.toIntExact(slice.count())) : null;
+    /** What weights kept so take on a kind of device, and of the host while they come or go. */
+    public static MemoryPlan memory(ParameterTable table, WeightFormat format, String device) {
+        MemoryPlan plan = new MemoryPlan().add("weights", format.bytes(table));
+        return Backends.isHost(device) ? plan : plan.addHost("weights", largest(table));
     }
 
     /** Parts that a pretrained encoder may come without, or with others of. */
@@ -133,20 +127,17 @@ public final class Parameters implements AutoCloseable {
         }
     }
 
-    private void put(ParameterTable.Slice slice, float[] values) {
-        FloatBuffer view = view(slice);
+    /** Has {@code fill} write a parameter's float32 values where they are kept, or on their way there. */
+    private void put(ParameterTable.Slice slice, Consumer<FloatBuffer> fill) {
+        int count = Math.toIntExact(slice.count());
+        FloatBuffer view = keepsFloats(slice) ? weights.hostFloats(slice.offset(), count) : null;
         if (view != null) {
-            view.put(values);
+            fill.accept(view);
             round(slice, weights.address() + slice.offset() * Float.BYTES);
             return;
         }
-        ByteBuffer direct = ByteBuffer.allocateDirect(Math.multiplyExact(values.length, Float.BYTES)).order(ByteOrder.nativeOrder());
-        direct.asFloatBuffer().put(values);
-        put(slice, direct);
-    }
-
-    /** Puts a parameter's float32 values wherever it is kept. */
-    private void put(ParameterTable.Slice slice, ByteBuffer values) {
+        ByteBuffer values = staging(count);
+        fill.accept(values.asFloatBuffer());
         if (keepsFloats(slice)) {
             weights.upload(slice.offset() * Float.BYTES, values);
             round(slice, weights.address() + slice.offset() * Float.BYTES);
@@ -156,6 +147,7 @@ public final class Parameters implements AutoCloseable {
                 round(slice, exact.address());
             }
         }
+        backend.synchronize(); // the block is to be written again
     }
 
     /** From a parameter's float32 values to what products read. */
@@ -195,11 +187,11 @@ public final class Parameters implements AutoCloseable {
     }
 
     /**
-     * Where a model finds these weights, and their gradients at an address (0: none). Weights kept for inference alone are packed
+     * Where a model finds these weights, and their gradients (null: none). Weights kept for inference alone are packed
      * for products by this, where the device gains by it: where they stand, so that it takes no memory.
      */
-    ParameterBuffers buffers(long gradients) {
-        if (gradients != 0) {
+    ParameterBuffers buffers(Gradients gradients) {
+        if (gradients != null) {
             requireMasters("trained", format.training());
         } else if (!format.training()) {
             List<ParameterTable.Slice> matrices = table.layerMatrices();
@@ -244,7 +236,8 @@ public final class Parameters implements AutoCloseable {
         if (values.length != slice.count()) {
             throw new WarpBertException(name + " has " + slice.count() + " elements, " + values.length + " were given");
         }
-        put(slice, values);
+        put(slice, buffer -> buffer.put(values));
+        release();
     }
 
     /** Names and shapes of all parameters, in buffer order. */
@@ -270,20 +263,33 @@ public final class Parameters implements AutoCloseable {
         return copy.asFloatBuffer();
     }
 
-    /** So many floats of a direct buffer that holds the largest parameter: for devices whose memory is not the host's. */
+    /** So many floats of a host block that holds the largest parameter: where what is kept is no host's float32. */
     private ByteBuffer staging(int count) {
-        if (hostCopy == null) {
-            long largest = table.slices().stream().mapToLong(ParameterTable.Slice::count).max().orElse(1);
-            if (largest > Integer.MAX_VALUE / Float.BYTES) {
-                throw new WarpBertException("a parameter of " + largest + " elements is too large for one host buffer");
+        if (staging == null) {
+            long bytes = largest(table);
+            if (bytes > Integer.MAX_VALUE) {
+                throw new WarpBertException("a parameter of " + bytes / Float.BYTES + " elements is too large for one host buffer");
             }
-            hostCopy = ByteBuffer.allocateDirect((int) largest * Float.BYTES).order(ByteOrder.nativeOrder());
+            staging = backend.allocateHost("the weights", (int) bytes);
         }
-        return hostCopy.clear().limit(count * Float.BYTES);
+        return staging.buffer().clear().limit(count * Float.BYTES);
+    }
+
+    /** Float32 bytes of the largest parameter. */
+    private static long largest(ParameterTable table) {
+        return table.slices().stream().mapToLong(ParameterTable.Slice::count).max().orElse(1) * Float.BYTES;
+    }
+
+    private void release() {
+        if (staging != null) {
+            staging.close();
+            staging = null;
+        }
     }
 
     @Override
     public void close() {
+        release();
         weights.close();
         if (operands != null) {
             operands.close();

@@ -3,6 +3,7 @@ package org.warpbert.train;
 import java.util.function.Consumer;
 import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
+import org.warpbert.backend.Dtype;
 import org.warpbert.backend.OutOfDeviceMemory;
 import org.warpbert.memory.BatchPlanner;
 import org.warpbert.memory.DeviceSpeed;
@@ -12,10 +13,11 @@ import org.warpbert.model.BertConfig;
 import org.warpbert.model.BertModel;
 import org.warpbert.model.Gradients;
 import org.warpbert.model.Head;
-import org.warpbert.model.ParameterTable;
 import org.warpbert.model.Parameters;
+import org.warpbert.model.PassPlan;
 import org.warpbert.model.PassPlanner;
 import org.warpbert.model.PlannedModel;
+import org.warpbert.model.TrainedPart;
 import org.warpbert.text.BatchSizes;
 import org.warpbert.text.Capacity;
 import org.warpbert.text.MicroBatches;
@@ -42,36 +44,36 @@ public final class Trainer implements AutoCloseable {
      */
     public Trainer(Backend backend, BertConfig config, Parameters parameters, Head head, Hyperparameters hyper,
             long scheduledSteps, Capacity capacity) {
-        this(backend, config, parameters, head, hyper, scheduledSteps, capacity, LossScale.of(parameters.dtype()));
+        this(backend, config, parameters, head, hyper, scheduledSteps, capacity, Dtype.F32, LossScale.of(parameters.dtype()));
     }
 
     /**
      * @param scheduledSteps steps of all epochs, over which the linear schedule falls unless {@code totalSteps} says other
-     * @param planner        of the batches to come
+     * @param plan           of the batches to come
      * @param note           receives a line when memory was refused
      */
     public Trainer(Backend backend, BertConfig config, Parameters parameters, Head head, Hyperparameters hyper,
-            long scheduledSteps, PassPlanner planner, Consumer<String> note) {
-        this(backend, config, parameters, head, hyper, scheduledSteps, planner, note, LossScale.of(parameters.dtype()));
+            long scheduledSteps, TrainingPlan plan, Consumer<String> note) {
+        this(backend, config, parameters, head, hyper, scheduledSteps, plan.planner(), plan.moments(), note, LossScale.of(parameters.dtype()));
     }
 
     Trainer(Backend backend, BertConfig config, Parameters parameters, Head head, Hyperparameters hyper, long scheduledSteps,
-            Capacity capacity, LossScale lossScale) {
-        this(backend, config, parameters, head, hyper, scheduledSteps, new PassPlanner(config, parameters.table(), head, parameters.dtype(), true,
-                BatchSizes.worst(capacity, 1), DeviceSpeed.assumed(backend.name())), line -> {}, lossScale);
+            Capacity capacity, Dtype moments, LossScale lossScale) {
+        this(backend, config, parameters, head, hyper, scheduledSteps, new PassPlanner(config, parameters.table(), head,
+                PassPlan.training(parameters.dtype(), hyper.layerRates().frozenLevels()), BatchSizes.worst(capacity, 1), backend.name(), DeviceSpeed.assumed(backend.name())), moments, line -> {}, lossScale);
     }
 
     private Trainer(Backend backend, BertConfig config, Parameters parameters, Head head, Hyperparameters hyper, long scheduledSteps,
-            PassPlanner planner, Consumer<String> note, LossScale lossScale) {
+            PassPlanner planner, Dtype moments, Consumer<String> note, LossScale lossScale) {
         this.hyper = hyper;
         this.lossScale = lossScale;
         this.scheduledSteps = scheduledSteps;
         this.head = head;
         BertConfig used = hyper.dropout() == null ? config : config.withDropout(hyper.dropout());
-        Gradients madeGradients = Retry.once(() -> new Gradients(backend, parameters.table(), hyper.layerRates().frozenLevels()), note);
+        Gradients madeGradients = Retry.once(() -> new Gradients(backend, new TrainedPart(parameters.table(), hyper.layerRates().frozenLevels())), note);
         AdamW madeOptimizer = null;
         try {
-            madeOptimizer = Retry.once(() -> new AdamW(backend, parameters, madeGradients, hyper.weightDecay(), hyper.clip(),
+            madeOptimizer = Retry.once(() -> new AdamW(backend, parameters, madeGradients, moments, hyper,
                     parameter -> hyper.layerRates().scale(parameter, config.numHiddenLayers())), note);
             planned = new PlannedModel(backend, used, parameters, madeGradients, head, planner, note);
             prepare();
@@ -97,9 +99,9 @@ public final class Trainer implements AutoCloseable {
         }
     }
 
-    /** What a trainer holds whatever the batches are, the weights not counted. */
-    public static MemoryPlan memory(ParameterTable table) {
-        return new MemoryPlan().add("gradients", Gradients.plannedBytes(table)).add(AdamW.memory(table));
+    /** What a trainer holds whatever the batches are, the weights not counted; {@code moments}: what AdamW's are kept in. */
+    public static MemoryPlan memory(TrainedPart part, Dtype moments) {
+        return new MemoryPlan().add("gradients", Gradients.plannedBytes(part)).add(AdamW.memory(part, moments));
     }
 
     /** What a step did; see {@link TrainingListener.Step}. */
