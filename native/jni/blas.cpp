@@ -81,8 +81,8 @@ const char* wb_blas_core(void) {
 wb_status wb_blas_sgemm(wb_context* ctx, int32_t threads, int32_t transpose_a, int32_t transpose_b, int32_t m, int32_t n,
     int32_t k, const float* a, int32_t lda, const float* b, int32_t ldb, float beta, float* c, int32_t ldc) {
   if (use_own()) {
-    return warpbert::product(ctx, (double)m * n * k < kAlone ? 1 : threads, m, n, k, {a, lda, transpose_a != 0},
-        {b, ldb, transpose_b != 0}, beta != 0, c, ldc);
+    return warpbert::product(ctx, (double)m * n * k < kAlone ? 1 : threads, m, n, k, {a, lda, transpose_a != 0, false},
+        {b, ldb, transpose_b != 0, false}, beta != 0, c, ldc);
   }
   static const Sgemm sgemm = (Sgemm)symbol("cblas_sgemm");
   static const bool one_thread = [] {
@@ -98,4 +98,12 @@ wb_status wb_blas_sgemm(wb_context* ctx, int32_t threads, int32_t transpose_a, i
     return WB_OK;
   }
   return wb_parallel(ctx, multiply_part, &product, product.parts);
+}
+
+wb_status wb_blas_pack(wb_context* ctx, int32_t threads, int32_t n, int32_t k, float* w) {
+  return use_own() ? warpbert::pack_weights(ctx, threads, n, k, w) : WB_UNSUPPORTED;
+}
+
+wb_status wb_blas_sgemm_packed(wb_context* ctx, int32_t threads, int32_t m, int32_t n, int32_t k, const float* a, const float* w, float* c) {
+  return warpbert::product(ctx, (double)m * n * k < kAlone ? 1 : threads, m, n, k, {a, k, false, false}, {w, k, true, true}, false, c, n);
 }

@@ -94,7 +94,7 @@ final class AdamW implements AutoCloseable {
     private void upload(Arena.Tensor tensor, List<Segment> list, BiConsumer<Segment, ByteBuffer> put) {
         ByteBuffer values = staging.buffer().clear();
         list.forEach(segment -> put.accept(segment, values));
-        state.arena.upload(tensor, values.flip());
+        state.arena.upload(tensor, staging, values.position());
         backend.synchronize(); // the block is to be written again
     }
 
@@ -145,7 +145,7 @@ final class AdamW implements AutoCloseable {
         // finish() of the step before has waited for the copy from here
         ByteBuffer values = staging.buffer().clear().putFloat((float) lr).putFloat((float) c1).putFloat((float) c2).putFloat(lossScale)
                 .putLong(seed).putLong(step);
-        state.arena.upload(state.hyper, values.flip());
+        state.arena.upload(state.hyper, staging, values.position());
         backend.gradientNorm(state.stats.address(), state.workspace.address(), gradients.address(), state.hyper.address() + 3 * Float.BYTES, clip,
                 gradients.part().size());
         for (Piece piece : pieces) {
@@ -170,8 +170,8 @@ final class AdamW implements AutoCloseable {
      * @return the unscaled gradient's l2 norm before clipping; NaN where it was not finite and the step was skipped
      */
     double finish() {
-        ByteBuffer stats = staging.buffer().clear().limit(3 * Float.BYTES);
-        state.arena.download(state.stats, stats);
+        state.arena.download(state.stats, staging, 3 * Float.BYTES);
+        ByteBuffer stats = staging.buffer();
         if (stats.getFloat(2 * Float.BYTES) != 1) {
             return Double.NaN;
         }
