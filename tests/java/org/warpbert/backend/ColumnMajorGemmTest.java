@@ -111,6 +111,6 @@ class ColumnMajorGemmTest {
         assertNotEquals(first, key.set(Product.FORWARD, Dtype.F32, 2, 3, 4, false, 1 << 20, 256 + 128, 3 << 8));
         assertEquals(List.of(128, 256, 4), List.of(key.alignA(), key.alignB(), key.set(Product.FORWARD, Dtype.F32, 2, 3, 4, false, 12, 512, 512).alignD()));
         assertEquals(first, first.copy());
-        assertEquals("FORWARD[F32, rows=2, in=3, out=4]", first.toString());
+        assertEquals("FORWARD[f32, rows=2, in=3, out=4]", first.toString());
     }
 }
