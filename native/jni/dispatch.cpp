@@ -201,6 +201,38 @@ wb_status wb_synchronize(wb_context* ctx) {
   return pass(ctx->ops, ctx->ops->synchronize(ctx));
 }
 
+wb_status wb_download_async(wb_context* ctx, void* destination, const void* source, int64_t bytes) {
+  CHECK_COPY("download_async");
+  CHECK_POINTER("download_async", source);
+  return pass(ctx->ops, ctx->ops->download_async(ctx, destination, source, bytes));
+}
+
+wb_status wb_event_create(wb_context* ctx, wb_event** event) {
+  CHECK_CONTEXT("event_create");
+  CHECK_POINTER("event_create", event);
+  return pass(ctx->ops, ctx->ops->event_create(ctx, event));
+}
+
+// NULL is the event of a backend whose ops have run when they return.
+#define CHECK_EVENT(op) \
+  CHECK_CONTEXT(op); \
+  if (!event) return WB_OK
+
+wb_status wb_event_destroy(wb_context* ctx, wb_event* event) {
+  CHECK_EVENT("event_destroy");
+  return pass(ctx->ops, ctx->ops->event_destroy(ctx, event));
+}
+
+wb_status wb_event_record(wb_context* ctx, wb_event* event) {
+  CHECK_EVENT("event_record");
+  return pass(ctx->ops, ctx->ops->event_record(ctx, event));
+}
+
+wb_status wb_event_wait(wb_context* ctx, wb_event* event) {
+  CHECK_EVENT("event_wait");
+  return pass(ctx->ops, ctx->ops->event_wait(ctx, event));
+}
+
 wb_status wb_stream(wb_context* ctx, void** stream) {
   CHECK_CONTEXT("stream");
   CHECK_POINTER("stream", stream);

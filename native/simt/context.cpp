@@ -35,7 +35,21 @@ bool parse_schedule(const char* text, simt::Context& context) {
   return true;
 }
 
+// Downloads up to the nth are there.
+void land(wb_context* ctx, uint64_t number) {
+  std::vector<simt::Download>& downloads = static_cast<simt::Context*>(ctx)->downloads;
+  size_t done = 0;
+  for (; done < downloads.size() && downloads[done].number <= number; ++done) {
+    memcpy(downloads[done].destination, downloads[done].bytes.data(), downloads[done].bytes.size());
+  }
+  downloads.erase(downloads.begin(), downloads.begin() + long(done));
+}
+
 }  // namespace
+
+struct wb_event {
+  uint64_t downloads;  // issued when it was recorded
+};
 
 int processors(wb_context*) { return 2; }  // few, so that grids loop
 
@@ -105,7 +119,10 @@ wb_status wb_free(wb_context*, void* address) {
 }
 
 wb_status wb_alloc_host(wb_context* ctx, void** address, int64_t bytes) { return wb_alloc(ctx, address, bytes); }
-wb_status wb_free_host(wb_context* ctx, void* address) { return wb_free(ctx, address); }
+wb_status wb_free_host(wb_context* ctx, void* address) {
+  wb_synchronize(ctx);
+  return wb_free(ctx, address);
+}
 
 wb_status wb_copy(wb_context*, void* destination, const void* source, int64_t bytes) {
   if (bytes) memmove(destination, source, size_t(bytes));
@@ -115,13 +132,43 @@ wb_status wb_upload(wb_context* ctx, void* destination, const void* source, int6
   return wb_copy(ctx, destination, source, bytes);
 }
 wb_status wb_download(wb_context* ctx, void* destination, const void* source, int64_t bytes) {
+  wb_synchronize(ctx);
   return wb_copy(ctx, destination, source, bytes);
 }
 wb_status wb_zero(wb_context*, void* destination, int64_t bytes) {
   if (bytes) memset(destination, 0, size_t(bytes));
   return WB_OK;
 }
-wb_status wb_synchronize(wb_context*) { return WB_OK; }
+wb_status wb_synchronize(wb_context* ctx) {
+  land(ctx, UINT64_MAX);
+  return WB_OK;
+}
+
+// The stream reads the source at once, and the destination is NaN until it is waited for: a host that doesn't wait is seen.
+wb_status wb_download_async(wb_context* ctx, void* destination, const void* source, int64_t bytes) {
+  simt::Context* c = static_cast<simt::Context*>(ctx);
+  const unsigned char* from = static_cast<const unsigned char*>(source);
+  c->downloads.push_back({destination, std::vector<unsigned char>(from, from + bytes), ++c->downloads_issued});
+  memset(destination, 0xff, size_t(bytes));
+  return WB_OK;
+}
+
+wb_status wb_event_create(wb_context*, wb_event** event) {
+  *event = new (std::nothrow) wb_event();
+  return *event ? WB_OK : fail(WB_OUT_OF_MEMORY, "no memory for an event");
+}
+wb_status wb_event_destroy(wb_context*, wb_event* event) {
+  delete event;
+  return WB_OK;
+}
+wb_status wb_event_record(wb_context* ctx, wb_event* event) {
+  event->downloads = static_cast<simt::Context*>(ctx)->downloads_issued;
+  return WB_OK;
+}
+wb_status wb_event_wait(wb_context* ctx, wb_event* event) {
+  land(ctx, event->downloads);
+  return WB_OK;
+}
 wb_status wb_stream(wb_context*, void** stream) {
   *stream = nullptr;
   return WB_OK;

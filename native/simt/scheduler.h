@@ -13,9 +13,17 @@ constexpr size_t MAX_SHARED_BYTES = 99 << 10;  // what a block may have on sm_86
 // ORDERED: threads take turns by number. RANDOM: any ready one. PRIORITY: the last warp runs as far ahead as it can.
 enum class Schedule { ORDERED, RANDOM, PRIORITY };
 
+struct Download {  // one wb_download_async: what the stream read, which lands only when it is waited for
+  void* destination;
+  std::vector<unsigned char> bytes;
+  uint64_t number;
+};
+
 struct Context : wb_context {
   Schedule schedule;
   uint64_t seed;
+  std::vector<Download> downloads;  // in flight
+  uint64_t downloads_issued;
 };
 
 struct Copy {  // one cp.async: 16 bytes, which land only when its group is waited for

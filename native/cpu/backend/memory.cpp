@@ -167,6 +167,18 @@ wb_status host::zero(wb_context* ctx, void* destination, int64_t bytes) {
 
 wb_status host::synchronize(wb_context*) { return WB_OK; }
 
+wb_status host::download_async(wb_context* ctx, void* destination, const void* source, int64_t bytes) {
+  return copy(ctx, destination, source, bytes);
+}
+
+wb_status host::event_create(wb_context*, wb_event** event) {
+  *event = nullptr;
+  return WB_OK;
+}
+wb_status host::event_destroy(wb_context*, wb_event*) { return WB_OK; }
+wb_status host::event_record(wb_context*, wb_event*) { return WB_OK; }
+wb_status host::event_wait(wb_context*, wb_event*) { return WB_OK; }
+
 wb_status host::stream(wb_context*, void** stream) {
   *stream = nullptr;
   return WB_OK;

@@ -186,7 +186,7 @@ wb_status wb_alloc_host(wb_context* ctx, void** address, int64_t bytes) {
 
 wb_status wb_free_host(wb_context* ctx, void* address) {
   CHECK(cudaSetDevice(of(ctx)->device));
-  CHECK(cudaEventSynchronize(of(ctx)->uploaded));
+  CHECK(cudaStreamSynchronize(of(ctx)->stream));  // a copy from it or to it may wait for its turn
   CHECK(cudaFreeHost(address));
   return WB_OK;
 }
@@ -224,6 +224,36 @@ wb_status wb_zero(wb_context* ctx, void* destination, int64_t bytes) {
 
 wb_status wb_synchronize(wb_context* ctx) {
   CHECK(cudaStreamSynchronize(of(ctx)->stream));
+  return WB_OK;
+}
+
+wb_status wb_download_async(wb_context* ctx, void* host_destination, const void* source, int64_t bytes) {
+  CHECK(cudaSetDevice(of(ctx)->device));
+  CHECK(cudaMemcpyAsync(host_destination, source, size_t(bytes), cudaMemcpyDeviceToHost, of(ctx)->stream));
+  return WB_OK;
+}
+
+wb_status wb_event_create(wb_context* ctx, wb_event** event) {
+  *event = nullptr;
+  cudaEvent_t made;
+  CHECK(cudaSetDevice(of(ctx)->device));
+  CHECK(cudaEventCreateWithFlags(&made, cudaEventDisableTiming));
+  *event = reinterpret_cast<wb_event*>(made);
+  return WB_OK;
+}
+
+wb_status wb_event_destroy(wb_context*, wb_event* event) {
+  CHECK(cudaEventDestroy(reinterpret_cast<cudaEvent_t>(event)));
+  return WB_OK;
+}
+
+wb_status wb_event_record(wb_context* ctx, wb_event* event) {
+  CHECK(cudaEventRecord(reinterpret_cast<cudaEvent_t>(event), of(ctx)->stream));
+  return WB_OK;
+}
+
+wb_status wb_event_wait(wb_context*, wb_event* event) {
+  CHECK(cudaEventSynchronize(reinterpret_cast<cudaEvent_t>(event)));
   return WB_OK;
 }
 

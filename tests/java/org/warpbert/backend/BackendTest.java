@@ -121,6 +121,43 @@ class BackendTest {
 
     @ParameterizedTest
     @MethodSource("backends")
+    void whatWasReadBackIsThereOnceItIsWaitedFor(String name) {
+        try (Backend backend = Backends.open(name, 1); DeviceMemory memory = backend.allocate("a", 12); HostMemory host = backend.allocateHost("read-back", 16);
+                Event first = backend.event(); Event second = backend.event()) {
+            first.await(); // never recorded
+            memory.upload(new float[] {1, 2, 3});
+            memory.downloadAsync(4, 8, host, 8);
+            first.record();
+            memory.upload(new float[] {4, 5, 6});
+            memory.downloadAsync(0, 4, host, 0);
+            second.record();
+            if (name.equals("simt")) {
+                assertTrue(Float.isNaN(host.buffer().getFloat(8)), "a host that does not wait sees it");
+            }
+            first.await();
+            assertEquals(2, host.buffer().getFloat(8));
+            assertEquals(3, host.buffer().getFloat(12), "as it was when the stream came to it");
+            if (name.equals("simt")) {
+                assertTrue(Float.isNaN(host.buffer().getFloat(0)), "the first event is not for the second copy");
+            }
+            second.await();
+            assertEquals(4, host.buffer().getFloat(0));
+            first.record(); // now a later place
+            memory.downloadAsync(8, 4, host, 4);
+            backend.synchronize();
+            assertEquals(6, host.buffer().getFloat(4));
+            assertTrue(failure(() -> memory.downloadAsync(8, 8, host, 0)).contains("leaves the 12 bytes of a"));
+            assertTrue(failure(() -> memory.downloadAsync(0, 8, host, 12)).contains("leaves the 16 bytes of host memory"));
+            memory.downloadAsync(0, 12, host, 0);
+            host.close(); // waits for it
+            first.close();
+            first.close();
+            assertTrue(failure(first::record).contains("used after it was closed"));
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
     void countsWhatIsHeld(String name) {
         try (Backend backend = Backends.open(name, 1)) {
             long own = backend.allocatedBytes(); // what it works with itself

@@ -1,5 +1,6 @@
 package org.warpbert.train;
 
+import java.util.List;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
@@ -19,6 +20,7 @@ import org.warpbert.backend.Backends;
 import org.warpbert.memory.Arena;
 import org.warpbert.model.BertConfig;
 import org.warpbert.model.Head;
+import org.warpbert.model.LossTerm;
 import org.warpbert.model.ParameterBuffers;
 import org.warpbert.model.Parameters;
 import org.warpbert.model.Pass;
@@ -152,8 +154,8 @@ class LayerRatesTest {
         }
 
         @Override
-        public double[] lossSums() {
-            return head.lossSums();
+        public List<LossTerm> lossTerms() {
+            return head.lossTerms();
         }
     }
 

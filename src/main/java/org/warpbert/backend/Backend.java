@@ -71,6 +71,11 @@ public final class Backend implements AutoCloseable {
         return name.equals("cpu") ? EnumSet.of(Dtype.F32) : EnumSet.allOf(Dtype.class);
     }
 
+    /** Whether work may be under way when a call returns, so that the host can run ahead of it; simt pretends to. */
+    public boolean asynchronous() {
+        return !name.equals("cpu");
+    }
+
     /** The matrix products of this device. */
     public Gemm gemm() {
         return gemm;
@@ -154,7 +159,7 @@ public final class Backend implements AutoCloseable {
     }
 
     /**
-     * Host memory to upload from; not counted, for it is not the device's. {@code what} names it in errors.
+     * Host memory to upload from or download to; not counted, for it is not the device's. {@code what} names it in errors.
      *
      * @throws OutOfDeviceMemory where it is not to be had
      */
@@ -177,13 +182,31 @@ public final class Backend implements AutoCloseable {
         }
     }
 
+    /** A place in the stream of work to wait for. */
+    public Event event() {
+        try (PointerPointer<Pointer> event = new PointerPointer<>(1)) {
+            check("event_create", Native.wb_event_create(context(), event));
+            return new Event(this, addressOf(event));
+        }
+    }
+
+    void destroyEvent(long event) {
+        if (context != 0) {
+            check("event_destroy", Native.wb_event_destroy(context, event));
+        }
+    }
+
     /** The stream that ops are queued on, 0 where they run at once; its device becomes this thread's current one. */
     long stream() {
         try (PointerPointer<Pointer> stream = new PointerPointer<>(1)) {
             check("stream", Native.wb_stream(context(), stream));
-            Pointer queue = stream.get(0);
-            return queue == null ? 0 : queue.address();
+            return addressOf(stream);
         }
+    }
+
+    private static long addressOf(PointerPointer<Pointer> handle) {
+        Pointer pointer = handle.get(0);
+        return pointer == null ? 0 : pointer.address();
     }
 
     /** Sets {@code bytes} bytes at an address to 0. */

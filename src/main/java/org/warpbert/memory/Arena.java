@@ -11,6 +11,7 @@ import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.DeviceMemory;
 import org.warpbert.backend.Dtype;
+import org.warpbert.backend.HostMemory;
 
 /**
  * Named tensors in one allocation. First the table is made with {@link #add}; its {@link #bytes} are known before
@@ -83,6 +84,15 @@ public final class Arena implements AutoCloseable {
             float[] values = new float[count];
             dtype.toFloats(host, FloatBuffer.wrap(values));
             return values;
+        }
+
+        /** Copies the first {@code count} elements to byte {@code at} of host memory; see {@link DeviceMemory#downloadAsync}. */
+        public void downloadAsync(int count, HostMemory target, int at) {
+            if ((long) count * dtype.bytes() > size) {
+                throw new WarpBertException(tensorName + " holds " + size / dtype.bytes() + " elements, not " + count);
+            }
+            address(); // or it says that there is no memory
+            memory.downloadAsync(offset, count * dtype.bytes(), target, at);
         }
 
         /** Sets all elements of a float32 tensor. */

@@ -28,7 +28,6 @@ final class AdamW implements AutoCloseable {
     private final State state;
     private final int segments;
     private final ByteBuffer hyperStaging = direct(4 * Float.BYTES);
-    private final ByteBuffer statsStaging = direct(3 * Float.BYTES);
     private long taken; // steps that changed the weights
 
     /** The table of all that is kept on the device. */
@@ -114,7 +113,7 @@ final class AdamW implements AutoCloseable {
         double c2 = 1 - Math.pow((float) Hyperparameters.BETA2, step);
         hyperStaging.clear();
         hyperStaging.putFloat((float) lr).putFloat((float) c1).putFloat((float) c2).putFloat(lossScale).flip();
-        state.arena.upload(state.hyper, hyperStaging);
+        state.arena.upload(state.hyper, hyperStaging); // CUDA takes so few bytes along with the command and waits for nothing
         long n = parameters.table().size();
         backend.gradientNorm(state.stats.address(), state.workspace.address(), gradients.address() + gradients.from() * Float.BYTES,
                 state.hyper.address() + 3 * Float.BYTES, clip, n - gradients.from());
@@ -124,19 +123,14 @@ final class AdamW implements AutoCloseable {
                 segments);
     }
 
-    /**
-     * Reads what became of {@link #step}; once after each.
-     *
-     * @return the unscaled gradient's l2 norm before clipping; NaN where it was not finite and the step was skipped
-     */
-    double finish() {
-        statsStaging.clear();
-        state.arena.download(state.stats, statsStaging);
-        if (statsStaging.getFloat(2 * Float.BYTES) != 1) {
-            return Double.NaN;
-        }
+    /** [3], what became of the last {@link #step}: see wb_gradient_norm. */
+    Arena.Tensor stats() {
+        return state.stats;
+    }
+
+    /** Hears that a step's gradient was finite, so that it changed the weights; before the next {@link #step}. */
+    void stepped() {
         taken++;
-        return statsStaging.getFloat(0);
     }
 
     private static ByteBuffer direct(int bytes) {
