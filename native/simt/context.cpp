@@ -50,6 +50,15 @@ void land(wb_context* ctx, uint64_t number) {
 struct wb_event {
   uint64_t downloads;  // issued when it was recorded
 };
+struct wb_graph {
+  simt::Work work;
+};
+
+bool simt::keep(wb_context* ctx, const std::function<wb_status()>& work) {
+  Work* captured = static_cast<Context*>(ctx)->captured;
+  if (captured) captured->push_back(work);
+  return captured;
+}
 
 int processors(wb_context*) { return 2; }  // few, so that grids loop
 
@@ -71,6 +80,7 @@ wb_status wb_create(wb_context** ctx, int32_t device, int32_t) {
 }
 
 wb_status wb_destroy(wb_context* ctx) {
+  if (ctx) delete static_cast<simt::Context*>(ctx)->captured;
   delete static_cast<simt::Context*>(ctx);
   return WB_OK;
 }
@@ -124,7 +134,8 @@ wb_status wb_free_host(wb_context* ctx, void* address) {
   return wb_free(ctx, address);
 }
 
-wb_status wb_copy(wb_context*, void* destination, const void* source, int64_t bytes) {
+wb_status wb_copy(wb_context* ctx, void* destination, const void* source, int64_t bytes) {
+  if (simt::keep(ctx, [=] { return wb_copy(ctx, destination, source, bytes); })) return WB_OK;
   if (bytes) memmove(destination, source, size_t(bytes));
   return WB_OK;
 }
@@ -135,7 +146,8 @@ wb_status wb_download(wb_context* ctx, void* destination, const void* source, in
   wb_synchronize(ctx);
   return wb_copy(ctx, destination, source, bytes);
 }
-wb_status wb_zero(wb_context*, void* destination, int64_t bytes) {
+wb_status wb_zero(wb_context* ctx, void* destination, int64_t bytes) {
+  if (simt::keep(ctx, [=] { return wb_zero(ctx, destination, bytes); })) return WB_OK;
   if (bytes) memset(destination, 0, size_t(bytes));
   return WB_OK;
 }
@@ -171,6 +183,38 @@ wb_status wb_event_wait(wb_context* ctx, wb_event* event) {
 }
 wb_status wb_stream(wb_context*, void** stream) {
   *stream = nullptr;
+  return WB_OK;
+}
+
+wb_status wb_host_call(wb_context* ctx, wb_status (*function)(const void*), const void* argument, int64_t bytes) {
+  const unsigned char* from = static_cast<const unsigned char*>(argument);
+  const std::vector<unsigned char> copy(from, from + bytes);
+  if (simt::keep(ctx, [=] { return function(copy.data()); })) return WB_OK;
+  return function(argument);
+}
+
+wb_status wb_capture_begin(wb_context* ctx) {
+  static_cast<simt::Context*>(ctx)->captured = new simt::Work();
+  return WB_OK;
+}
+
+wb_status wb_capture_end(wb_context* ctx, wb_graph** graph) {
+  simt::Context* c = static_cast<simt::Context*>(ctx);
+  if (graph) *graph = new wb_graph{std::move(*c->captured)};
+  delete c->captured;
+  c->captured = nullptr;
+  return WB_OK;
+}
+
+wb_status wb_graph_launch(wb_context*, wb_graph* graph) {
+  for (const auto& work : graph->work) {
+    if (const wb_status status = work()) return status;
+  }
+  return WB_OK;
+}
+
+wb_status wb_graph_destroy(wb_context*, wb_graph* graph) {
+  delete graph;
   return WB_OK;
 }
 

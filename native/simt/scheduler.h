@@ -19,9 +19,12 @@ struct Download {  // one wb_download_async: what the stream read, which lands o
   uint64_t number;
 };
 
+using Work = std::vector<std::function<wb_status()>>;
+
 struct Context : wb_context {
   Schedule schedule;
   uint64_t seed;
+  Work* captured;  // null: what is asked for is done
   std::vector<Download> downloads;  // in flight
   uint64_t downloads_issued;
 };
@@ -57,6 +60,9 @@ struct Block {
   Thread* first_at_barrier;
   size_t shared_bytes;
 };
+
+// In a capture keeps the work for launches of the graph.
+bool keep(wb_context* ctx, const std::function<wb_status()>& work);
 
 extern Block block;
 extern Thread* current;

@@ -184,4 +184,17 @@ wb_status host::stream(wb_context*, void** stream) {
   return WB_OK;
 }
 
+wb_status host::host_call(wb_context*, wb_status (*function)(const void*), const void* argument, int64_t) {
+  return function(argument);
+}
+
+namespace {
+wb_status no_graphs() { return fail(WB_UNSUPPORTED, "the CPU backend has no graphs: its ops have run when they return"); }
+}  // namespace
+
+wb_status host::capture_begin(wb_context*) { return no_graphs(); }
+wb_status host::capture_end(wb_context*, wb_graph**) { return no_graphs(); }
+wb_status host::graph_launch(wb_context*, wb_graph*) { return no_graphs(); }
+wb_status host::graph_destroy(wb_context*, wb_graph*) { return no_graphs(); }
+
 }  // namespace warpbert

@@ -263,6 +263,49 @@ wb_status wb_stream(wb_context* ctx, void** stream) {
   return WB_OK;
 }
 
+wb_status wb_host_call(wb_context*, wb_status (*)(const void*), const void*, int64_t) {
+  return fail(WB_UNSUPPORTED, "the CUDA backend's stream is not run by the host");
+}
+
+// Of this thread's calls alone: what others do with the device meanwhile is theirs.
+wb_status wb_capture_begin(wb_context* ctx) {
+  CHECK(cudaSetDevice(of(ctx)->device));
+  CHECK(cudaStreamBeginCapture(of(ctx)->stream, cudaStreamCaptureModeThreadLocal));
+  return WB_OK;
+}
+
+wb_status wb_capture_end(wb_context* ctx, wb_graph** graph) {
+  cudaGraph_t captured = nullptr;
+  cudaGraphExec_t made = nullptr;
+  CHECK(cudaSetDevice(of(ctx)->device));
+  const cudaError_t ended = cudaStreamEndCapture(of(ctx)->stream, &captured);  // also where an op before it failed
+  if (!graph) {
+    if (captured) cudaGraphDestroy(captured);
+    cudaGetLastError();
+    return WB_OK;
+  }
+  CHECK(ended);
+  const cudaError_t instantiated = cudaGraphInstantiate(&made, captured, 0);
+  cudaGraphDestroy(captured);
+  if (const wb_status status = check(instantiated, "cudaGraphInstantiate")) return status;
+  *graph = reinterpret_cast<wb_graph*>(made);
+  return WB_OK;
+}
+
+wb_status wb_graph_launch(wb_context* ctx, wb_graph* graph) {
+  CHECK(cudaSetDevice(of(ctx)->device));
+  launched = {"one of a graph (-Dwarpbert.graphs=false launches them one by one)", dim3(0), 0};
+  CHECK(cudaGraphLaunch(reinterpret_cast<cudaGraphExec_t>(graph), of(ctx)->stream));
+  return WB_OK;
+}
+
+wb_status wb_graph_destroy(wb_context* ctx, wb_graph* graph) {
+  CHECK(cudaSetDevice(of(ctx)->device));
+  CHECK(cudaStreamSynchronize(of(ctx)->stream));
+  CHECK(cudaGraphExecDestroy(reinterpret_cast<cudaGraphExec_t>(graph)));
+  return WB_OK;
+}
+
 wb_status wb_parallel(wb_context*, void (*)(const void*, int64_t), const void*, int64_t) {
   return fail(WB_UNSUPPORTED, "the CUDA backend has no host threads");
 }

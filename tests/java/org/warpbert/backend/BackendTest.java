@@ -23,6 +23,16 @@ class BackendTest {
         return assertThrows(WarpBertException.class, use).getMessage();
     }
 
+    private static void run(Executable use) {
+        try {
+            use.execute();
+        } catch (RuntimeException e) {
+            throw e;
+        } catch (Throwable e) {
+            throw new AssertionError(e);
+        }
+    }
+
     @Test
     void anUnknownDeviceIsNamedWithTheKnown() {
         String message = failure(() -> Backends.open("abacus", 1));
@@ -153,6 +163,39 @@ class BackendTest {
             first.close();
             first.close();
             assertTrue(failure(first::record).contains("used after it was closed"));
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void whatIsCapturedIsDoneAtEachLaunch(String name) {
+        try (Backend backend = Backends.open(name, 1); DeviceMemory memory = backend.allocate("a", 8); HostMemory host = backend.allocateHost("staging", 8);
+                Event event = backend.event()) {
+            Runnable work = () -> backend.copy(memory.address() + 4, memory.address(), 4);
+            assertEquals(!name.equals("cpu"), backend.capturesGraphs());
+            if (!backend.capturesGraphs()) {
+                assertTrue(failure(() -> backend.capture(work)).contains("has no graphs"));
+                return;
+            }
+            memory.upload(new float[] {1, 2});
+            Graph graph = backend.capture(work);
+            assertArrayEquals(new float[] {1, 2}, memory.downloadFloats(0, 2), "nothing was done");
+            graph.launch();
+            assertArrayEquals(new float[] {1, 1}, memory.downloadFloats(0, 2));
+            memory.upload(0, new float[] {3}, 1);
+            graph.launch();
+            assertArrayEquals(new float[] {3, 3}, memory.downloadFloats(0, 2));
+            List<Executable> refused = List.of(() -> backend.allocate("b", 4), () -> backend.allocateHost("b", 4), () -> memory.upload(new float[] {9}),
+                    () -> memory.upload(host, 4), () -> memory.downloadFloats(0, 1), () -> memory.downloadAsync(0, 4, host, 0), backend::synchronize,
+                    graph::launch, () -> backend.capture(work), backend::event);
+            for (Executable use : refused) {
+                String message = failure(() -> backend.capture(() -> run(use)));
+                assertTrue(message.contains("not while a graph is captured"), message);
+            }
+            assertArrayEquals(new float[] {3, 3}, memory.downloadFloats(0, 2), "a capture that failed is over");
+            graph.close();
+            graph.close();
+            assertTrue(failure(graph::launch).contains("used after it was closed"));
         }
     }
 

@@ -196,6 +196,37 @@ public final class Backend implements AutoCloseable {
         }
     }
 
+    /** Whether work can be captured here; {@code -Dwarpbert.graphs=false} says no, so that a fault names its op. */
+    public boolean capturesGraphs() {
+        return asynchronous() && !"false".equals(System.getProperty("warpbert.graphs"));
+    }
+
+    /**
+     * Captures what {@code work} asks of this backend; nothing of it is done yet. See "graphs" in warpbert.h for what it may
+     * ask for, and what of it may change from launch to launch.
+     *
+     * @throws OutOfDeviceMemory where there is no memory for the graph
+     */
+    public Graph capture(Runnable work) {
+        check("capture_begin", Native.wb_capture_begin(context()));
+        try {
+            work.run();
+        } catch (RuntimeException | Error e) {
+            Native.wb_capture_end(context(), null);
+            throw e;
+        }
+        try (PointerPointer<Pointer> graph = new PointerPointer<>(1)) {
+            check("capture_end", Native.wb_capture_end(context(), graph));
+            return new Graph(this, addressOf(graph));
+        }
+    }
+
+    void destroyGraph(long graph) {
+        if (context != 0) {
+            check("graph_destroy", Native.wb_graph_destroy(context, graph));
+        }
+    }
+
     /** The stream that ops are queued on, 0 where they run at once; its device becomes this thread's current one. */
     long stream() {
         try (PointerPointer<Pointer> stream = new PointerPointer<>(1)) {

@@ -62,6 +62,10 @@ final class Native {
     @Cast("wb_status") static native int wb_event_destroy(@Cast("wb_context*") long ctx, @Cast("wb_event*") long event);
     @Cast("wb_status") static native int wb_event_record(@Cast("wb_context*") long ctx, @Cast("wb_event*") long event);
     @Cast("wb_status") static native int wb_event_wait(@Cast("wb_context*") long ctx, @Cast("wb_event*") long event);
+    @Cast("wb_status") static native int wb_capture_begin(@Cast("wb_context*") long ctx);
+    @Cast("wb_status") static native int wb_capture_end(@Cast("wb_context*") long ctx, @Cast("wb_graph**") PointerPointer<?> graph);
+    @Cast("wb_status") static native int wb_graph_launch(@Cast("wb_context*") long ctx, @Cast("wb_graph*") long graph);
+    @Cast("wb_status") static native int wb_graph_destroy(@Cast("wb_context*") long ctx, @Cast("wb_graph*") long graph);
     @Cast("wb_status") static native int wb_stream(@Cast("wb_context*") long ctx, @Cast("void**") PointerPointer<?> stream);
 
     @Cast("wb_status") static native int wb_embeddings_forward(

@@ -15,12 +15,19 @@ public final class FixedOverhead {
      * to take, rounded up.
      */
     private static final long CUDA = 600L << 20;
+    /** Graphs that a model may hold at a time. */
+    public static final int GRAPHS = 64;
+    /**
+     * Of a captured encoder on the device: for each of some hundred kernels its arguments and launch, and what the driver rounds
+     * that up to. Not yet measured on a GPU.
+     */
+    private static final long GRAPH = 512L << 10;
 
     private FixedOverhead() {}
 
     /** Bytes on a device of this name, with so many host threads. */
     public static long of(String device, int threads) {
-        return isHost(device) ? JAVA + THREAD * threads : CUDA;
+        return isHost(device) ? JAVA + THREAD * threads : CUDA + GRAPHS * GRAPH;
     }
 
     /** Whether this device's memory is the host's own. */
