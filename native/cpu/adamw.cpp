@@ -1,32 +1,74 @@
 // AdamW (Loshchilov & Hutter 2019, algorithm 2), in PyTorch's order of operations: one pass over the flat buffers.
 #include <cmath>
+#include <cstring>
 
+#include "dropout.h"
 #include "parallel.h"
-#include "simd.h"
 
 namespace warpbert::WB_ISA {
 namespace {
 
 struct Step { float keep, beta1, beta2, step_size, sqrt_c2, eps, factor; };
 
+struct Moments { float m, v; };
+
+// The moments that follow and the parameter that they make.
+WB_INLINE static inline Moments advance(float& p, Moments old, float gradient, const Step& s) {
+  const float g = gradient * s.factor;
+  const Moments now = {old.m + (1.0f - s.beta1) * (g - old.m), s.beta2 * old.v + (1.0f - s.beta2) * g * g};
+  p = p * s.keep - s.step_size * now.m / (sqrtf(now.v) / s.sqrt_c2 + s.eps);
+  return now;
+}
+
 void update(float* __restrict p, float* __restrict m, float* __restrict v, const float* __restrict gradient, Step s,
             int64_t n) {
 #pragma omp simd
   for (int64_t i = 0; i < n; ++i) {
-    const float g = gradient[i] * s.factor;
-    const float first = m[i] + (1.0f - s.beta1) * (g - m[i]);
-    const float second = s.beta2 * v[i] + (1.0f - s.beta2) * g * g;
-    m[i] = first;
-    v[i] = second;
-    p[i] = p[i] * s.keep - s.step_size * first / (sqrtf(second) / s.sqrt_c2 + s.eps);
+    const Moments now = advance(p[i], {m[i], v[i]}, gradient[i], s);
+    m[i] = now.m;
+    v[i] = now.v;
+  }
+}
+
+WB_INLINE static inline float widened(uint16_t bfloat16) {
+  const uint32_t bits = (uint32_t)bfloat16 << 16;
+  float x;
+  memcpy(&x, &bits, sizeof x);
+  return x;
+}
+
+WB_INLINE static inline uint16_t rounded(float x, uint32_t random16) {
+  uint32_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  return (uint16_t)(wb_round_by_chance(bits, random16) >> 16);
+}
+
+// The same with bfloat16 moments; `element` is the number of the first.
+void update(float* __restrict p, uint16_t* __restrict m, uint16_t* __restrict v, const float* __restrict gradient, Step s,
+            const int64_t* rng, int64_t element, int64_t n) {
+  float buffer[kDrawBuffer];
+  for (int64_t done = 0; done < n; done += kDraw) {
+    const int64_t count = minimum(kDraw, n - done);
+    const float* words = draw_words(buffer, (uint64_t)rng[0], (uint32_t)rng[1], WB_MOMENT_SITE, (uint64_t)(element + done),
+                                    count, [](Vu word) { return (Vf)word; });
+#pragma omp simd
+    for (int64_t j = 0; j < count; ++j) {
+      const int64_t i = done + j;
+      uint32_t word;
+      memcpy(&word, words + j, sizeof word);
+      const Moments now = advance(p[i], {widened(m[i]), widened(v[i])}, gradient[i], s);
+      m[i] = rounded(now.m, word & 0xffff);
+      v[i] = rounded(now.v, word >> 16);
+    }
   }
 }
 
 }  // namespace
 
-wb_status adamw(wb_context* ctx, wb_dtype copy_dtype, float* parameter, float* m, float* v, void* parameter_copy,
-                const float* gradient, const float* stats, const float* hyper, const int64_t* ends, const float* decay,
-                const float* lr_scale, float beta1, float beta2, float eps, int64_t n, int64_t K) {
+wb_status adamw(wb_context* ctx, wb_dtype copy_dtype, wb_dtype moment_dtype, float* parameter, void* m, void* v,
+                void* parameter_copy, const float* gradient, const float* stats, const float* hyper, const int64_t* rng,
+                const int64_t* ends, const float* decay, const float* lr_scale, float beta1, float beta2, float eps, int64_t n,
+                int64_t K) {
   if (parameter_copy) {
     if (wb_status status = require_float32(copy_dtype, "adamw")) return status;
   }
@@ -45,8 +87,12 @@ wb_status adamw(wb_context* ctx, wb_dtype copy_dtype, float* parameter, float* m
       const int64_t count = minimum(ends[k], end) - i;
       if (lr_scale[k] == 0.0f || count == 0) continue;
       const float rate = lr * lr_scale[k];
-      update(parameter + i, m + i, v + i, gradient + i,
-             {1.0f - rate * decay[k], beta1, beta2, rate / c1, sqrt_c2, eps, factor}, count);
+      const Step step = {1.0f - rate * decay[k], beta1, beta2, rate / c1, sqrt_c2, eps, factor};
+      if (moment_dtype == WB_BF16) {
+        update(parameter + i, static_cast<uint16_t*>(m) + i, static_cast<uint16_t*>(v) + i, gradient + i, step, rng, i, count);
+      } else {
+        update(parameter + i, static_cast<float*>(m) + i, static_cast<float*>(v) + i, gradient + i, step, count);
+      }
       float* copy = static_cast<float*>(parameter_copy);
       for (int64_t j = i; copy && j < i + count; ++j) copy[j] = parameter[j];
     }

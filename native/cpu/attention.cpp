@@ -12,7 +12,7 @@ namespace warpbert::WB_ISA {
 namespace {
 
 constexpr int64_t kTile = 64; // queries, and keys, of a tile
-static_assert(kTile <= Dropout::kRun && kTile % W == 0);
+static_assert(kTile <= kDraw && kTile % W == 0);
 
 // What both directions know of a call, and one (sequence, head) of it.
 struct Attention {
@@ -84,7 +84,7 @@ void forward_head(const Attention& at, float* out, float* lse, float* scratch, i
   float* kt = memory.take(kTile * width); // [width, keys]
   float* sums = memory.take(kTile * width);
   float* scores = memory.take(kTile * kTile);
-  float live[kTile], buffer[Dropout::kBuffer];
+  float live[kTile], buffer[kDrawBuffer];
   Softmax state[kTile];
   for (int64_t query = begin; query < end; query += kTile) {
     const int64_t rows = minimum(kTile, end - query);
@@ -150,7 +150,7 @@ void backward_head(const Attention& at, float* dqkv, float* delta, const float* 
   float* dv = memory.take(kTile * width);
   float* scores = memory.take(kTile * kTile);
   float* gradient = memory.take(kTile * kTile); // of dropped-out weights, then of scores
-  float live[kTile], buffer[Dropout::kBuffer];
+  float live[kTile], buffer[kDrawBuffer];
   const auto slot = [&](int64_t t, int64_t which) { return dqkv + t * at.row() + which * at.A * D + head * D; };
   for (int64_t t = begin; t < end; ++t) {
     Vf dot{};

@@ -48,9 +48,33 @@ WB_INLINE static inline Vf interleave(Vf a, Vf b, int half) {
   return __builtin_shuffle(a, b, (lanes() >> 1) + half * (W / 2) + (lanes() & 1) * W);
 }
 
+constexpr int kDraw = 256;                 // the most elements drawn at once
+constexpr int kDrawBuffer = kDraw + 4 * W; // floats that drawing them needs
+
+// f(word) of elements first .. first+n-1, n <= kDraw, in buffer[kDrawBuffer].
+template <class F>
+WB_INLINE static inline const float* draw_words(float* buffer, uint64_t seed, uint32_t step, uint32_t site, uint64_t first,
+                                                int64_t n, F f) {
+  const uint32_t offset = first & 3;
+  const uint64_t group = first >> 2;
+  for (int64_t i = 0; i < n + offset; i += 4 * W) {
+    const uint64_t start = group + (uint64_t)i / 4;
+    const Vu low = (Vu)lanes() + (uint32_t)start;
+    const Vu carry = (Vu)(low < (uint32_t)start) & 1;
+    Vu words[4] = {low, carry + (uint32_t)(start >> 32), Vu{} + step, Vu{} + site};
+    philox(words, (uint32_t)seed, (uint32_t)(seed >> 32));
+    Vf value[4];
+    for (int k = 0; k < 4; ++k) value[k] = f(words[k]);
+    for (int half = 0; half < 2; ++half) { // element 4 * group + k is word k
+      const Vf even = interleave(value[0], value[2], half), odd = interleave(value[1], value[3], half);
+      store(buffer + i + 2 * half * W, interleave(even, odd, 0));
+      store(buffer + i + (2 * half + 1) * W, interleave(even, odd, 1));
+    }
+  }
+  return buffer + offset;
+}
+
 struct Dropout {
-  static constexpr int kRun = 256;             // the most elements drawn at once
-  static constexpr int kBuffer = kRun + 4 * W; // floats that draw needs
 
   bool on;
   uint32_t threshold, step, site;
@@ -65,25 +89,9 @@ struct Dropout {
   // The row that row t of this call is in the whole batch; element numbers count from it.
   uint64_t row(int64_t t) const { return (uint64_t)(rows ? rows[t] : t); }
 
-  // The factors (0 or 1/(1-p)) of elements first .. first+n-1, n <= kRun, in buffer[kBuffer].
+  // The factors (0 or 1/(1-p)) of elements first .. first+n-1, n <= kDraw, in buffer[kDrawBuffer].
   const float* draw(float* buffer, uint64_t first, int64_t n) const {
-    const uint32_t offset = first & 3;
-    const uint64_t group = first >> 2;
-    for (int64_t i = 0; i < n + offset; i += 4 * W) {
-      const uint64_t start = group + (uint64_t)i / 4;
-      const Vu low = (Vu)lanes() + (uint32_t)start;
-      const Vu carry = (Vu)(low < (uint32_t)start) & 1;
-      Vu words[4] = {low, carry + (uint32_t)(start >> 32), Vu{} + step, Vu{} + site};
-      philox(words, (uint32_t)seed, (uint32_t)(seed >> 32));
-      Vf factor[4];
-      for (int k = 0; k < 4; ++k) factor[k] = select(words[k] < threshold, Vf{}, splat(scale));
-      for (int half = 0; half < 2; ++half) { // element 4 * group + k is word k
-        const Vf even = interleave(factor[0], factor[2], half), odd = interleave(factor[1], factor[3], half);
-        store(buffer + i + 2 * half * W, interleave(even, odd, 0));
-        store(buffer + i + (2 * half + 1) * W, interleave(even, odd, 1));
-      }
-    }
-    return buffer + offset;
+    return draw_words(buffer, seed, step, site, first, n, [=](Vu word) { return select(word < threshold, Vf{}, splat(scale)); });
   }
 };
 
@@ -93,9 +101,9 @@ WB_INLINE static inline Vf drop(Vf v, Vf factor) { return select(factor != 0.0f,
 // y = dropout(x) for one row of n columns whose number in the batch is `row`; y may be x. On or off is the caller's
 // business: p = 0 draws nothing.
 static inline void dropout_row(float* y, const float* x, const Dropout& dropout, uint64_t row, int64_t n) {
-  float buffer[Dropout::kBuffer];
-  for (int64_t c = 0; c < n; c += Dropout::kRun) {
-    const int64_t run = minimum(Dropout::kRun, n - c);
+  float buffer[kDrawBuffer];
+  for (int64_t c = 0; c < n; c += kDraw) {
+    const int64_t run = minimum(kDraw, n - c);
     const float* factors = dropout.draw(buffer, row * (uint64_t)n + (uint64_t)c, run);
     vectors(run, [&](int64_t i, auto width) WB_INLINE {
       store(y + c + i, drop(load(x + c + i, width), load(factors + i, width)), width);

@@ -11,8 +11,8 @@ namespace {
 float add_row(float* z, const float* x, const float* bias, const float* residual, const Dropout& dropout, uint64_t row,
               int64_t H) {
   Vf total{};
-  float buffer[Dropout::kBuffer];
-  const int64_t step = dropout.on ? Dropout::kRun : H;
+  float buffer[kDrawBuffer];
+  const int64_t step = dropout.on ? kDraw : H;
   for (int64_t c = 0; c < H; c += step) {
     const int64_t run = minimum(step, H - c);
     const float* factors = dropout.on ? dropout.draw(buffer, row * (uint64_t)H + (uint64_t)c, run) : nullptr;

@@ -39,6 +39,17 @@ WB_PHILOX wb_philox_words wb_dropout_words(uint32_t group_low, uint32_t group_hi
   return wb_philox(group_low, group_high, step, site, (uint32_t)seed, (uint32_t)(seed >> 32));
 }
 
+/* The site of AdamW's draws; dropouts are numbered from 0. */
+#define WB_MOMENT_SITE 0xffffffffu
+
+/* The bits of a float32, rounded to those of a bfloat16 (the low 16 are 0): away from zero with the probability that what
+ * is cut off is of a step, by 16 random bits. Infinity stays, NaN is a quiet one. */
+WB_PHILOX uint32_t wb_round_by_chance(uint32_t bits, uint32_t random16) {
+  const uint32_t magnitude = bits & 0x7fffffffu;
+  const uint32_t rounded = magnitude < 0x7f800000u ? bits + random16 : magnitude > 0x7f800000u ? bits | 0x00400000u : bits;
+  return rounded & 0xffff0000u;
+}
+
 /* Words below this are zeroed. */
 WB_PHILOX uint32_t wb_dropout_threshold(float p) { return (uint32_t)((double)p * 4294967296.0); }
 

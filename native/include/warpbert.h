@@ -336,13 +336,19 @@ wb_status wb_gradient_norm(wb_context* ctx,
  *   g = gradient * stats[1];  p -= lr_k * decay_k * p;  m, v moving averages of g, g^2
  *   p -= lr_k * (m / c1) / (sqrt(v / c2) + eps)
  * hyper = {lr, c1 = 1 - beta1^t, c2 = 1 - beta2^t}. Elements ends[k-1] .. ends[k]-1 belong to segment k, with
- * lr_k = lr * lr_scale[k]; a segment of lr_scale 0 is frozen: nothing of it is read or written. */
-wb_status wb_adamw(wb_context* ctx, wb_dtype copy_dtype,
-    float* parameter, float* m, float* v, /* [n] updated */
+ * lr_k = lr * lr_scale[k]; a segment of lr_scale 0 is frozen: nothing of it is read or written.
+ * m and v are kept in WB_F32 or WB_BF16, the update is of their values before they are kept. Of v's, beta2 = 0.999 changes
+ * less than half a step of bfloat16 at a time: rounded to nearest it would stand still. So they are rounded up or down by
+ * chance, in proportion (wb_round_by_chance of philox.h), element i by word i%4 of the Philox counter {i/4 (low 32 bits), i/4
+ * (high), rng[1] (step), 0xffffffff} with key rng[0]: m by its low 16 bits, v by its high 16. */
+wb_status wb_adamw(wb_context* ctx, wb_dtype copy_dtype, wb_dtype moment_dtype,
+    float* parameter,           /* [n] updated */
+    void* m, void* v,           /* [n] updated, in moment_dtype */
     void* parameter_copy,       /* [n] =, parameter in copy_dtype, nullable */
     const float* gradient,      /* [n] */
     const float* stats,         /* [3], of wb_gradient_norm */
     const float* hyper,         /* [3] */
+    const int64_t* rng,         /* [2] = {seed, step}; not read, and nullable, where the moments are float32 */
     const int64_t* ends, const float* decay, const float* lr_scale, /* [K]; ends ascending, ends[K-1] = n */
     float beta1, float beta2, float eps, int64_t n, int64_t K);
 

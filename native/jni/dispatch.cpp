@@ -624,12 +624,14 @@ wb_status wb_gradient_norm(wb_context* ctx, float* stats, float* workspace, cons
   return pass(ctx->ops, ctx->ops->gradient_norm(ctx, stats, workspace, gradient, loss_scale, max_norm, n));
 }
 
-wb_status wb_adamw(wb_context* ctx, wb_dtype copy_dtype, float* parameter, float* m, float* v, void* parameter_copy,
-    const float* gradient, const float* stats, const float* hyper, const int64_t* ends, const float* decay,
-    const float* lr_scale, float beta1, float beta2, float eps, int64_t n, int64_t K) {
+wb_status wb_adamw(wb_context* ctx, wb_dtype copy_dtype, wb_dtype moment_dtype, float* parameter, void* m, void* v,
+    void* parameter_copy, const float* gradient, const float* stats, const float* hyper, const int64_t* rng,
+    const int64_t* ends, const float* decay, const float* lr_scale, float beta1, float beta2, float eps, int64_t n, int64_t K) {
   const char* op = "adamw";
   CHECK_CONTEXT(op);
   CHECK_TYPE(op, copy_dtype);
+  if (moment_dtype != WB_F32 && moment_dtype != WB_BF16)
+    return fail(WB_INVALID_ARGUMENT, "%s: moments are kept in float32 or bfloat16, not in dtype %d", op, (int)moment_dtype);
   CHECK_SIZE(op, n, 0);
   CHECK_SIZE(op, K, 0);
   if (n == 0) return WB_OK;
@@ -642,13 +644,14 @@ wb_status wb_adamw(wb_context* ctx, wb_dtype copy_dtype, float* parameter, float
   CHECK_POINTER(op, gradient);
   CHECK_POINTER(op, stats);
   CHECK_POINTER(op, hyper);
+  if (moment_dtype == WB_BF16) CHECK_POINTER(op, rng);
   CHECK_POINTER(op, ends);
   CHECK_POINTER(op, decay);
   CHECK_POINTER(op, lr_scale);
   CHECK_DISTINCT(op, {ARG(parameter), ARG(m), ARG(v), ARG(parameter_copy)},
       {ARG(gradient), ARG(stats), ARG(hyper), ARG(decay), ARG(lr_scale)});
-  return pass(ctx->ops, ctx->ops->adamw(ctx, copy_dtype, parameter, m, v, parameter_copy, gradient, stats, hyper, ends,
-      decay, lr_scale, beta1, beta2, eps, n, K));
+  return pass(ctx->ops, ctx->ops->adamw(ctx, copy_dtype, moment_dtype, parameter, m, v, parameter_copy, gradient, stats, hyper,
+      rng, ends, decay, lr_scale, beta1, beta2, eps, n, K));
 }
 
 wb_status wb_cast(wb_context* ctx, void* y, wb_dtype y_dtype, const void* x, wb_dtype x_dtype, int64_t n) {

@@ -111,3 +111,5 @@ T __shfl_sync(uint32_t mask, T value, int source, const char* file = __builtin_F
 }
 
 inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }
+inline uint32_t __float_as_uint(float x) { return simt::bits_of(x); }
+inline float __uint_as_float(uint32_t bits) { return simt::float_of(bits); }

@@ -152,7 +152,7 @@ void whole_model() {
   ops->zero(ctx, v, n * 4);
   report("gradient_norm", 4.0 * n, [&] { ops->gradient_norm(ctx, stats, (float*)workspace, g, nullptr, 1, n); });
   report("adamw", 28.0 * n, [&] {
-    ops->adamw(ctx, WB_F32, p, m, v, nullptr, g, stats, hyper, ends.data(), decay.data(), scale.data(), 0.9f, 0.999f,
+    ops->adamw(ctx, WB_F32, WB_F32, p, m, v, nullptr, g, stats, hyper, nullptr, ends.data(), decay.data(), scale.data(), 0.9f, 0.999f,
                1e-8f, n, (int64_t)ends.size());
   });
   const int64_t C = 30522, N = 64;

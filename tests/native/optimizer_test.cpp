@@ -44,12 +44,35 @@ void norms() {
   CHECK(stats[2] == 1 && std::fabs(stats[0] / 3e38f - 1) < 1e-6, "norm %g, %g", stats[0], stats[2]);
 }
 
-void adamw_case(int64_t n, bool copy) {
+Floats narrow(const Floats& x) { // bfloat16's values, in float32's low half
+  Floats y = x;
+  for (float& value : y) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    bits &= 0xffff0000u;
+    memcpy(&value, &bits, sizeof bits);
+  }
+  return y;
+}
+std::vector<uint16_t> upper_halves(const Floats& x) {
+  std::vector<uint16_t> y(x.size());
+  for (size_t i = 0; i < x.size(); ++i) memcpy(&y[i], (const char*)&x[i] + 2, 2);
+  return y;
+}
+Floats widen_halves(const std::vector<uint16_t>& x) {
+  Floats y(x.size());
+  for (size_t i = 0; i < x.size(); ++i) memcpy((char*)&y[i] + 2, &x[i], 2);
+  return y;
+}
+
+void adamw_case(int64_t n, bool copy, wb_dtype moment) {
   const std::vector<int64_t> ends = {n / 3, n / 3, n / 2, n};
   const Floats decay = {0.01f, 0.0f, 0.0f, 0.5f}, lr_scale = {1.0f, 1.0f, 0.0f, 0.5f}; // the third is frozen
-  const Floats p = random_floats(n, 111), m = random_floats(n, 112, 0.1f), g = random_floats(n, 113);
-  Floats v = random_floats(n, 114, 0.1f);
+  const Floats p = random_floats(n, 111), g = random_floats(n, 113);
+  Floats m = random_floats(n, 112, 0.1f), v = random_floats(n, 114, 0.1f);
   for (float& x : v) x *= x;
+  const bool narrowed = moment == WB_BF16;
+  if (narrowed) m = narrow(m), v = narrow(v);
   const double lr = 1e-2f, c1 = 0.19f, c2 = 0.002f, b1 = 0.9f, b2 = 0.999f, eps = 1e-8f, factor = 0.5;
   Doubles p1 = widen(p), m1 = widen(m), v1 = widen(v), kept = widen(p);
   for (int64_t i = 0; i < n; ++i) {
@@ -69,16 +92,20 @@ void adamw_case(int64_t n, bool copy) {
   for (bool finite : {true, false}) {
     check_case("adamw " + std::to_string(n) + (finite ? "" : " skipped"), [&](wb_context* ctx) -> Outputs {
       Buffer<float> pa(p), ma(m), va(v), parameter_copy(Floats(n, -7.0f));
+      Buffer<uint16_t> mh(upper_halves(m)), vh(upper_halves(v));
+      void* const moments[] = {narrowed ? (void*)mh.data() : ma.data(), narrowed ? (void*)vh.data() : va.data()};
       Floats poisoned = g; // of a frozen segment nothing is read
       for (int64_t i = ends[1]; i < ends[2]; ++i) poisoned[i] = NAN;
       Input<float> gradient(poisoned), stats(Floats{1, 0.5f, finite ? 1.0f : 0.0f}), hyper(Floats{1e-2f, 0.19f, 0.002f});
       Input<float> d(decay), scale(lr_scale);
       Input<int64_t> e(ends);
-      OK(ctx->ops->adamw(ctx, WB_F32, pa, ma, va, copy ? parameter_copy.data() : nullptr, gradient, stats, hyper, e, d,
-                         scale, 0.9f, 0.999f, 1e-8f, n, 4));
-      return {pa.values(), ma.values(), va.values(), parameter_copy.values()};
+      Input<int64_t> rng(std::vector<int64_t>{42, 7});
+      OK(ctx->ops->adamw(ctx, WB_F32, moment, pa, moments[0], moments[1], copy ? parameter_copy.data() : nullptr, gradient, stats,
+                         hyper, rng, e, d, scale, 0.9f, 0.999f, 1e-8f, n, 4));
+      return {pa.values(), narrowed ? widen_halves(mh.values()) : ma.values(), narrowed ? widen_halves(vh.values()) : va.values(),
+              parameter_copy.values()};
     }, finite ? Reference{p1, m1, v1, copy ? kept : Doubles(n, -7.0)}
-              : Reference{widen(p), widen(m), widen(v), Doubles(n, -7.0)}, 1e-6);
+              : Reference{widen(p), widen(m), widen(v), Doubles(n, -7.0)}, narrowed ? 0x1p-7 : 1e-6); // rounded by chance, an element is off by up to 2^-7
   }
 }
 
@@ -149,7 +176,9 @@ void casts() {
 
 void test_optimizer() {
   norms();
-  for (int64_t n : {0, 1, 31, 32, 33, 97, 768, 1025, 100003}) adamw_case(n, n % 2 == 0);
-  adamw_case(97, true);
+  for (int64_t n : {0, 1, 31, 32, 33, 97, 768, 1025, 100003}) {
+    for (wb_dtype moment : {WB_F32, WB_BF16}) adamw_case(n, n % 2 == 0, moment);
+  }
+  adamw_case(97, true, WB_F32);
   casts();
 }

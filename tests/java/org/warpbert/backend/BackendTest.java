@@ -113,7 +113,9 @@ class BackendTest {
             HostMemory host = backend.allocateHost("staging", 12);
             assertEquals(0, host.address() % 256);
             assertEquals(12, host.buffer().capacity());
-            assertEquals(held, backend.allocatedBytes(), "it is not the device's");
+            boolean shared = !name.equals("cuda");
+            assertEquals(held + (shared ? 12 : 0), backend.allocatedBytes(), "the device's where that is the host's");
+            assertEquals(shared ? 0 : 12, backend.hostBytes());
             host.buffer().asFloatBuffer().put(new float[] {1, 2, 3});
             memory.upload(host, 12);
             assertArrayEquals(new float[] {1, 2, 3}, memory.downloadFloats(0, 3));
@@ -123,6 +125,13 @@ class BackendTest {
             assertTrue(failure(() -> memory.upload(host, 13)).contains("leaves the 12 bytes of a"));
             host.close();
             host.close();
+            assertEquals(held, backend.allocatedBytes());
+            assertEquals(0, backend.hostBytes());
+            backend.limit(held + 7);
+            if (shared) {
+                assertTrue(failure(() -> backend.allocateHost("staging", 8)).contains("no memory for staging on the host"));
+            }
+            backend.allocateHost("staging", 7).close();
             assertTrue(failure(host::buffer).contains("host memory of staging is used after it was closed"));
             assertTrue(failure(() -> memory.upload(host, 4)).contains("used after it was closed"));
             assertEquals(name.equals("cuda"), backend.stream() != 0, "a stream where work is queued");

@@ -130,10 +130,10 @@ final class CudaGemmOnStandIn {
     private static void refusals(Backend backend, CudaGemm gemm) {
         String refused = assertThrows(WarpBertException.class, () -> gemm.check(new GemmKey().set(Product.BACKWARD_INPUT, Dtype.BF16,
                 3, 4, 5, false, 0, 0, 0).toString(), 15)).getMessage();
-        assertEquals("simt backend, gemm BACKWARD_INPUT[BF16, rows=3, in=4, out=5]: cuBLASLt 13.2.3 says "
+        assertEquals("simt backend, gemm BACKWARD_INPUT[bf16, rows=3, in=4, out=5]: cuBLASLt 13.2.3 says "
                 + "CUBLAS_STATUS_NOT_SUPPORTED, it has no algorithm for this", refused);
         String empty = assertThrows(WarpBertException.class, () -> gemm.forward(Dtype.F32, 256, 256, 256, 2, 0, 3)).getMessage();
-        assertTrue(empty.contains("gemm FORWARD[F32, rows=2, in=0, out=3]: cuBLASLt 13.2.3 says CUBLAS_STATUS_INVALID_VALUE"), empty);
+        assertTrue(empty.contains("gemm FORWARD[f32, rows=2, in=0, out=3]: cuBLASLt 13.2.3 says CUBLAS_STATUS_INVALID_VALUE"), empty);
         products(backend, gemm, Dtype.F32, SIZES[1], 0);
     }
 

@@ -128,6 +128,11 @@ final class OpCase {
         return put(name, Role.UPDATED, Kind.F32, bytes(values));
     }
 
+    /** As {@link #updated}, of 16-bit elements. */
+    OpCase updated16(String name, byte[] bits) {
+        return put(name, Role.UPDATED, Kind.BITS16, bits.clone());
+    }
+
     OpCase scratch(String name, int count) {
         return put(name, Role.SCRATCH, Kind.F32, bytes(Floats.filled(count, Float.NaN)));
     }
@@ -198,7 +203,7 @@ final class OpCase {
         OpCase copy = copy();
         copy.dtype = type;
         copy.scalars.put(scalars.containsKey("dtype") ? "dtype" : "copy_dtype", type.ordinal());
-        OpHeader.parameters(op).stream().filter(p -> p.type().endsWith("void*") && buffers.containsKey(p.name())).forEach(p -> {
+        OpHeader.parameters(op).stream().filter(p -> p.type().endsWith("void*") && buffers.containsKey(p.name()) && !isMoment(p.name())).forEach(p -> {
             Buffer buffer = buffers.get(p.name());
             copy.buffers.put(p.name(), new Buffer(buffer.role, Kind.BITS16, Half.of(type).bytes(floats(buffer.initial))));
         });
@@ -207,6 +212,11 @@ final class OpCase {
         copy.aliases.addAll(aliases);
         copy.reference = reference;
         return copy;
+    }
+
+    /** AdamW's moments have a type of their own. */
+    private boolean isMoment(String name) {
+        return op.equals("adamw") && (name.equals("m") || name.equals("v"));
     }
 
     private OpCase copy() {

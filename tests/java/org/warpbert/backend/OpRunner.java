@@ -64,9 +64,10 @@ final class OpRunner {
 
     private static void call(Backend backend, String op, Map<String, Long> addresses, Map<String, Number> scalars) {
         List<Object> arguments = new ArrayList<>();
+        boolean drops = OpHeader.parameters(op).stream().anyMatch(p -> p.name().equals("dropout_rows"));
         for (Parameter parameter : OpHeader.parameters(op)) {
             String name = parameter.name();
-            if (name.equals("rng")) {
+            if (drops && name.equals("rng")) {
                 arguments.add(new Dropout(addresses.getOrDefault("rng", 0L), addresses.getOrDefault("dropout_rows", 0L)));
             } else if (parameter.pointer() && !name.equals("dropout_rows")) {
                 arguments.add(addresses.getOrDefault(name, 0L));

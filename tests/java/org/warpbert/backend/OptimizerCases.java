@@ -70,7 +70,7 @@ final class OptimizerCases {
         float[] gradient = Floats.normal(n + 3, n);
         float c1 = (float) (1 - Math.pow(beta1, step));
         float c2 = (float) (1 - Math.pow(beta2, step));
-        OpCase op = OpCase.of("adamw", label).scalar("copy_dtype", Dtype.F32.ordinal()).updated("parameter", parameter).updated("m", m)
+        OpCase op = OpCase.of("adamw", label).scalar("copy_dtype", Dtype.F32.ordinal()).scalar("moment_dtype", Dtype.F32.ordinal()).updated("parameter", parameter).updated("m", m)
                 .updated("v", v).input("gradient", gradient).input("stats", 3, skipped ? 1 : factor, skipped ? 0 : 1)
                 .input("hyper", lr, c1, c2).input("ends", ends).input("decay", decay).input("lr_scale", lrScale)
                 .scalar("beta1", beta1).scalar("beta2", beta2).scalar("eps", eps).scalar("n", n).scalar("K", ends.length);
@@ -78,7 +78,7 @@ final class OptimizerCases {
             op.tolerance(updated, 3e-7, "a handful of roundings");
         }
         if (copied) {
-            op.output("parameter_copy", n);
+            op.output("parameter_copy", n).input("rng", 42L, step); // float32 moments do not ask for it
         }
         int at = n / 2;
         if (!skipped && lrScale[0] != 0) {

@@ -77,6 +77,20 @@ class MultiLabelCommandsTest {
         assertEquals(8, judged.path("by_type").path("food").path("support").asInt());
     }
 
+    /** Again with a column of 0 and 1 for each label. */
+    @Test
+    void evaluatesColumnsOfFlags() throws IOException {
+        List<String> rows = new ArrayList<>(List.of("sport,text,food"));
+        for (String row : Files.readAllLines(data).subList(1, 17)) {
+            String[] cells = row.split("\t", -1);
+            rows.add((cells[1].contains("sport") ? 1 : 0) + ",\"" + cells[0] + "\"," + (cells[1].contains("food") ? 1 : 0));
+        }
+        Path csv = Files.write(folder.resolve("flags.csv"), rows);
+        JsonNode judged = CommandRun.of("evaluate", "--model", run.toString(), "--data", csv.toString(), "--text", "text", "--label", "sport, food",
+                "--max-length", "32", "--json").done().json();
+        assertEquals(training.json().path("epochs").path(14).path("metrics"), judged.path("metrics"));
+    }
+
     @Test
     void predictsWhatIsAboveTheThreshold() throws IOException {
         String text = "We ate soup after she ran a marathon.";
@@ -134,6 +148,9 @@ class MultiLabelCommandsTest {
         finetune(data, "--label-separator", "|", "--out", no).misusedWith("--label-separator goes with --multi-label");
         finetune(data, "--label-smoothing", "1", "--out", no).misusedWith("--label-smoothing is 1.0");
         finetune(data, "--class-weights", "food", "--out", no).misusedWith("'food'", "LABEL=WEIGHT");
+        Path flags = Files.writeString(folder.resolve("flags.tsv"), "text\tfood\tsport\nsoup\t1\t0\nbread\t1\t0\n");
+        finetune(flags, "--multi-label", "--label", "food,sport", "--out", no).failedWith("No row to learn from", "flags.tsv", "label sport");
+        finetune(flags, "--multi-label", "--label", "food,music", "--out", no).failedWith("flags.tsv", "no column 'music'");
         Path lists = Files.writeString(folder.resolve("lists.jsonl"), "{\"text\":\"a\",\"labels\":[{}]}\n");
         finetune(lists, "--multi-label", "--out", no).failedWith("lists.jsonl, line 1", "'labels'");
         assertTrue(Files.notExists(Path.of(no)));

@@ -7,11 +7,14 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
 import java.util.stream.StreamSupport;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.warpbert.task.TinyModel;
 
@@ -59,6 +62,29 @@ class PlanTest {
         assertTrue(plan.path("predicted_step_seconds").asDouble() > 0);
     }
 
+    /** What is kept on the host for the device counts where the host's memory is the device's, and stands apart elsewhere. */
+    @Test
+    void stagingOnTheHostIsPlanned() throws IOException {
+        String[] options = {"--memory", "4GiB", "--batch-size", "8", "--max-length", "512", "--precision", "f32", "--threads", "1", "--device", ""};
+        options[options.length - 1] = "cuda";
+        JsonNode cuda = plan(options);
+        options[options.length - 1] = "cpu";
+        JsonNode cpu = plan(options);
+        long staging = 0;
+        for (String part : new String[] {"host.batch", "host.read_back", "host.optimizer"}) {
+            assertTrue(cpu.path("breakdown").path(part).asLong() > 0, part);
+            assertEquals(cpu.path("breakdown").path(part), cuda.path("host_breakdown").path(part), part);
+            assertTrue(cuda.path("breakdown").path(part).isMissingNode(), part);
+            staging += cpu.path("breakdown").path(part).asLong();
+        }
+        assertEquals(2 * cpu.path("breakdown").path("batch").asLong(), cpu.path("breakdown").path("host.batch").asLong(), "two blocks in turn");
+        assertEquals(cuda.path("planned_bytes").asLong() - cuda.path("breakdown").path("products").asLong() + staging, cpu.path("planned_bytes").asLong());
+        assertTrue(cuda.path("host_breakdown").path("host.weights").asLong() > 0, "a GPU's weights pass through the host");
+        assertEquals(cpu.path("host_breakdown").path("host.ready_batches"), cuda.path("host_breakdown").path("host.ready_batches"));
+        assertTrue(cpu.path("host_breakdown").path("host.ready_batches").asLong() >= 5 * 8 * 512 * 6 * 4, "six numbers a token, in batches that are ready");
+        assertEquals(1, cpu.path("host_breakdown").size());
+    }
+
     @Test
     void whatDoesNotFitSaysWhatWould() throws IOException {
         JsonNode all = plan("--device", "cpu", "--threads", "1", "--memory", "4GiB", "--batch-size", "4", "--max-length", "512");
@@ -85,6 +111,64 @@ class PlanTest {
         assertEquals(plan.path("planned_bytes").asLong(), summary.path("planned_bytes").asLong());
         assertEquals(plan.path("planned_bytes").asLong(), summary.path("memory").path("planned_bytes").asLong());
         assertEquals(1, summary.path("memory").path("accumulation_steps").asInt());
+    }
+
+    /** Without data a plan is of the worst that the task can come to, with the task's own head. */
+    @ParameterizedTest
+    @CsvSource({"classify, 64, 3", "tag, 64, 9", "regress, 64,", "qa, 384,", "choice, 256, 4", "choice, 384, 6", "mlm, 128,", "nsp, 128,", "sop, 128,"})
+    void everyTaskIsPlannedWithoutData(String task, int tokens, Integer labels) throws IOException {
+        String length = Integer.toString(task.equals("choice") ? 64 : tokens);
+        String[] args = {"--task", task, "--batch-size", "3", "--max-length", length, "--device", "cpu", "--threads", "1", "--memory", "4GiB", "--labels",
+            String.valueOf(labels)};
+        JsonNode plan = plan(labels == null ? Arrays.copyOf(args, args.length - 2) : args);
+        assertEquals(3 * tokens, plan.path("largest_batch_tokens").asInt());
+        for (String field : List.of("fits", "planned_bytes", "breakdown", "micro_batch_tokens", "accumulation_steps", "recompute", "suggestion")) {
+            assertFalse(plan.path(field).isMissingNode(), field);
+        }
+        String head = switch (task) {
+            case "classify", "regress" -> "classifier";
+            case "tag" -> "tagging";
+            case "qa" -> "span";
+            case "choice" -> "choice";
+            default -> "mlm";
+        };
+        assertTrue(plan.path("breakdown").path(head).asLong() > 0, plan.path("breakdown").toString());
+        assertEquals(List.of("nsp", "sop").contains(task), plan.path("breakdown").has("relation"), "the two texts' relation");
+    }
+
+    @Test
+    void aNewModelIsPlannedAsItWillBe() throws IOException {
+        String[] args = {"plan", "--task", "mlm", "--layers", "2", "--hidden", "32", "--heads", "1", "--vocab-size", "500", "--batch-size", "4", "--device", "cpu",
+            "--memory", "1GiB", "--json"};
+        JsonNode plan = CommandRun.of(args).done().json();
+        assertTrue(plan.path("fits").asBoolean());
+        long weights = plan.path("breakdown").path("weights").asLong();
+        args[10] = "600";
+        long more = CommandRun.of(args).done().json().path("breakdown").path("weights").asLong();
+        assertEquals(100 * (32 + 1) * 4, more - weights, 64, "100 words more, and their bias");
+    }
+
+    @Test
+    void frozenLayersArePlanned() throws IOException {
+        String[] args = {"--batch-size", "8", "--max-length", "64", "--device", "cpu", "--threads", "1", "--memory", "1GiB", "--freeze-layers", "0"};
+        JsonNode all = plan(args);
+        args[args.length - 1] = "1";
+        JsonNode some = plan(args);
+        assertTrue(some.path("breakdown").path("layer.0").isMissingNode(), "nothing is saved of it");
+        assertEquals(all.path("breakdown").path("layer.1"), some.path("breakdown").path("layer.1"));
+        assertTrue(some.path("breakdown").path("moments").asLong() < all.path("breakdown").path("moments").asLong());
+        args[args.length - 1] = "3";
+        CommandRun.of("plan", "--model", model, "--freeze-layers", "3").failedWith("--freeze-layers 3 is more than the model's 2 layers");
+    }
+
+    @Test
+    void whatCannotBePlannedIsRefused() {
+        CommandRun.of("plan", "--memory", "1GiB").misusedWith("--model");
+        CommandRun.of("plan", "--model", model, "--hidden", "64").misusedWith("for a new one");
+        CommandRun.of("plan", "--model", model, "--labels", "3", "--train", data).misusedWith("--labels");
+        CommandRun.of("plan", "--model", model, "--task", "qa", "--labels", "3", "--max-length", "64").failedWith("--labels is not for it");
+        CommandRun.of("plan", "--model", model, "--task", "tag", "--labels", "0").failedWith("--labels is 0");
+        CommandRun.of("plan", "--model", model, "--max-length", "600").failedWith("more than the model's 512 positions");
     }
 
     @Test
@@ -143,6 +227,8 @@ class PlanTest {
             CommandRun.of("predict", "--model", run, "w1").failedWith("does not fit", "its weights take", "--memory ");
             System.setProperty("warpbert.device-memory", Long.toString(MIB / 2));
             CommandRun.of("embed", "--model", run, "w1 ".repeat(500)).failedWith("does not fit", "--max-length ", "--memory ");
+            CommandRun.of("embed", "--model", run, "--layers", "all", "w1 ".repeat(500)).failedWith("does not fit", "--max-length ", "--memory ");
+            CommandRun.of("embed", "--model", run, "--layers", "all", "w1 w2").done();
             System.clearProperty("warpbert.device-memory");
             JsonNode whole = CommandRun.of("evaluate", "--model", run, "--data", data, "--text", "text", "--label", "label", "--json").done().json();
             assertEquals(whole.path("loss").asDouble(), judged.path("loss").asDouble(), 1e-5);

@@ -89,6 +89,20 @@ class PretrainTest {
         assertTrue(List.of("hay", "milk", "worms", "seeds", "honey", "grass").contains(top.path(0).path("token").asText()), top.toString());
     }
 
+    /** What does not fit is refused before anything of it is allocated, with what would do. */
+    @Test
+    void fillMaskIsPlannedToo() throws IOException {
+        String text = "the horse likes to eat [MASK] . ".repeat(7);
+        System.setProperty("warpbert.device-memory", Long.toString(Files.size(run.resolve("model.safetensors")) + 100_000));
+        try {
+            CommandRun.of("fill-mask", "--model", run.toString(), text).failedWith("does not fit", "--max-length ", "--memory ");
+            CommandRun cut = CommandRun.of("fill-mask", "--model", run.toString(), "--max-length", "8", text).done();
+            assertTrue(cut.err().contains("1 of 1 texts are cut to 8 tokens"), cut.err());
+        } finally {
+            System.clearProperty("warpbert.device-memory");
+        }
+    }
+
     /** The dev set's masks are drawn from the seed: judged again, in the same order and length, it is the same. */
     @Test
     void evaluatesTheSameEveryTimeAndByOtherMasksOtherwise() throws IOException {

@@ -79,6 +79,8 @@ class RegressCommandsTest {
             assertEquals(rows.get(i).split("\t")[3], lines.get(i).path("pair").asText());
         }
         assertEquals(judged.path("metrics").path("mse").asDouble(), squares / rows.size(), 1e-4, "the same numbers, in the file's order");
+        String[] table = {"predict", "--model", run.toString(), "--json", "--file", data.toString(), "--columns", "2, 3", "--no-header", "--format", "tsv"};
+        assertEquals(lines, CommandRun.of(table).done().jsonLines(), "as columns of a table too");
         String[] plain = CommandRun.of("predict", "--model", run.toString(), "A dog.", "--pair", "A cat.").done().out().split("\t");
         assertTrue(plain[0].matches("-?\\d+\\.\\d{4}") && plain[1].equals("A dog.") && plain[2].equals("A cat.\n"), String.join("|", plain));
         try (TextScorer scorer = TextScorer.load(run.toString(), "cpu", 1)) {
@@ -86,6 +88,22 @@ class RegressCommandsTest {
             assertEquals(Double.parseDouble(plain[0]), values[0], 1e-4);
             assertTrue(values[1] != values[0], "each text its own");
         }
+    }
+
+    /** As tests of GLUE come: a header, no labels; and a CSV whose cells go over lines. */
+    @Test
+    void predictsOfTables() throws IOException {
+        Path csv = Files.writeString(folder.resolve("test.csv"), "\ufeffid,\"a, b\",two\r\n1,\"A \"\"dog\"\",\r\nhere.\",A cat.\r\n2,,none\r\n3,A plane.,A plane.\r\n");
+        CommandRun found = CommandRun.of("predict", "--model", run.toString(), "--file", csv.toString(), "--columns", "1,two").done();
+        List<String> lines = found.out().lines().toList();
+        assertEquals(2, lines.size(), found.out());
+        assertTrue(lines.get(0).matches("-?\\d+\\.\\d{4}\tA \"dog\", here\\.\tA cat\\."), lines.get(0));
+        assertTrue(found.err().contains("test.csv: 1 of 3 rows skipped"), found.err());
+        CommandRun.of("predict", "--model", run.toString(), "--file", csv.toString(), "--columns", "one").failedWith("test.csv", "no column 'one'", "2 'two'");
+        CommandRun.of("predict", "--model", run.toString(), "--columns", "one").misusedWith("--columns goes with --file");
+        CommandRun.of("predict", "--model", run.toString(), "--columns", "one", "a").misusedWith("--columns goes with --file");
+        CommandRun.of("predict", "--model", run.toString(), "--file", csv.toString(), "--no-header").misusedWith("go with --columns");
+        CommandRun.of("predict", "--model", run.toString(), "--file", csv.toString(), "--columns", "a,b,c").misusedWith("one column, or two");
     }
 
     @Test

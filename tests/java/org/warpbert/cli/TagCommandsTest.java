@@ -91,7 +91,7 @@ class TagCommandsTest {
         assertEquals(3, lines.size(), "a line out for a line in: " + plain.out());
         assertTrue(lines.get(2).startsWith("[Anna Smith](person"), plain.out());
         CommandRun cut = CommandRun.of("predict", "--model", run.toString(), "--max-length", "4", "Peter travels to Paris.").done();
-        assertTrue(cut.err().contains("1 texts are cut to 4 tokens"), cut.err());
+        assertTrue(cut.err().contains("1 of 1 texts are cut to 4 tokens; nothing is said of the words behind"), cut.err());
         CommandRun.of("predict", "--model", run.toString(), "a", "--pair", "b").misusedWith("one text at a time");
     }
 
@@ -113,6 +113,16 @@ class TagCommandsTest {
         assertEquals("does", words.path(1).path("text").asText());
         assertEquals(5, words.path(1).path("start").asInt());
         CommandRun.of("evaluate", "--model", out.toString(), "--data", file.toString()).failedWith("pos.conllu, line 2", "'PROPN'", "known labels: NNP");
+    }
+
+    /** A slip in a file of entities must not silently cost their f1. */
+    @Test
+    void aLabelThatIsNoTagAmongTagsIsSaid() throws IOException {
+        Path file = Files.writeString(folder.resolve("slip.conll"), "Rome\tB-city\nis\t0\nold\tO\n");
+        CommandRun slip = CommandRun.of("finetune", "--task", "tag", "--model", "all-MiniLM-L6-v2", "--train", file.toString(), "--steps", "1",
+                "--out", folder.resolve("slip").toString()).done();
+        assertTrue(slip.err().contains("slip.conll: '0' is no tag of entities"), slip.err());
+        assertTrue(!training.err().contains("is no tag"), training.err());
     }
 
     @Test

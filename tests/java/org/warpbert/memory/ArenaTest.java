@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -24,6 +25,7 @@ import org.warpbert.model.Gradients;
 import org.warpbert.model.Head;
 import org.warpbert.model.Parameters;
 import org.warpbert.model.PassPlan;
+import org.warpbert.model.TrainedPart;
 import org.warpbert.text.Capacity;
 import org.warpbert.task.ClassificationHead;
 import org.warpbert.train.Hyperparameters;
@@ -54,7 +56,7 @@ class ArenaTest {
             assertEquals(256 + 256 + 0 + 512, arena.bytes());
             assertEquals(List.of(60L, 2L, 0L, 260L), arena.tensors().stream().map(Arena.Tensor::bytes).toList());
             arena.allocate(backend);
-            assertEquals(arena.bytes(), backend.allocatedBytes());
+            assertEquals(arena.bytes() + arena.hostBytes(), backend.allocatedBytes());
             assertEquals(List.of(256L, 256L, 0L), List.of(b.address() - a.address(), c.address() - b.address(), d.address() - c.address()));
             assertEquals(0, a.address() % 256);
             float[] values = {1, 2, 3};
@@ -88,6 +90,41 @@ class ArenaTest {
         assertTrue(message.contains("a plan") && message.contains("x"), message);
     }
 
+    /** More than the block on the host holds comes and goes in pieces. */
+    @Test
+    void tensorsComeToTheHostPieceByPiece() {
+        try (Arena arena = new Arena("test")) {
+            Arena.Tensor before = arena.add("before", Dtype.F32, 5);
+            Arena.Tensor x = arena.add("x", Dtype.F32, 3, 33_333);
+            Arena.Tensor y = arena.add("y", Dtype.BF16, 100_001);
+            Arena.Tensor after = arena.add("after", Dtype.F32, 5);
+            arena.allocate(backend);
+            assertTrue(arena.hostBytes() < x.bytes() / 4, "several pieces");
+            float[] values = new float[99_999];
+            float[] rounded = new float[100_001];
+            for (int i = 0; i < rounded.length; i++) {
+                rounded[i] = i % 251 - 125;
+            }
+            for (int i = 0; i < values.length; i++) {
+                values[i] = i + 0.5f;
+            }
+            before.upload(new float[5]);
+            after.upload(new float[5]);
+            x.upload(values);
+            assertArrayEquals(values, x.downloadFloats(99_999));
+            assertArrayEquals(Arrays.copyOf(values, 99_998), x.downloadFloats(99_998));
+            assertArrayEquals(new float[5], before.downloadFloats(5));
+            assertArrayEquals(new float[5], after.downloadFloats(5));
+            ByteBuffer halves = ByteBuffer.allocateDirect(2 * rounded.length).order(ByteOrder.nativeOrder());
+            for (float value : rounded) {
+                halves.putShort((short) (Float.floatToIntBits(value) >>> 16)); // exact: 8 bits are enough for these
+            }
+            arena.upload(y, halves.flip());
+            assertArrayEquals(rounded, y.downloadFloats(rounded.length));
+            assertTrue(failure(() -> x.upload(new float[3])).contains("3 floats are not the elements of x"));
+        }
+    }
+
     @Test
     void extentsThatOverflowAreAnError() {
         Arena arena = new Arena("huge");
@@ -109,7 +146,7 @@ class ArenaTest {
                     long before = backend.allocatedBytes();
                     Head planned = withHead ? new ClassificationHead(3) : Head.NONE;
                     PassPlan pass = new PassPlan(Capacity.of(tokens, sequences), Dtype.F32, training, recompute);
-                    long plan = BertModel.plannedBytes(config, planned, pass);
+                    long plan = BertModel.plannedBytes(config, planned, pass, "cpu");
                     Head head = withHead ? new ClassificationHead(3) : Head.NONE;
                     BertModel model = new BertModel(backend, config, parameters, training ? gradients : null, head, pass);
                     try (model) {
@@ -125,8 +162,8 @@ class ArenaTest {
         BertConfig config = BertConfig.ofSizes(53, 24, 2, 3, 40, 40, 2);
         try (Parameters parameters = Parameters.random(backend, ClassificationHead.parameters(config, 3), 1)) {
             long before = backend.allocatedBytes();
-            long plan = Trainer.memory(parameters.table()).bytes()
-                    + BertModel.plannedBytes(config, new ClassificationHead(3), new PassPlan(Capacity.of(61, 7), Dtype.F32, true));
+            long plan = Trainer.memory(new TrainedPart(parameters.table(), 0), Dtype.F32, Capacity.of(61, 7)).on("cpu").bytes()
+                    + BertModel.plannedBytes(config, new ClassificationHead(3), new PassPlan(Capacity.of(61, 7), Dtype.F32, true), "cpu");
             Trainer trainer = new Trainer(backend, config, parameters, new ClassificationHead(3), Hyperparameters.DEFAULT, 10, Capacity.of(61, 7));
             try (trainer) {
                 assertEquals(plan, backend.allocatedBytes() - before);

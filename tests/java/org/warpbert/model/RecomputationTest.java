@@ -1,6 +1,7 @@
 package org.warpbert.model;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.LinkedHashMap;
@@ -22,10 +23,10 @@ class RecomputationTest {
     private static final int[] LENGTHS = {5, 1, 17, 9, 2, 16, 13};
 
     /** Gradients by name, the losses under "", of a batch in two micro-batches. */
-    private static Map<String, float[]> gradients(Backend backend, TinyBert tiny, PackedBatch batch, Dtype dtype, Recompute recompute) {
+    private static Map<String, float[]> gradients(Backend backend, TinyBert tiny, PackedBatch batch, Dtype dtype, Recompute recompute, int frozenLevels) {
         ClassificationHead head = new ClassificationHead(tiny.classes);
-        PassPlan plan = new PassPlan(Capacity.of(50, 5), dtype, true, recompute);
-        try (Parameters parameters = tiny.parameters(backend, new WeightFormat(dtype, true)); Gradients gradients = new Gradients(backend, parameters.table());
+        PassPlan plan = new PassPlan(Capacity.of(50, 5), dtype, true, recompute, frozenLevels);
+        try (Parameters parameters = tiny.parameters(backend, new WeightFormat(dtype, true)); Gradients gradients = new Gradients(backend, new TrainedPart(parameters.table(), frozenLevels));
                 BertModel model = new BertModel(backend, tiny.config, parameters, gradients, head, plan)) {
             Map<String, float[]> all = new LinkedHashMap<>();
             model.forward(batch.slice(0, 4), 12, 34);
@@ -33,7 +34,8 @@ class RecomputationTest {
             all.put("", head.losses());
             model.forward(batch.slice(4, LENGTHS.length), 12, 34);
             model.backward(new float[] {1f / LENGTHS.length}, true);
-            parameters.shapes().keySet().forEach(name -> all.put(name, gradients.get(name)));
+            parameters.table().slices().stream().filter(slice -> slice.level() >= frozenLevels)
+                    .forEach(slice -> all.put(slice.name(), gradients.get(slice.name())));
             return all;
         }
     }
@@ -46,9 +48,39 @@ class RecomputationTest {
         TinyBert tiny = new TinyBert(64, 2, 96, layers, Activation.GELU, 0.2, 3, 7);
         PackedBatch batch = PackedBatch.of(TinyBert.sequences(1, LENGTHS), tiny.labels(2, LENGTHS.length));
         try (Backend backend = Backends.open(device, 2)) {
-            Map<String, float[]> kept = gradients(backend, tiny, batch, dtype, Recompute.NONE);
-            Map<String, float[]> again = gradients(backend, tiny, batch, dtype, recompute);
+            Map<String, float[]> kept = gradients(backend, tiny, batch, dtype, Recompute.NONE, 0);
+            Map<String, float[]> again = gradients(backend, tiny, batch, dtype, recompute, 0);
             kept.forEach((name, gradient) -> assertArrayEquals(gradient, again.get(name), name));
+        }
+    }
+
+    /** Below the lowest layer that is trained nothing is saved; what is trained has the gradient that it has among all. */
+    @ParameterizedTest(name = "{0} {1} {2} frozen={3}")
+    @CsvSource({"cpu, F32, NONE, 1", "cpu, F32, NONE, 2", "cpu, F32, NONE, 3", "cpu, F32, OUTPUTS, 3", "cpu, F32, ATTENTION, 3", "cpu, F32, LAYERS, 3",
+        "cpu, F32, LAYERS, 4", "cpu, F32, NONE, 5", "cpu, F32, OUTPUTS, 5", "simt, BF16, NONE, 3", "simt, F16, OUTPUTS, 2", "simt, BF16, NONE, 5"})
+    void whatIsFrozenChangesNoOtherGradient(String device, Dtype dtype, Recompute recompute, int frozenLevels) {
+        TinyBert tiny = new TinyBert(64, 2, 96, 4, Activation.GELU, 0.2, 3, 7);
+        PackedBatch batch = PackedBatch.of(TinyBert.sequences(1, LENGTHS), tiny.labels(2, LENGTHS.length));
+        try (Backend backend = Backends.open(device, 2)) {
+            Map<String, float[]> whole = gradients(backend, tiny, batch, dtype, Recompute.NONE, 0);
+            Map<String, float[]> part = gradients(backend, tiny, batch, dtype, recompute, frozenLevels);
+            part.forEach((name, gradient) -> assertArrayEquals(whole.get(name), gradient, name));
+            int trained = (frozenLevels == 1 ? 4 : 5 - frozenLevels) * 16 + 4; // pooler, classifier; a layer's weights and biases
+            assertEquals(1 + trained, part.size(), part.keySet().toString());
+        }
+    }
+
+    @Test
+    void frozenLevelsTakeLess() {
+        BertConfig config = BertConfig.ofSizes(30522, 768, 12, 12, 3072, 512, 2);
+        for (Recompute level : Recompute.values()) {
+            long[] bytes = new long[14];
+            for (int frozen = 0; frozen < bytes.length; frozen++) {
+                PassPlan plan = new PassPlan(Capacity.of(1000, 4), Dtype.F32, true, level, frozen);
+                bytes[frozen] = BertModel.plannedBytes(config, Head.NONE, plan, "cpu");
+                assertTrue(frozen < 2 || bytes[frozen] < bytes[frozen - 1], level + " " + frozen);
+            }
+            assertEquals(bytes[0], bytes[1], "embeddings have only their output");
         }
     }
 
@@ -57,7 +89,7 @@ class RecomputationTest {
         BertConfig config = BertConfig.ofSizes(30522, 768, 12, 12, 3072, 512, 2);
         long before = Long.MAX_VALUE;
         for (Recompute level : Recompute.values()) {
-            long bytes = BertModel.plannedBytes(config, Head.NONE, new PassPlan(Capacity.of(1000, 4), Dtype.F32, true, level));
+            long bytes = BertModel.plannedBytes(config, Head.NONE, new PassPlan(Capacity.of(1000, 4), Dtype.F32, true, level), "cpu");
             assertTrue(bytes < 0.8 * before, level + " takes " + bytes + " bytes, the level before " + before);
             before = bytes;
         }

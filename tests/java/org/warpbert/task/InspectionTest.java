@@ -27,7 +27,7 @@ class InspectionTest {
         TorchBatch batch = TinyBert.batch(List.of(sequence));
         List<String> tokens = Collections.nCopies(17, "x");
         try (Backend backend = Backends.open("cpu", 1); Parameters parameters = tiny.parameters(backend); TorchBert torch = tiny.torch()) {
-            Inspection inspection = Inspection.of(backend, tiny.config, parameters, sequence, true, tokens);
+            Inspection inspection = Inspection.of(backend, tiny.config, parameters, sequence, true, line -> {}, tokens);
             assertEquals(4, inspection.hiddenStates().length);
             for (int layer = 0; layer <= 3; layer++) {
                 double error = TinyBert.error(torch.hiddenState(batch, layer), flat(inspection.hiddenStates()[layer]));
@@ -42,7 +42,7 @@ class InspectionTest {
                 double error = TinyBert.error(torch.attention(batch, layer), flat(heads));
                 assertTrue(error <= FORWARD, "attention of layer " + layer + ": " + error);
             }
-            assertNull(Inspection.of(backend, tiny.config, parameters, sequence, false, tokens).attentions());
+            assertNull(Inspection.of(backend, tiny.config, parameters, sequence, false, line -> {}, tokens).attentions());
         }
     }
 

@@ -118,10 +118,10 @@ class MaskedWordHeadTest {
         }
     }
 
-    private record Batch(List<Encoded> sequences, PackedBatch packed) {}
+    record Batch(List<Encoded> sequences, PackedBatch packed) {}
 
     /** Sequences of which {@code masked} tokens in all have labels, at random, and each a relation. */
-    private static Batch batch(int masked, boolean relation) {
+    static Batch batch(int masked, boolean relation) {
         List<Encoded> sequences = TinyBert.sequences(1, LENGTHS);
         SplittableRandom random = new SplittableRandom(9);
         int[][] labels = new int[LENGTHS.length][];

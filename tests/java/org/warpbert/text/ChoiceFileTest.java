@@ -44,6 +44,7 @@ class ChoiceFileTest {
                 + "{\"question\":\"Sky?\",\"label\":\"0\",\"choices\":[\"blue\",\"red\",\"green\"]}\n"));
         assertEquals(new ChoiceQuestion(1, null, "2 + 2?", List.of("3", "4"), 1), rows.get(0));
         assertEquals(new ChoiceQuestion(2, null, "Sky?", List.of("blue", "red", "green"), 0), rows.get(1));
+        assertEquals(2, ChoiceFile.read(file("l.jsonl", "{\"question\":\"Sky?\",\"label\":\"C\",\"choices\":[\"x\",\"y\",\"z\"]}\n")).get(0).label());
         try (TextTable table = TextTable.open(file("u.jsonl", "{\"context\":\"c\",\"choices\":[\"a\",\"b\"]}\n"), TextTable.Options.DEFAULT)) {
             assertEquals(List.of(new ChoiceQuestion(1, "c", null, List.of("a", "b"), PackedBatch.IGNORE)), ChoiceFile.readQuestions(table));
         }
@@ -73,15 +74,16 @@ class ChoiceFileTest {
 
     @Test
     void whatIsWrongIsNamed() throws IOException {
-        refused(file("a.jsonl", "{\"question\":\"?\",\"choices\":[\"a\",\"b\"],\"label\":2}\n"), "a.jsonl, line 1", "'2'", "0 to 1");
+        refused(file("a.jsonl", "{\"question\":\"?\",\"choices\":[\"a\",\"b\"],\"label\":2}\n"), "a.jsonl, line 1", "'2'", "0 to 1", "A to B");
         refused(file("a.jsonl", "{\"question\":\"?\",\"choices\":[\"a\",\"b\"],\"label\":\"b\"}\n"), "line 1", "'b'");
+        refused(file("a.jsonl", "{\"question\":\"?\",\"choices\":[\"a\",\"b\"],\"label\":\"C\"}\n"), "line 1", "'C'");
         refused(file("a.jsonl", "{\"question\":\"?\",\"choices\":[\"a\"],\"label\":0}\n"), "line 1", "two choices");
         refused(file("a.jsonl", "{\"question\":\"?\",\"choices\":[\"a\",\" \"],\"label\":0}\n"), "line 1", "choice 1 is empty");
         refused(file("a.jsonl", "{\"question\":\"?\",\"choices\":\"a, b\",\"label\":0}\n"), "line 1", "'choices'", "list of texts");
         refused(file("a.jsonl", "{\"question\":\"?\",\"choices\":[\"a\",7],\"label\":0}\n"), "line 1", "list of texts");
         refused(file("a.jsonl", "{\"question\":\" \",\"choices\":[\"a\",\"b\"],\"label\":0}\n"), "line 1", "neither context nor question");
         refused(file("a.jsonl", "{\"choices\":[\"a\",\"b\"],\"label\":0}\n"), "a.jsonl", "neither a 'context' nor a 'question'");
-        refused(file("a.jsonl", "{\"question\":\"?\",\"options\":[\"a\",\"b\"],\"label\":0}\n"), "no column 'choices'", "'options'");
+        refused(file("a.jsonl", "{\"question\":\"?\",\"options\":[\"a\",\"b\"],\"label\":0}\n"), "neither a list 'choices' nor columns 'ending0'", "question, options, label");
         refused(file("a.jsonl", "{\"question\":\"?\",\"choices\":[\"a\",\"b\"]}\n"), "no column 'label'");
         refused(file("a.csv", "question,choices,label\n?,a,0\n"), "line 2", "only JSONL");
         refused(file("b.csv", "sent2,ending0,ending1,label\nHe,a,b,0\n"), "no column 'sent1'");

@@ -60,6 +60,15 @@ class ConllFileTest {
         assertEquals(List.of("4:O/in 5:B-LOC/New York", "7:O/# 8:B-X/#nlp", "11:O/end"), read(file, "1", "0"));
     }
 
+    /** A comment may have a tab itself, as KLUE's does. */
+    @Test
+    void commentsOfTheSameWidth() {
+        Path file = file("a.tsv", "## klue-ner-v1_train_1\t<\uc601\ub3d9:LC>\n\uc601\tB-LC\n#\ub3d9\tO\n# \tO\n");
+        assertEquals(List.of("2:\uc601/B-LC 3:#\ub3d9/O 4:#/O"), read(file, null, null));
+        Path spaces = file("b.txt", "# O\n#nlp B-X\n");
+        assertEquals(List.of("1:#/O 2:#nlp/B-X"), read(spaces, null, null));
+    }
+
     @Test
     void columnsBetweenSpacesAndDocumentStarts() {
         Path file = file("eng.train", "-DOCSTART- -X- O O\n\nEU NNP B-NP B-ORG\nrejects  VBZ B-VP O \n-DOCSTART- O\nPeter NNP B-NP B-PER\n");

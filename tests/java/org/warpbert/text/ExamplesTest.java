@@ -49,6 +49,25 @@ class ExamplesTest {
         assertTrue(assertThrows(WarpBertException.class, () -> sets(json)).getMessage().contains("sets.jsonl, line 1"));
     }
 
+    /** Jigsaw's form: a column for each label; quoted texts with line breaks; JSON's numbers and booleans. */
+    @Test
+    void columnsOfZeroAndOne() throws IOException {
+        Path csv = Files.writeString(folder.resolve("flags.csv"), "id,text,toxic,threat,obscene\n1,\"a \"\"b\"\",\nc\",0,1,1\n2,d,0,0,0\n3,,1,1,1\n");
+        assertEquals(List.of(List.of("obscene", "threat"), List.of()), flags(csv, "obscene", "threat"));
+        Path json = Files.writeString(folder.resolve("flags.jsonl"), "{\"text\":\"a\",\"x\":1,\"y\":true}\n{\"text\":\"b\",\"x\":0,\"y\":false}\n");
+        assertEquals(List.of(List.of("x", "y"), List.of()), flags(json, "x", "y"));
+        assertTrue(assertThrows(WarpBertException.class, () -> flags(csv, "toxic", "insult")).getMessage().contains("no column 'insult'"));
+        Files.writeString(csv, "text,toxic,threat\na,0,1\nb,-1,0\n");
+        assertTrue(assertThrows(WarpBertException.class, () -> flags(csv, "toxic", "threat")).getMessage()
+                .contains("flags.csv, line 3: the column 'toxic' holds '-1'"));
+    }
+
+    private static List<List<String>> flags(Path file, String... labels) {
+        try (TextTable table = TextTable.open(file, Options.DEFAULT)) {
+            return Examples.readFlags(table, "text", null, List.of(labels)).rows().stream().map(Example::labels).toList();
+        }
+    }
+
     private static List<List<String>> sets(Path file) {
         try (TextTable table = TextTable.open(file, Options.DEFAULT.withoutHeader())) {
             return Examples.readSets(table, "0", null, "1", ";").rows().stream().map(Example::labels).toList();

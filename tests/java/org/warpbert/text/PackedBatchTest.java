@@ -19,6 +19,16 @@ class PackedBatchTest {
             new Encoded(new int[] {101, 9, 102, 7, 102}, new byte[] {0, 0, 0, 1, 1}, false),
             new Encoded(new int[] {101, 102}, new byte[2], true)), new int[] {1, 0, 2});
 
+    private static long bytesOfArrays(PackedBatch batch) {
+        return Arrays.stream(PackedBatch.class.getRecordComponents()).filter(part -> part.getType() == int[].class).mapToLong(part -> {
+            try {
+                return 4L * ((int[]) part.getAccessor().invoke(batch)).length;
+            } catch (ReflectiveOperationException e) {
+                throw new AssertionError(e);
+            }
+        }).sum();
+    }
+
     @Test
     void packsEndToEnd() {
         assertArrayEquals(new int[] {101, 7, 102, 101, 9, 102, 7, 102, 101, 102}, batch.tokens());
@@ -33,6 +43,7 @@ class PackedBatchTest {
         assertEquals(10, batch.totalTokens());
         assertEquals(3, batch.sequences());
         assertEquals(192, batch.paddedTokens(64));
+        assertEquals(bytesOfArrays(batch), PackedBatch.bytes(Capacity.of(batch)));
     }
 
     @Test
@@ -64,6 +75,7 @@ class PackedBatchTest {
         assertArrayEquals(new int[] {1, 4, 7, 14}, whole.labelledRows());
         assertArrayEquals(new int[] {5, 6, 0, 9}, whole.tokenLabels());
         assertEquals(new Capacity(15, 6, 3, 6, 4), Capacity.of(whole));
+        assertEquals(bytesOfArrays(whole), PackedBatch.bytes(Capacity.of(whole)));
         PackedBatch part = whole.select(2, 0);
         assertArrayEquals(new int[] {0, 3, 5}, part.cuExamples());
         assertArrayEquals(new int[] {0, 2, 5, 8, 11, 13}, part.cuSeqlens());

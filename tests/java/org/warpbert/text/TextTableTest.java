@@ -76,14 +76,16 @@ class TextTableTest {
 
     @ParameterizedTest
     @CsvSource(delimiter = ';', value = {
-        "r.tsv;a\\tb\\n1\\t2\\n1\\n;line 3: the row has 1 cells, the first row has 2",
-        "r.tsv;a\\tb\\n1\\t2\\t3\\n;line 2: the row has 3 cells",
+        "r.tsv;a\\tb\\n1\\t2\\n1\\n;line 3: the row has 1 cells, the first row has 2. Tabs separate cells and a line is a row",
+        "r.tsv;a\\tb\\n1\\t2\\t3\\n;line 2: the row has 3 cells, the first row has 2. Tabs separate cells; --extra-cells",
         "r.csv;a,b\\n1,2\\n\\n1,2,3;line 4: the row has 3 cells",
         "q.csv;a,b\\n1,2\\n\"open,2\\n3,4\\n;line 3: a quote that opens in this row is never closed",
         "q.csv;a,b\\n\"x\" y,2\\n;line 2: not proper CSV",
         "j.jsonl;{\"a\":1}\\n{\"a\":2;line 2: malformed JSON",
         "j.jsonl;{\"a\":1}\\n{\"a\":2} x;line 2: malformed JSON",
         "j.jsonl;[1];line 1: a JSON object",
+        "j.jsonl;'[\\n{\"a\":1}\\n]';line 1: a JSON list begins here",
+        "j.jsonl;{\"a\":[1;close marker for Array",
         "j.jsonl;{\"a\":1}\\n{\"b\":2};line 2: there is no key 'a'",
         "j.jsonl;{\"a\":{\"b\":1}};line 1: the value of 'a' is a JSON array or object",
         "e.tsv;'';is empty",

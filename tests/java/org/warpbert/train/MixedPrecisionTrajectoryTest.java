@@ -59,13 +59,14 @@ class MixedPrecisionTrajectoryTest {
     }
 
     /** The loss, smoothed, of every step. */
-    private static double[] run(String device, Dtype dtype, List<PackedBatch> data) {
+    private static double[] run(String device, Dtype dtype, Dtype moments, List<PackedBatch> data) {
         BertConfig config = BertConfig.ofSizes(WORDS, 32, 2, 1, 64, 32, 2);
         Hyperparameters hyper = new Hyperparameters(1, BATCH, 32, 1e-3, 10, 0.01, 1, 0.0, Schedule.LINEAR, 0, 0, 42, false);
         int tokens = data.stream().mapToInt(PackedBatch::totalTokens).max().orElseThrow();
         try (Backend backend = Backends.open(device, 1);
                 Parameters parameters = Parameters.random(backend, ClassificationHead.parameters(config, 2), new WeightFormat(dtype, true), 2);
-                Trainer trainer = new Trainer(backend, config, parameters, new ClassificationHead(2), hyper, STEPS, Capacity.of(tokens, BATCH))) {
+                Trainer trainer = new Trainer(backend, config, parameters, new ClassificationHead(2), hyper, STEPS, Capacity.of(tokens, BATCH),
+                        moments, LossScale.of(dtype))) {
             double[] smoothed = new double[STEPS];
             double sum = 0;
             double weight = 0;
@@ -81,20 +82,37 @@ class MixedPrecisionTrajectoryTest {
         }
     }
 
-    /** Measured: 5e-4 in float16 and 3e-4 in bfloat16; a tenfold of that with other seeds and less smoothing. */
+    /**
+     * Measured: 5e-4 in float16 and 3e-4 in bfloat16; with two other seeds up to 4e-3 in bfloat16. The bound is of this learning
+     * rate: at three times of it bfloat16 was off by up to 9e-3, at ten times float16 by 2e-2, where the loss falls to 0.02.
+     */
     @ParameterizedTest
     @EnumSource(names = {"F16", "BF16"})
     void staysWithinAHundredthOfFloat32(Dtype dtype) {
         List<PackedBatch> data = cola();
-        double[] exact = run("cpu", Dtype.F32, data);
-        double[] rounded = run("simt", dtype, data);
+        double[] exact = run("cpu", Dtype.F32, Dtype.F32, data);
+        double[] rounded = run("simt", dtype, Dtype.F32, data);
         assertTrue(exact[STEPS - 1] < 0.9 * exact[0], "something is learnt: " + exact[0] + " to " + exact[STEPS - 1]);
+        double worst = worst(exact, rounded);
+        assertTrue(worst <= 0.01, "the smoothed loss is off by " + worst);
+        assertTrue(worst > 1e-5, "that was not computed in 16 bits");
+    }
+
+    /** Float32 with moments in bfloat16, rounded by chance. Measured: 7e-4. */
+    @Test
+    void momentsInBfloat16StayWithinAHundredthToo() {
+        List<PackedBatch> data = cola();
+        double worst = worst(run("cpu", Dtype.F32, Dtype.F32, data), run("cpu", Dtype.F32, Dtype.BF16, data));
+        assertTrue(worst <= 0.01, "the smoothed loss is off by " + worst);
+        assertTrue(worst > 1e-6, "these moments were not rounded");
+    }
+
+    private static double worst(double[] exact, double[] rounded) {
         double worst = 0;
         for (int step = 0; step < STEPS; step++) {
             worst = Math.max(worst, Math.abs(rounded[step] / exact[step] - 1));
         }
-        assertTrue(worst <= 0.01, "the smoothed loss is off by " + worst);
-        assertTrue(worst > 1e-5, "that was not computed in 16 bits");
+        return worst;
     }
 
     private static final int PATIENCE = 3;
@@ -109,7 +127,7 @@ class MixedPrecisionTrajectoryTest {
 
         Scaled(float start, Schedule schedule) {
             Hyperparameters hyper = new Hyperparameters(1, 3, 24, 1e-3, 0, 0.01, 1, 0.0, schedule, 0, 0, 42, false);
-            trainer = new Trainer(backend, tiny.config, parameters, new ClassificationHead(3), hyper, 100, Capacity.of(20, 3), LossScale.dynamic(start, PATIENCE));
+            trainer = new Trainer(backend, tiny.config, parameters, new ClassificationHead(3), hyper, 100, Capacity.of(20, 3), Dtype.F32, LossScale.dynamic(start, PATIENCE));
         }
 
         Trainer.Result step() {

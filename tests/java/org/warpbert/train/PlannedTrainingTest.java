@@ -58,12 +58,16 @@ class PlannedTrainingTest {
     }
 
     private TrainingPlan plan(BatchSizes sizes, long own) {
-        return new TrainingPlan(CONFIG, parameters.table(), new ClassificationHead(CLASSES), Dtype.F32, sizes, null, DeviceSpeed.CPU, "cpu",
+        return plan(sizes, own, 0);
+    }
+
+    private TrainingPlan plan(BatchSizes sizes, long own, int frozenLevels) {
+        return new TrainingPlan(CONFIG, parameters.table(), new ClassificationHead(CLASSES), Dtype.F32, frozenLevels, sizes, null, DeviceSpeed.CPU, "cpu",
                 new MemoryBudget(own, 0), own);
     }
 
     private Trainer trainer(TrainingPlan plan) {
-        return new Trainer(backend, CONFIG, parameters, new ClassificationHead(CLASSES), Hyperparameters.DEFAULT, 1000, plan.planner(),
+        return new Trainer(backend, CONFIG, parameters, new ClassificationHead(CLASSES), Hyperparameters.DEFAULT, 1000, plan,
                 line -> { throw new AssertionError(line); });
     }
 
@@ -101,6 +105,30 @@ class PlannedTrainingTest {
         }
     }
 
+    /** What is frozen has neither gradients nor moments, and below it nothing is saved. */
+    @Test
+    void frozenLevelsAreNotHeld() {
+        long before = Long.MAX_VALUE;
+        for (int frozen = 0; frozen <= CONFIG.numHiddenLayers() + 1; frozen++) {
+            LayerRates rates = new LayerRates(frozen == 1, Math.max(0, frozen - 1), 1);
+            assertEquals(frozen, rates.frozenLevels());
+            long least = plan(worst(), 0, frozen).memory().bytes();
+            TrainingPlan plan = plan(worst(), least * 3 / 2, frozen);
+            assertTrue(least < before);
+            assertEquals(2 * plan.memory().parts().get("gradients"), plan.memory().parts().get("moments"), 512, "two of each");
+            assertTrue(frozen <= CONFIG.numHiddenLayers() || plan.memory().parts().get("gradients") < WeightFormat.F32.bytes(parameters.table()) / 10, "the head's");
+            before = least;
+            backend.limit(plan.memory().bytes());
+            Hyperparameters hyper = new Hyperparameters(1, BATCH, 512, 1e-3, 0, 0.01, 1, 0.1, Schedule.CONSTANT, 0, 0, 42, false, rates, Selection.LAST);
+            try (Trainer trainer = new Trainer(backend, CONFIG, parameters, new ClassificationHead(CLASSES), hyper, 1000, plan,
+                    line -> { throw new AssertionError(line); })) {
+                assertEquals(plan.memory().bytes(), backend.allocatedBytes(), frozen + " levels");
+                trainer.step(batch(new SplittableRandom(frozen), BATCH, 512));
+                assertEquals(plan.memory().bytes(), backend.allocatedBytes());
+            }
+        }
+    }
+
     /** The largest micro-batch that a model can really be made for under the limit, found by trying, is the planned one. */
     @ParameterizedTest
     @EnumSource(Recompute.class)
@@ -108,10 +136,10 @@ class PlannedTrainingTest {
         try (Gradients gradients = new Gradients(backend, parameters.table())) {
             for (int share : new int[] {3, 5, 9}) {
                 long limit = backend.allocatedBytes() + BertModel.plannedBytes(CONFIG, new ClassificationHead(CLASSES),
-                        new PassPlan(Capacity.of(512 * BATCH, BATCH), Dtype.F32, true, recompute)) * share / 10;
+                        new PassPlan(Capacity.of(512 * BATCH, BATCH), Dtype.F32, true, recompute), "cpu") * share / 10;
                 backend.limit(limit);
                 Choice choice = new BatchPlanner(worst(), List.of(recompute),
-                        (capacity, level) -> BertModel.plannedBytes(CONFIG, new ClassificationHead(CLASSES), new PassPlan(capacity, Dtype.F32, true, level)),
+                        (capacity, level) -> BertModel.plannedBytes(CONFIG, new ClassificationHead(CLASSES), new PassPlan(capacity, Dtype.F32, true, level), "cpu"),
                         (tokens, parts, level) -> 1).choose(backend.freeBytes());
                 int largest = 512; // bisected: what holds more tokens takes more
                 for (int step = 512 * BATCH / 2; step > 0; step /= 2) {
@@ -129,7 +157,10 @@ class PlannedTrainingTest {
         }
     }
 
-    /** The fastest plan: nothing is computed again while cutting the batch is enough, and what must be is as little as will do. */
+    /**
+     * The fastest plan: nothing is computed again while cutting the batch is enough, and what must be is as little as will do.
+     * Moments are in bfloat16 only where they must be, though what that frees would make a plan faster.
+     */
     @Test
     void recomputesOnlyAsNeeded() {
         long least = plan(worst(), 0).memory().bytes();
@@ -142,11 +173,19 @@ class PlannedTrainingTest {
         assertEquals(Recompute.NONE, chosen.get(400));
         assertTrue(chosen.containsAll(Arrays.asList(Recompute.values())), chosen.toString());
         double before = Double.MAX_VALUE;
+        Dtype moments = Dtype.BF16;
         for (int i = 0; i <= 400; i++) {
-            double now = plan(worst(), least + (all - least) * i / 400).choice().seconds();
-            assertTrue(now <= before, "more memory is never slower");
-            before = now;
+            TrainingPlan plan = plan(worst(), least + (all - least) * i / 400);
+            if (plan.moments() != moments) {
+                assertEquals(Dtype.F32, plan.moments());
+                assertEquals(Recompute.LAYERS, plan.choice().recompute(), "float32 as soon as there is any way");
+                moments = Dtype.F32;
+                before = Double.MAX_VALUE;
+            }
+            assertTrue(plan.choice().seconds() <= before, "more memory is never slower");
+            before = plan.choice().seconds();
         }
+        assertEquals(Dtype.F32, moments);
     }
 
     /** A thousand steps of lengths 1 to 512 at a budget 5% above the smallest: no refusal, for the listener throws at one. */
@@ -184,7 +223,7 @@ class PlannedTrainingTest {
                 RefusingHead head = new RefusingHead(run == 0 ? Integer.MAX_VALUE : 3);
                 TrainingPlan plan = plan(worst(), plan(worst(), 0).memory().bytes() * 3 / 2);
                 backend.limit(backend.allocatedBytes() + plan.budget().own() - WeightFormat.F32.bytes(parameters.table()));
-                try (Trainer trainer = new Trainer(backend, CONFIG, own, head, Hyperparameters.DEFAULT, 10, plan.planner(), notes::add)) {
+                try (Trainer trainer = new Trainer(backend, CONFIG, own, head, Hyperparameters.DEFAULT, 10, plan, notes::add)) {
                     trainer.step(first);
                     losses[run] = trainer.step(second).loss();
                     gradients[run] = trainer.gradients().get("encoder.layer.0.attention.self.query.weight");

@@ -23,8 +23,10 @@ import org.warpbert.backend.Dtype;
 import org.warpbert.memory.DeviceSpeed;
 import org.warpbert.model.Head;
 import org.warpbert.model.Parameters;
+import org.warpbert.model.PassPlan;
 import org.warpbert.model.PassPlanner;
 import org.warpbert.model.TinyBert;
+import org.warpbert.model.TrainedPart;
 import org.warpbert.model.WeightFormat;
 import org.warpbert.task.ClassificationHead;
 import org.warpbert.text.BatchSizes;
@@ -51,15 +53,16 @@ class ReadBackTest {
         Hyperparameters hyper = new Hyperparameters(1, 4, 24, 1e-3, 0, 0.01, 1, 0.1, Schedule.LINEAR, 0, 0, 42, false);
         List<String> notes = new ArrayList<>();
         try (Backend backend = Backends.open(device, 1); Parameters parameters = TINY.parameters(backend, new WeightFormat(dtype, true))) {
-            PassPlanner planner = new PassPlanner(TINY.config, parameters.table(), head, dtype, true, BatchSizes.worst(Capacity.of(17, 1), 4),
-                    DeviceSpeed.CPU);
-            long least = Trainer.memory(parameters.table()).bytes() + planner.least().bytes();
+            PassPlanner planner = new PassPlanner(TINY.config, parameters.table(), head, PassPlan.training(dtype, 0), BatchSizes.worst(Capacity.of(17, 1), 4),
+                    backend.name(), DeviceSpeed.CPU);
+            long least = Trainer.memory(new TrainedPart(parameters.table(), 0), Dtype.F32, planner.largest()).on(backend.name()).bytes()
+                    + planner.least().bytes();
             long all = planner.choose(Long.MAX_VALUE / 2).bytes() - planner.least().bytes();
             if (share < 1) {
                 backend.limit(backend.allocatedBytes() + least + (long) (share * all));
             }
             LossScale lossScale = dtype == Dtype.F16 ? LossScale.dynamic(scale, 2) : LossScale.of(dtype);
-            try (Trainer trainer = new Trainer(backend, TINY.config, parameters, head, hyper, STEPS, planner, notes::add, lossScale)) {
+            try (Trainer trainer = new Trainer(backend, TINY.config, parameters, head, hyper, STEPS, planner, Dtype.F32, notes::add, lossScale)) {
                 assertEquals(share < 1, trainer.choice().microBatch().tokens() < batch(0).totalTokens(), "every batch is cut");
                 List<Trainer.Result> results = new ArrayList<>();
                 for (int step = 0; step < STEPS; step++) {

@@ -31,6 +31,7 @@ public final class Backend implements AutoCloseable {
     private final Gemm gemm;
     private final AtomicLong allocated = new AtomicLong();
     private final AtomicLong peak = new AtomicLong();
+    private final AtomicLong hostAllocated = new AtomicLong();
     private MemoryFaults faults = MemoryFaults.NONE;
     private long limit = Long.MAX_VALUE;
     private long context;
@@ -112,9 +113,19 @@ public final class Backend implements AutoCloseable {
         }
     }
 
-    /** Bytes now held by {@link DeviceMemory}. */
+    /** Whether the device's memory is the host's, so that {@link HostMemory} counts with it. */
+    public boolean isHost() {
+        return Backends.isHost(name);
+    }
+
+    /** Bytes now held by {@link DeviceMemory}, and by {@link HostMemory} where {@link #isHost}. */
     public long allocatedBytes() {
         return allocated.get();
+    }
+
+    /** Bytes now held by {@link HostMemory} beside the device's; 0 where {@link #isHost}. */
+    public long hostBytes() {
+        return hostAllocated.get();
     }
 
     /** The most that {@link #allocatedBytes} has been. */
@@ -129,21 +140,30 @@ public final class Backend implements AutoCloseable {
      */
     public DeviceMemory allocate(String what, long bytes) {
         long size = Math.max(bytes, 1);
-        if (faults.fails()) {
-            throw noMemory(what, size, INJECTED);
-        }
-        if (size > Math.min(limit, faults.capacity(Long.MAX_VALUE)) - allocatedBytes()) {
-            throw noMemory(what, size, "more than the limit on this device");
-        }
+        permit(what, size, true);
         try (PointerPointer<Pointer> address = new PointerPointer<>(1)) {
             int status = Native.wb_alloc(context(), address, size);
             if (status == OUT_OF_MEMORY) {
                 throw noMemory(what, size, lastError());
             }
             check("alloc of " + what, status);
-            peak.accumulateAndGet(allocated.addAndGet(size), Math::max);
+            held(size);
             return new DeviceMemory(this, what, address.get(0).address(), size);
         }
+    }
+
+    /** Fails where a request is made to fail or, of the device's memory, is more than the limit lets. */
+    private void permit(String what, long size, boolean ofDevice) {
+        if (faults.fails()) {
+            throw noMemory(what, size, INJECTED);
+        }
+        if (ofDevice && size > Math.min(limit, faults.capacity(Long.MAX_VALUE)) - allocatedBytes()) {
+            throw noMemory(what, size, "more than the limit on this device");
+        }
+    }
+
+    private void held(long more) {
+        peak.accumulateAndGet(allocated.addAndGet(more), Math::max);
     }
 
     private OutOfDeviceMemory noMemory(String what, long size, String reason) {
@@ -159,24 +179,30 @@ public final class Backend implements AutoCloseable {
     }
 
     /**
-     * Host memory to upload from or download to; not counted, for it is not the device's. {@code what} names it in errors.
+     * Host memory to copy from and to (at least one byte is taken); counted with the device's where {@link #isHost}, else by
+     * itself. {@code what} names it in errors.
      *
-     * @throws OutOfDeviceMemory where it is not to be had
+     * @throws OutOfDeviceMemory where it is not to be had, or the limit forbids it
      */
     public HostMemory allocateHost(String what, int bytes) {
-        if (faults.fails()) {
-            throw noMemory(what + " on the host", bytes, INJECTED);
-        }
+        int size = Math.max(bytes, 1);
+        permit(what + " on the host", size, isHost());
         try (PointerPointer<BytePointer> address = new PointerPointer<>(1)) {
-            int status = Native.wb_alloc_host(context(), address, Math.max(bytes, 1));
+            int status = Native.wb_alloc_host(context(), address, size);
             if (status != OK) {
                 throw failure("alloc_host of " + bytes + " bytes for " + what, status);
+            }
+            if (isHost()) {
+                held(size);
+            } else {
+                hostAllocated.addAndGet(size);
             }
             return new HostMemory(this, what, address.get(BytePointer.class, 0), bytes);
         }
     }
 
-    void freeHost(long address) {
+    void freeHost(long address, int bytes) {
+        (isHost() ? allocated : hostAllocated).addAndGet(-Math.max(bytes, 1));
         if (context != 0) {
             check("free_host", Native.wb_free_host(context, address));
         }
@@ -481,13 +507,14 @@ public final class Backend implements AutoCloseable {
         }
     }
 
-    /** One AdamW step over flat buffers of n floats with K segments, skipped where stats[2] is 0. */
+    /** One AdamW step over flat buffers of n elements with K segments, skipped where stats[2] is 0; rng[2] rounds bf16 moments. */
     public void adamw(
-            Dtype copyDtype, long parameter, long m, long v, long parameterCopy, long gradient, long stats,
-            long hyper, long ends, long decay, long lrScale, float beta1, float beta2, float eps, long n, long K) {
+            Dtype copyDtype, Dtype momentDtype, long parameter, long m, long v, long parameterCopy, long gradient,
+            long stats, long hyper, long rng, long ends, long decay, long lrScale, float beta1, float beta2, float eps,
+            long n, long K) {
         int status = Native.wb_adamw(
-                context(), copyDtype.ordinal(), parameter, m, v, parameterCopy, gradient, stats, hyper, ends, decay,
-                lrScale, beta1, beta2, eps, n, K);
+                context(), copyDtype.ordinal(), momentDtype.ordinal(), parameter, m, v, parameterCopy, gradient, stats,
+                hyper, rng, ends, decay, lrScale, beta1, beta2, eps, n, K);
         if (status != OK) {
             throw failure("adamw[n=" + n + ", K=" + K + "]", status);
         }

@@ -41,6 +41,11 @@ public final class Backends {
         };
     }
 
+    /** Whether the memory of a device of this kind ("cpu", "cuda", "simt") is the host's own. */
+    public static boolean isHost(String kind) {
+        return !kind.equals("cuda");
+    }
+
     /** Bytes that a device of this kind ("cpu", "cuda", "simt") holds once it is open, before anything is asked of it. */
     public static long heldBytes(String kind) {
         return kind.equals("cuda") ? CudaGemm.WORKSPACE_BYTES : 0;

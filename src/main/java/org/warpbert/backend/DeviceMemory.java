@@ -120,7 +120,7 @@ public final class DeviceMemory implements AutoCloseable {
      */
     public FloatBuffer hostFloats(long offset, int count) {
         check("a view", offset * 4, (long) count * 4);
-        return backend.name().equals("cuda") ? null : new View(address() + offset * 4, (long) count * 4).asByteBuffer().asFloatBuffer();
+        return backend.isHost() ? new View(address() + offset * 4, (long) count * 4).asByteBuffer().asFloatBuffer() : null;
     }
 
     /** Memory that is not JavaCPP's, as its pointer. */

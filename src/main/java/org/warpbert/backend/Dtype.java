@@ -2,6 +2,7 @@ package org.warpbert.backend;
 
 import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
+import java.util.Locale;
 
 /** Element types of activations and weights; the ordinals are {@code wb_dtype}'s numbers. */
 public enum Dtype {
@@ -13,6 +14,12 @@ public enum Dtype {
 
     Dtype(int bytes) {
         this.bytes = bytes;
+    }
+
+    /** As options and files name it: f32, f16, bf16. */
+    @Override
+    public String toString() {
+        return name().toLowerCase(Locale.ROOT);
     }
 
     /** Size of one element. */

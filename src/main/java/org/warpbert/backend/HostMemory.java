@@ -43,7 +43,7 @@ public final class HostMemory implements AutoCloseable {
         if (address != 0) {
             long freed = address;
             address = 0;
-            backend.freeHost(freed);
+            backend.freeHost(freed, buffer.capacity());
         }
     }
 }

@@ -180,11 +180,12 @@ final class Native {
             @Cast("int64_t") long n);
 
     @Cast("wb_status") static native int wb_adamw(
-            @Cast("wb_context*") long ctx, @Cast("wb_dtype") int copyDtype, @Cast("float*") long parameter,
-            @Cast("float*") long m, @Cast("float*") long v, @Cast("void*") long parameterCopy,
+            @Cast("wb_context*") long ctx, @Cast("wb_dtype") int copyDtype, @Cast("wb_dtype") int momentDtype,
+            @Cast("float*") long parameter, @Cast("void*") long m, @Cast("void*") long v, @Cast("void*") long parameterCopy,
             @Cast("const float*") long gradient, @Cast("const float*") long stats, @Cast("const float*") long hyper,
-            @Cast("const int64_t*") long ends, @Cast("const float*") long decay, @Cast("const float*") long lrScale,
-            float beta1, float beta2, float eps, @Cast("int64_t") long n, @Cast("int64_t") long K);
+            @Cast("const int64_t*") long rng, @Cast("const int64_t*") long ends, @Cast("const float*") long decay,
+            @Cast("const float*") long lrScale, float beta1, float beta2, float eps, @Cast("int64_t") long n,
+            @Cast("int64_t") long K);
 
     @Cast("wb_status") static native int wb_cast(
             @Cast("wb_context*") long ctx, @Cast("void*") long y, @Cast("wb_dtype") int yDtype,

@@ -10,18 +10,25 @@ import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.Backends;
 import org.warpbert.backend.Dtype;
+import org.warpbert.memory.BatchPlanner.Choice;
+import org.warpbert.memory.DeviceSpeed;
+import org.warpbert.memory.MemoryBudget;
 import org.warpbert.memory.ProcessMemory;
+import org.warpbert.memory.Recompute;
 import org.warpbert.model.BertConfig;
-import org.warpbert.model.BertModel;
 import org.warpbert.model.Parameters;
+import org.warpbert.model.PassPlan;
+import org.warpbert.model.PassPlanner;
+import org.warpbert.model.PlannedModel;
 import org.warpbert.model.WeightFormat;
 import org.warpbert.task.ClassificationHead;
-import org.warpbert.text.Capacity;
+import org.warpbert.text.BatchSizes;
 import org.warpbert.text.Encoded;
 import org.warpbert.text.PackedBatch;
 import org.warpbert.train.Hyperparameters;
 import org.warpbert.train.Schedule;
 import org.warpbert.train.Trainer;
+import org.warpbert.train.TrainingPlan;
 
 /** Runs a measurement on a device of its own. */
 public final class Benchmark {
@@ -31,13 +38,15 @@ public final class Benchmark {
     private final Report.Settings settings;
     private final BenchModel model;
     private final Backend backend;
+    private final MemoryBudget budget;
     private final Dtype dtype;
     private final Roofline roofline;
     private final int[] lengths;
     private final int paddedLength;
     private final Work work;
 
-    private Benchmark(Report.Settings settings, BenchModel model, Backend backend) {
+    private Benchmark(Report.Settings settings, BenchModel model, Backend backend, MemoryBudget budget) {
+        this.budget = budget;
         this.settings = settings;
         this.model = model;
         this.backend = backend;
@@ -59,11 +68,21 @@ public final class Benchmark {
         }
     }
 
-    /** Measures what the settings ask for. */
+    /** {@link #run(Report.Settings, long)} in the memory that is free. */
     public static Report run(Report.Settings settings) {
+        return run(settings, 0);
+    }
+
+    /**
+     * Measures what the settings ask for.
+     *
+     * @param memory the most to take, see {@link MemoryBudget}; 0: what is free, less a margin. A batch that does not fit whole
+     *               is measured in parts, and its figure says so
+     */
+    public static Report run(Report.Settings settings, long memory) {
         BenchModel model = BenchModel.of(settings.model());
         try (Backend backend = Backends.open(settings.device(), settings.threads())) {
-            Benchmark benchmark = new Benchmark(settings, model, backend);
+            Benchmark benchmark = new Benchmark(settings, model, backend, MemoryBudget.limit(backend, memory));
             List<Report.Figure> figures = switch (settings.what()) {
                 case OPS -> benchmark.ops();
                 case TRAIN -> benchmark.train();
@@ -95,9 +114,12 @@ public final class Benchmark {
         PackedBatch batch = batch(lengths, paddedLength);
         Hyperparameters hyper = new Hyperparameters(1, batch.sequences(), Math.max(3, batch.maxSeqlen()), 2e-5, 0, 0.01, 1.0, null,
                 Schedule.CONSTANT, 0, 0, SEED, false);
+        TrainingPlan plan = new TrainingPlan(model.config(), model.table(), new ClassificationHead(BenchModel.CLASSES), dtype, 0, BatchSizes.of(batch), null,
+                DeviceSpeed.assumed(backend.name()), backend.name(), budget, backend.freeBytes());
+        plan.require();
         try (Parameters parameters = model.parameters(backend, new WeightFormat(dtype, true));
                 Trainer trainer = new Trainer(backend, model.config(), parameters, new ClassificationHead(BenchModel.CLASSES), hyper,
-                        settings.warmup() + settings.repeats(), Capacity.of(batch))) {
+                        settings.warmup() + settings.repeats(), plan, line -> {})) {
             long before = backend.gemm().nanos();
             long start = System.nanoTime();
             Timing timing = Timing.measure("training step", settings.warmup(), settings.repeats(), () -> trainer.submit(batch)); // waits for the step before
@@ -105,7 +127,8 @@ public final class Benchmark {
             double products = (backend.gemm().nanos() - before) / (double) (System.nanoTime() - start);
             Map<String, Double> rates = rates(timing, work.realTokens(), work.trainGflop());
             rates.put("products_share_of_time", products);
-            return List.of(new Report.Figure(timing, "forward, backward, clip, AdamW", rates));
+            return List.of(new Report.Figure(timing, "forward, backward, clip, AdamW" + inParts(trainer.choice())
+                    + (plan.moments() == Dtype.F32 ? "" : ", moments in " + plan.moments()), rates));
         }
     }
 
@@ -122,15 +145,25 @@ public final class Benchmark {
     private Report.Figure infer(String name, Parameters parameters, int[] sequences, int length, Work asked) {
         PackedBatch batch = batch(sequences, length);
         ClassificationHead head = new ClassificationHead(BenchModel.CLASSES);
-        try (BertModel encoder = new BertModel(backend, model.config(), parameters, null, head, Capacity.of(batch))) {
-            Timing timing = Timing.measure(name, settings.warmup(), settings.repeats(), () -> {
-                encoder.forward(batch);
-                head.logits(); // on the host: all is done
-            });
+        try (PlannedModel encoder = new PlannedModel(backend, model.config(), parameters, null, head,
+                planner(parameters, batch), line -> {})) {
+            Timing timing = Timing.measure(name, settings.warmup(), settings.repeats(),
+                    () -> encoder.infer(batch, false, (pass, part) -> head.logits())); // on the host: all is done
             Map<String, Double> rates = rates(timing, asked.realTokens(), asked.inferGflop());
             rates.put("sequences_per_second", sequences.length / timing.median());
-            return new Report.Figure(timing, sequences.length + (sequences.length == 1 ? " sequence, " : " sequences, ") + asked.realTokens() + " tokens", rates);
+            return new Report.Figure(timing, sequences.length + (sequences.length == 1 ? " sequence, " : " sequences, ") + asked.realTokens() + " tokens"
+                    + inParts(encoder.choice()), rates);
         }
+    }
+
+    private PassPlanner planner(Parameters parameters, PackedBatch batch) {
+        return new PassPlanner(model.config(), parameters.table(), new ClassificationHead(BenchModel.CLASSES), PassPlan.inference(dtype), BatchSizes.of(batch),
+                backend.name(), DeviceSpeed.assumed(backend.name()));
+    }
+
+    /** How a batch was computed that memory does not hold whole. */
+    private static String inParts(Choice choice) {
+        return (choice.parts() == 1 ? "" : ", in " + choice.parts() + " parts") + (choice.recompute() == Recompute.NONE ? "" : ", recomputing " + choice.recompute());
     }
 
     private Map<String, Double> rates(Timing timing, int realTokens, double gflop) {

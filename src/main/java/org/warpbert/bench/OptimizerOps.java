@@ -26,7 +26,7 @@ final class OptimizerOps {
         String all = "[" + n + "]";
         return List.of(
                 new Op("gradient_norm", all, 1, 4 * n, 0, () -> backend.gradientNorm(stats, workspace, gradient, 0, 1, n)),
-                new Op("adamw", all, 1, (28 + (copy == 0 ? 0 : dtype.bytes())) * n, 0, () -> backend.adamw(dtype, parameter, m, v, copy, gradient, stats, hyper, ends,
+                new Op("adamw", all, 1, (28 + (copy == 0 ? 0 : dtype.bytes())) * n, 0, () -> backend.adamw(dtype, Dtype.F32, parameter, m, v, copy, gradient, stats, hyper, 0, ends,
                         decay, scale, 0.9f, 0.999f, 1e-8f, n, 1)),
                 new Op("cast bf16", all, 0, 6 * n, 0, () -> backend.cast(m, Dtype.BF16, gradient, Dtype.F32, n)),
                 new Op("zero", "[" + cleared / Float.BYTES + "]", 1, cleared, 0, () -> backend.zero(gradient, cleared)));

@@ -74,7 +74,7 @@ final class BenchCommand extends WarpBertCommand {
         if (!settings.model().startsWith("random:")) {
             fetch(settings.model());
         }
-        Report report = Benchmark.run(settings);
+        Report report = Benchmark.run(settings, device.memory);
         print(report);
         if (json != null) {
             report.write(json);

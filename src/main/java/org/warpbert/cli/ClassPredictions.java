@@ -39,8 +39,7 @@ final class ClassPredictions {
                 }
                 command.terminal.json(new Line(chunk.texts().get(i), chunk.pair(i), p.label(), p.score(), scores));
             } else {
-                command.terminal.print(String.format(Locale.ROOT, "%s\t%.4f\t%s%s", p.label(), p.score(), chunk.texts().get(i),
-                        chunk.pairs() == null ? "" : "\t" + chunk.pair(i)));
+                command.terminal.print(String.format(Locale.ROOT, "%s\t%.4f\t%s", p.label(), p.score(), chunk.line(i)));
             }
         }
     }

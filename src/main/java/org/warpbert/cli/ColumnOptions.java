@@ -21,7 +21,7 @@ final class ColumnOptions {
     @Option(names = "--pair", paramLabel = "COL", description = "Column of the second text, where texts come in pairs.")
     private String pair;
 
-    @Option(names = "--label", paramLabel = "COL", description = "Column of the label. For tag, default: the last; CoNLL-U: upos.")
+    @Option(names = "--label", paramLabel = "COL", description = "Column of the label. With --multi-label also several columns of 0 and 1, with commas between them. For tag, default: the last; CoNLL-U: upos.")
     String label;
 
     boolean given() {
@@ -34,6 +34,13 @@ final class ColumnOptions {
 
     Columns get() {
         return new Columns(new TextTable.Options(format, !noHeader, extraCells), text, pair, label);
+    }
+
+    /** Names what nobody has: where no file will be read. */
+    void assume() {
+        text = text == null ? "text" : text;
+        pair = pair == null ? "pair" : pair;
+        label = label == null ? "label" : label;
     }
 
     /** Fails where something was given that files of words have no use for. */

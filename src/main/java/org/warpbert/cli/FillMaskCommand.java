@@ -19,6 +19,9 @@ final class FillMaskCommand extends WarpBertCommand {
     @Option(names = "--top", paramLabel = "N", defaultValue = "5", description = "Candidates for each [MASK] (default: 5).")
     private int top;
 
+    @Option(names = "--max-length", paramLabel = "N", description = "Longer texts are cut to so many tokens (default: the model's positions).")
+    private Integer maxLength;
+
     @Mixin private DeviceOptions device;
 
     @JsonInclude(JsonInclude.Include.NON_NULL)
@@ -33,12 +36,15 @@ final class FillMaskCommand extends WarpBertCommand {
         if (top < 1) {
             throw usage("--top is " + top + ", it must be at least 1");
         }
+        if (maxLength != null && maxLength < 3) {
+            throw usage("--max-length is " + maxLength + ", it must be at least 3");
+        }
         fetch(model);
         try (FillMask filler = FillMask.load(model, device.device, device.threads, device.precision, device.memory, terminal::note)) {
             input.forEach(this, chunk -> {
                 for (int i = 0; i < chunk.texts().size(); i++) {
                     String text = chunk.texts().get(i);
-                    terminal.json(new Line(text, chunk.pair(i), filler.fill(text, chunk.pair(i), top)));
+                    terminal.json(new Line(text, chunk.pair(i), filler.fill(text, chunk.pair(i), top, maxLength == null ? filler.positions() : maxLength)));
                 }
                 terminal.flush();
             });

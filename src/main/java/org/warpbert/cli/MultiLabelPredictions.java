@@ -48,7 +48,7 @@ final class MultiLabelPredictions {
         if (command.json) {
             command.terminal.json(new Line(chunk.texts().get(i), chunk.pair(i), labels, scores));
         } else {
-            command.terminal.print(String.join(", ", cells) + "\t" + chunk.texts().get(i) + (chunk.pairs() == null ? "" : "\t" + chunk.pair(i)));
+            command.terminal.print(String.join(", ", cells) + "\t" + chunk.line(i));
         }
     }
 }

@@ -10,15 +10,11 @@ import org.warpbert.memory.DeviceSpeed;
 import org.warpbert.memory.FixedOverhead;
 import org.warpbert.memory.MemoryBudget;
 import org.warpbert.model.BertConfig;
-import org.warpbert.model.Head;
-import org.warpbert.model.ParameterTable;
 import org.warpbert.task.Checkpoint;
-import org.warpbert.task.ClassificationHead;
 import org.warpbert.task.Dataset;
 import org.warpbert.task.Task;
 import org.warpbert.text.BatchLoader;
 import org.warpbert.text.BatchSizes;
-import org.warpbert.text.Capacity;
 import org.warpbert.train.Hyperparameters;
 import org.warpbert.train.TrainingPlan;
 import picocli.CommandLine.Command;
@@ -27,19 +23,24 @@ import picocli.CommandLine.Option;
 
 /** What fine-tuning would take, before anything is taken: also for a device that is not there. */
 @Command(name = "plan", description = "Say what fine-tuning will take of memory, and how batches will be computed in it.",
-        footer = {"", "With --train the real lengths count, else the worst: every text as long as --max-length, and a classifier as head.",
-                "  warpbert plan --model bert-base-uncased --batch-size 10 --max-length 512 --device cuda --memory 9.07GB"})
+        footer = {"", "With --train the real lengths count, else the worst: every text as long as --max-length. Without --model, of a new one, as for pretrain.",
+                "  warpbert plan --model bert-base-uncased --batch-size 10 --max-length 512 --device cuda --memory 9.07GB",
+                "  warpbert plan --task tag --labels 9 --model bert-base-uncased --max-length 256 --memory 4GiB",
+                "  warpbert plan --task nsp --layers 4 --hidden 256 --batch-size 64 --memory 2GiB"})
 final class PlanCommand extends WarpBertCommand {
     private static final String ABSENT = "cuda"; // the one kind of device that may be planned for where it is not
-    private static final int CLASSES = 2; // where neither the model nor a file says how many
 
-    @Option(names = "--model", required = true, paramLabel = "NAME|DIR", description = "What would be fine-tuned.")
+    @Option(names = "--model", paramLabel = "NAME|DIR", description = "What would be fine-tuned; without it, a new model.")
     private String model;
 
     @Option(names = "--train", paramLabel = "FILE", description = "Training data, for its real lengths.")
     private Path train;
 
+    @Option(names = "--labels", paramLabel = "N", description = "Without --train, classify, pair, tag: so many labels (default: the model's, or 2); choice: candidates (default: 4).")
+    private Integer labels;
+
     @Mixin private TaskOptions tasks;
+    @Mixin private NewModelOptions fresh;
     @Mixin private HyperparameterOptions hyper;
 
     @Mixin private DeviceOptions device;
@@ -53,13 +54,25 @@ final class PlanCommand extends WarpBertCommand {
 
     @Override
     void run() {
-        Task task = train == null ? null : tasks.get(this);
-        Hyperparameters checked = checked(() -> hyper.get(task == null ? 0 : task.usualLength()));
-        if (task != null) {
+        fresh.check(this, model);
+        if (model == null && !fresh.given()) {
+            throw usage("Missing what to plan for: --model, or the sizes of a new one");
+        }
+        if (labels != null && train != null) {
+            throw usage("--labels is for a plan without --train: the file says how many there are");
+        }
+        Task task = train == null ? tasks.withoutData(this) : tasks.get(this);
+        Hyperparameters checked = checked(() -> hyper.get(task.usualLength()));
+        if (train != null) {
             task.check(train); // a wrong column is said before a model is downloaded
         }
-        fetch(model);
-        PlanReport report = plan(checked);
+        if (model != null) {
+            fetch(model);
+        }
+        PlanReport report;
+        try (Checkpoint checkpoint = open()) {
+            report = plan(task, checkpoint, checkpoint == null ? fresh.largest() : checkpoint.config(), checked);
+        }
         if (json) {
             terminal.json(report.json());
         } else {
@@ -67,23 +80,36 @@ final class PlanCommand extends WarpBertCommand {
         }
     }
 
-    private PlanReport plan(Hyperparameters checked) {
+    /** The model; null for a new one where no file is there to tokenize. */
+    private Checkpoint open() {
+        return model != null ? Checkpoint.open(model) : train == null ? null : Checkpoint.fresh(checked(fresh::sizes), fresh.tokenizer(this, train));
+    }
+
+    private PlanReport plan(Task task, Checkpoint checkpoint, BertConfig config, Hyperparameters checked) {
         int threads = device.threads == 0 ? Runtime.getRuntime().availableProcessors() : device.threads;
-        try (Checkpoint checkpoint = Checkpoint.open(model); Backend backend = open()) {
-            checkpoint.checkLength(checked.maxLength());
-            Task task = train == null ? null : tasks.get(this);
-            BatchSizes sizes = task == null ? BatchSizes.worst(Capacity.of(checked.maxLength(), 1), checked.batchSize())
-                    : sizes(task, checkpoint, checked);
-            BertConfig config = checkpoint.config();
-            int classes = checkpoint.classes() == 0 ? CLASSES : checkpoint.classes();
-            Head head = task == null ? new ClassificationHead(classes) : task.head();
-            ParameterTable table = task == null ? ClassificationHead.parameters(config, classes) : task.parameters(config);
+        Checkpoint.checkLength(config, checked.maxLength());
+        checked.layerRates().check(config);
+        try (Backend backend = backend()) {
+            BatchSizes sizes = train == null ? worst(task, checkpoint, checked) : sizes(task, checkpoint, checked);
             String kind = backend == null ? ABSENT : backend.name();
-            MemoryBudget budget = device.memory == 0 ? MemoryBudget.limit(backend, 0) : new MemoryBudget(device.memory, FixedOverhead.of(kind, threads));
+            MemoryBudget budget = budget(backend, kind, threads, BatchLoader.readyBytes(sizes.largest()));
             DeviceSpeed speed = backend == null ? DeviceSpeed.assumed(kind) : DeviceSpeed.measure(backend);
-            TrainingPlan plan = new TrainingPlan(config, table, head, dtype(backend), sizes, null, speed, kind, budget, Long.MAX_VALUE);
+            TrainingPlan plan = new TrainingPlan(config, task.parameters(config), task.head(), dtype(backend), checked.layerRates().frozenLevels(), sizes,
+                    null, speed, kind, budget, Long.MAX_VALUE);
             return new PlanReport(plan, sizes, kind, speed);
         }
+    }
+
+    /** Every example as large as the task's can be. */
+    private BatchSizes worst(Task task, Checkpoint checkpoint, Hyperparameters checked) {
+        task.assume(labels, checkpoint);
+        return BatchSizes.worst(task.largest(checked.maxLength()), checked.batchSize());
+    }
+
+    /** What a run may have; {@code ready}: bytes of batches on Java's heap. */
+    private MemoryBudget budget(Backend backend, String kind, int threads, long ready) {
+        return device.memory == 0 ? MemoryBudget.limit(backend, 0, ready)
+                : new MemoryBudget(device.memory, FixedOverhead.of(kind, threads) + (Backends.isHost(kind) ? ready : 0));
     }
 
     /** What products would compute in. */
@@ -92,7 +118,7 @@ final class PlanCommand extends WarpBertCommand {
     }
 
     /** The device, or null where it is not here and its memory is given. */
-    private Backend open() {
+    private Backend backend() {
         try {
             return Backends.open(device.device, device.threads);
         } catch (WarpBertException e) {

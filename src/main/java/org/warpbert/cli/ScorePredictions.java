@@ -29,8 +29,7 @@ final class ScorePredictions {
         if (command.json) {
             command.terminal.json(new Line(chunk.texts().get(i), chunk.pair(i), value));
         } else {
-            command.terminal.print(String.format(Locale.ROOT, "%.4f\t%s%s", value, chunk.texts().get(i),
-                    chunk.pairs() == null ? "" : "\t" + chunk.pair(i)));
+            command.terminal.print(String.format(Locale.ROOT, "%.4f\t%s", value, chunk.line(i)));
         }
     }
 }

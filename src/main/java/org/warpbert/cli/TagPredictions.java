@@ -16,7 +16,6 @@ final class TagPredictions {
 
     static void print(PredictCommand command) {
         InferenceOptions inference = command.inference;
-        int[] cut = {0};
         try (TokenTagger tagger = TokenTagger.load(inference.model, inference.device.device, inference.device.threads,
                 inference.device.precision, inference.device.memory, command.terminal::note)) {
             int maxLength = inference.maxLength(tagger.positions());
@@ -26,13 +25,9 @@ final class TagPredictions {
                 }
                 for (TokenTagger.Tagged tagged : tagger.predict(chunk.texts(), maxLength, inference.batchSize)) {
                     print(command, tagged, tagger.findsEntities());
-                    cut[0] += tagged.truncated() ? 1 : 0;
                 }
                 command.terminal.flush();
             });
-            if (cut[0] > 0) {
-                command.terminal.note(String.format("%,d texts are cut to %d tokens; nothing is said of the words behind", cut[0], maxLength));
-            }
         }
     }
 
@@ -40,7 +35,7 @@ final class TagPredictions {
         if (command.json) {
             command.terminal.json(new Line(tagged.text(), entities ? tagged.entities() : null, entities ? null : tagged.words()));
         } else {
-            command.terminal.print(entities ? bracketed(tagged)
+            command.terminal.print(entities ? TextInput.oneLine(bracketed(tagged))
                     : tagged.words().stream().map(word -> word.text() + "/" + word.label()).collect(Collectors.joining(" ")));
         }
     }

@@ -39,6 +39,14 @@ final class TaskOptions {
         return get(command, task == null ? ClassifyTask.NAME : task, false);
     }
 
+    /** The task that was asked for, where no file will be read. */
+    Task withoutData(WarpBertCommand command) {
+        if (task == null || List.of(ClassifyTask.NAME, ClassifyTask.PAIR, RegressTask.NAME).contains(task)) {
+            columns.assume();
+        }
+        return get(command);
+    }
+
     /** The task that was asked for, else the one that a model was made for. */
     Task of(WarpBertCommand command, BertConfig model) {
         return get(command, task == null ? name(model) : task, MultiLabelTask.made(model));

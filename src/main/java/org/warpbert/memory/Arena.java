@@ -1,7 +1,6 @@
 package org.warpbert.memory;
 
 import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -15,17 +14,20 @@ import org.warpbert.backend.HostMemory;
 
 /**
  * Named tensors in one allocation. First the table is made with {@link #add}; its {@link #bytes} are known before
- * anything is allocated; {@link #allocate} then takes exactly those, once, and every address comes from the table.
+ * anything is allocated; {@link #allocate} then takes exactly those, once, and every address comes from the table. Beside them
+ * a block of the host's memory is taken, {@link #hostBytes}, through which tensors come to the host piece by piece.
  */
 public final class Arena implements AutoCloseable {
     private static final int ALIGNMENT = 256;
+    private static final long STAGING = 64 << 10; // a loss is read at once; for more a copy's start is lost in its time
 
     private final String name;
     private final List<Tensor> tensors = new ArrayList<>();
     private long bytes;
+    private Backend backend;
     private DeviceMemory memory;
     private long base;
-    private ByteBuffer staging;
+    private HostMemory staging;
 
     public Arena(String name) {
         this.name = name;
@@ -79,10 +81,14 @@ public final class Arena implements AutoCloseable {
                 throw new WarpBertException(tensorName + " holds " + size / dtype.bytes() + " elements, not " + count);
             }
             address(); // or it says that there is no memory
-            ByteBuffer host = staging(count * dtype.bytes());
-            memory.download(offset, host);
             float[] values = new float[count];
-            dtype.toFloats(host, FloatBuffer.wrap(values));
+            int most = staging.buffer().capacity() / dtype.bytes();
+            for (int from = 0; from < count; from += most) {
+                int part = Math.min(most, count - from);
+                ByteBuffer host = staging.buffer().clear().limit(part * dtype.bytes());
+                memory.download(offset + (long) from * dtype.bytes(), host);
+                dtype.toFloats(host, FloatBuffer.wrap(values, from, part));
+            }
             return values;
         }
 
@@ -95,26 +101,26 @@ public final class Arena implements AutoCloseable {
             memory.downloadAsync(offset, count * dtype.bytes(), target, at);
         }
 
-        /** Sets all elements of a float32 tensor. */
+        /** Sets all elements of a float32 tensor; waits until they are there. */
         public void upload(float[] values) {
             address(); // or it says that there is no memory
-            ByteBuffer host = staging(Math.toIntExact(size));
-            host.asFloatBuffer().put(values);
-            Arena.this.upload(this, host);
+            if (dtype != Dtype.F32 || (long) values.length * Float.BYTES != size) {
+                throw new WarpBertException(values.length + " floats are not the elements of " + this);
+            }
+            int most = staging.buffer().capacity() / Float.BYTES;
+            for (int from = 0; from < values.length; from += most) {
+                int part = Math.min(most, values.length - from);
+                ByteBuffer host = staging.buffer().clear().limit(part * Float.BYTES);
+                host.asFloatBuffer().put(values, from, part);
+                memory.upload(offset + (long) from * Float.BYTES, host);
+                backend.synchronize(); // the block is to be written again
+            }
         }
 
         @Override
         public String toString() {
             return tensorName + " " + dtype + Arrays.toString(shape);
         }
-    }
-
-    /** A direct buffer of so many bytes, kept: what is read at every step makes none. */
-    private ByteBuffer staging(int size) {
-        if (staging == null || staging.capacity() < size) {
-            staging = ByteBuffer.allocateDirect(size).order(ByteOrder.nativeOrder());
-        }
-        return staging.clear().limit(size);
     }
 
     /** Adds a row to the table. Only before {@link #allocate}. */
@@ -133,11 +139,19 @@ public final class Arena implements AutoCloseable {
     }
 
     /** Takes the memory that the table asks for. */
-    public void allocate(Backend backend) {
+    public void allocate(Backend owner) {
         if (memory != null) {
             throw new WarpBertException(name + " is allocated already");
         }
-        memory = backend.allocate(name, bytes);
+        DeviceMemory taken = owner.allocate(name, bytes);
+        try {
+            staging = owner.allocateHost(name, Math.toIntExact(hostBytes()));
+        } catch (RuntimeException e) {
+            taken.close();
+            throw e;
+        }
+        backend = owner;
+        memory = taken;
         base = memory.address();
     }
 
@@ -160,9 +174,14 @@ public final class Arena implements AutoCloseable {
         }
     }
 
-    /** What {@link #allocate} takes, or took. */
+    /** What {@link #allocate} takes of the device, or took. */
     public long bytes() {
         return bytes;
+    }
+
+    /** What it takes of the host. */
+    public long hostBytes() {
+        return Math.min(STAGING, bytes);
     }
 
     public String name() {
@@ -177,6 +196,7 @@ public final class Arena implements AutoCloseable {
     public void close() {
         if (memory != null) {
             memory.close();
+            staging.close();
             base = 0;
         }
     }

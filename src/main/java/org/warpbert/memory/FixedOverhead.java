@@ -1,5 +1,7 @@
 package org.warpbert.memory;
 
+import org.warpbert.backend.Backends;
+
 /**
  * What a process takes of a device's memory besides what it allocates there: the same whatever the model and the batch.
  * On a CPU the budget is the process's whole resident size, and this is Java with its heap, the libraries, the tokenizer and
@@ -27,17 +29,12 @@ public final class FixedOverhead {
 
     /** Bytes on a device of this name, with so many host threads. */
     public static long of(String device, int threads) {
-        return isHost(device) ? JAVA + THREAD * threads : CUDA + GRAPHS * GRAPH;
-    }
-
-    /** Whether this device's memory is the host's own. */
-    public static boolean isHost(String device) {
-        return !device.equals("cuda");
+        return Backends.isHost(device) ? JAVA + THREAD * threads : CUDA + GRAPHS * GRAPH;
     }
 
     /** Whether {@link #of} was measured, rather than assumed. */
     public static boolean isMeasured(String device) {
-        return isHost(device);
+        return Backends.isHost(device);
     }
 
     /** What a process on a CPU still grows by once its data and model are open: OpenBLAS's blocks, compiled code, garbage. */

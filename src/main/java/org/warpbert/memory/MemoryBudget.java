@@ -19,12 +19,17 @@ public record MemoryBudget(long total, long overhead) {
      * @param requested bytes, or 0: what is free, less a margin
      */
     public static MemoryBudget limit(Backend backend, long requested) {
+        return limit(backend, requested, 0);
+    }
+
+    /** As {@link #limit(Backend, long)}, where the process is known to take so many bytes more of the host's memory. */
+    public static MemoryBudget limit(Backend backend, long requested, long more) {
         long free = backend.freeBytes();
         long held = backend.allocatedBytes();
-        long overhead = overhead(backend);
+        long overhead = overhead(backend) + (backend.isHost() ? more : 0);
         if (requested > backend.totalBytes()) {
             throw new WarpBertException("--memory " + ByteSize.format(requested) + " is more than the " + ByteSize.format(backend.totalBytes())
-                    + " that " + (FixedOverhead.isHost(backend.name()) ? "this machine" : "the device") + " has");
+                    + " that " + (backend.isHost() ? "this machine" : "the device") + " has");
         }
         long total = requested > 0 ? requested : overhead + held + free - free / MARGIN;
         if (total <= overhead) {
@@ -37,7 +42,7 @@ public record MemoryBudget(long total, long overhead) {
 
     /** What this process takes now of the device's memory besides what it allocates there, and will still grow by. */
     public static long overhead(Backend backend) {
-        return FixedOverhead.isHost(backend.name())
+        return backend.isHost()
                 ? Math.max(0, ProcessMemory.residentBytes() - backend.allocatedBytes()) + FixedOverhead.growth(backend.threads())
                 : FixedOverhead.of(backend.name(), backend.threads());
     }

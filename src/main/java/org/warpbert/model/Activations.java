@@ -11,7 +11,8 @@ import org.warpbert.memory.Recompute;
 /**
  * The table of every activation of a pass over at most T tokens in B sequences: with {@code training}, what the forward
  * saves for the backward layer by layer, buffers that layers share for what it does not save, and the backward's scratch;
- * without, two layers' worth of buffers that all layers share. H hidden, I intermediate size, A heads.
+ * without, two layers' worth of buffers that all layers share. Layers below the lowest that is trained save nothing: they work
+ * in that one's buffers, before it. H hidden, I intermediate size, A heads.
  */
 final class Activations {
     /**
@@ -35,10 +36,18 @@ final class Activations {
     record Layer(Arena.Tensor qkv, Arena.Tensor context, Arena.Tensor lse, Arena.Tensor attentionSum,
                  Arena.Tensor attentionMean, Arena.Tensor attentionRstd, Arena.Tensor attentionOut, Arena.Tensor up,
                  Arena.Tensor activated, Arena.Tensor outputSum, Arena.Tensor outputMean, Arena.Tensor outputRstd,
-                 Arena.Tensor output) {}
+                 Arena.Tensor output) {
+        /** The same buffers for a layer with another's input in place of its output: it reads that before it writes this. */
+        Layer into(Arena.Tensor inputAndOutput) {
+            return new Layer(qkv, context, lse, attentionSum, attentionMean, attentionRstd, attentionOut, up, activated, outputSum, outputMean,
+                    outputRstd, inputAndOutput);
+        }
+    }
 
     /**
      * What the backward needs besides.
+     *
+     * Where no layer is trained, the gradient that the head leaves, and the workspace.
      *
      * @param gradient  [T, H], of the layer's output, then of its input
      * @param branch    [T, H], through a sublayer
@@ -51,6 +60,7 @@ final class Activations {
 
     final boolean training;
     final Recompute recompute;
+    final int lowest; // layer that is trained; their number: none is
     final Dtype dtype;
     final Arena.Tensor embeddings; // [T, H]
     final Arena.Tensor embeddingsMean; // [T]
@@ -61,6 +71,7 @@ final class Activations {
     Activations(Arena arena, BertConfig config, PassPlan plan) {
         training = plan.training();
         recompute = plan.recompute();
+        lowest = Math.max(0, plan.frozenLevels() - 1);
         dtype = plan.dtype();
         long t = plan.capacity().tokens();
         long h = config.hiddenSize();
@@ -72,7 +83,7 @@ final class Activations {
         layers = new Layer[config.numHiddenLayers()];
         if (training) {
             Map<String, Arena.Tensor> shared = new HashMap<>();
-            for (int l = 0; l < layers.length; l++) {
+            for (int l = lowest; l < layers.length; l++) {
                 Keeper keeper = new Keeper(arena, "layer." + l + ".", shared);
                 layers[l] = new Layer(
                         keeper.add(recompute.keepsAttention(), "qkv", dtype, t, 3 * h),
@@ -89,24 +100,35 @@ final class Activations {
                         keeper.add(recompute.keepsInputs(), "output.rstd", Dtype.F32, t),
                         keeper.add(recompute.keepsLayerOutput(), "output", dtype, t, h));
             }
+            Layer free = lowest < layers.length ? layers[lowest] : once(arena, config, t);
+            Arrays.fill(layers, 0, lowest, free.into(embeddings));
+            boolean any = lowest < layers.length;
             long reduction = Backend.REDUCE_BLOCKS * Math.max(3 * h, i);
             long workspace = Math.max(Math.max(reduction, a * t + t * h), t * h + 2 * Backend.REDUCE_BLOCKS * h);
             backward = new Backward(
-                    arena.add("backward.gradient", dtype, t, h), arena.add("backward.branch", dtype, t, h),
-                    arena.add("backward.residual", dtype, t, h),
-                    arena.add("backward.wide", dtype, t, Math.max(i, 3 * h)),
-                    arena.add("backward.workspace", Dtype.F32, workspace));
+                    arena.add("backward.gradient", dtype, t, h),
+                    any ? arena.add("backward.branch", dtype, t, h) : null,
+                    any ? arena.add("backward.residual", dtype, t, h) : null,
+                    any ? arena.add("backward.wide", dtype, t, Math.max(i, 3 * h)) : null,
+                    arena.add("backward.workspace", Dtype.F32, any ? workspace : reduction));
         } else {
-            Arena.Tensor qkv = arena.add("qkv", dtype, t, 3 * h);
-            Arena.Tensor context = arena.add("context", dtype, t, h);
-            Arena.Tensor sum = arena.add("sum", dtype, t, h);
-            Arena.Tensor attentionOut = arena.add("attention.out", dtype, t, h);
-            Arena.Tensor up = arena.add("up", dtype, t, i);
-            // a layer reads its input as late as its first LayerNorm and writes its output after that: one buffer will do
-            Arrays.fill(layers,
-                    new Layer(qkv, context, null, sum, null, null, attentionOut, up, up, sum, null, null, embeddings));
+            Arrays.fill(layers, once(arena, config, t));
             backward = null;
         }
+    }
+
+    /** Buffers that all layers can use in turn, where none saves anything; with statistics, which training's ops write. */
+    private Layer once(Arena arena, BertConfig config, long t) {
+        long h = config.hiddenSize();
+        Arena.Tensor lse = training ? arena.add("lse", Dtype.F32, config.numAttentionHeads(), t) : null;
+        Arena.Tensor mean = training ? arena.add("mean", Dtype.F32, t) : null;
+        Arena.Tensor rstd = training ? arena.add("rstd", Dtype.F32, t) : null;
+        Arena.Tensor qkv = arena.add("qkv", dtype, t, 3 * h);
+        Arena.Tensor context = arena.add("context", dtype, t, h);
+        Arena.Tensor sum = arena.add("sum", dtype, t, h);
+        Arena.Tensor attentionOut = arena.add("attention.out", dtype, t, h);
+        Arena.Tensor up = arena.add("up", dtype, t, config.intermediateSize());
+        return new Layer(qkv, context, lse, sum, mean, rstd, attentionOut, up, up, sum, mean, rstd, embeddings);
     }
 
     /** Adds a layer's tensors to the arena: its own, or those that all layers share. */

@@ -4,6 +4,7 @@ import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
 import org.warpbert.memory.Arena;
 import org.warpbert.memory.MemoryPlan;
+import org.warpbert.memory.Recompute;
 import org.warpbert.text.Capacity;
 import org.warpbert.text.PackedBatch;
 
@@ -36,7 +37,8 @@ public final class BertModel implements AutoCloseable {
      *                  dropout and with two layers' worth of activations
      */
     public BertModel(Backend backend, BertConfig config, Parameters parameters, Gradients gradients, Head head, Capacity capacity) {
-        this(backend, config, parameters, gradients, head, new PassPlan(capacity, parameters.dtype(), gradients != null));
+        this(backend, config, parameters, gradients, head, (gradients == null ? PassPlan.inference(parameters.dtype())
+                : PassPlan.training(parameters.dtype(), gradients.part().frozenLevels())).with(capacity, Recompute.NONE));
     }
 
     /**
@@ -46,6 +48,9 @@ public final class BertModel implements AutoCloseable {
      */
     public BertModel(Backend backend, BertConfig config, Parameters parameters, Gradients gradients, Head head, PassPlan plan) {
         boolean training = plan.training();
+        if (training && plan.frozenLevels() != gradients.part().frozenLevels()) {
+            throw new WarpBertException("a plan of " + plan.frozenLevels() + " frozen levels is not for gradients of " + gradients.part().frozenLevels());
+        }
         this.config = config;
         this.parameters = parameters;
         this.gradients = gradients;
@@ -62,7 +67,7 @@ public final class BertModel implements AutoCloseable {
         }
         this.pass = new Pass(backend, config, activations);
         pass.batch = batch;
-        ParameterBuffers buffers = parameters.buffers(training ? gradients.address() : 0);
+        ParameterBuffers buffers = parameters.buffers(training ? gradients : null);
         embeddings = new Embeddings(buffers);
         layers = new LayerAddresses[config.numHiddenLayers()];
         layerGradients = new LayerAddresses[config.numHiddenLayers()];
@@ -75,14 +80,15 @@ public final class BertModel implements AutoCloseable {
         head.bind(buffers);
     }
 
-    /** Bytes that a model of this plan allocates. */
-    public static long plannedBytes(BertConfig config, Head head, PassPlan plan) {
-        return table(config, head, plan).bytes() + DeviceBatch.bytes(plan.capacity());
+    /** Bytes that a model of this plan allocates on a kind of device. */
+    public static long plannedBytes(BertConfig config, Head head, PassPlan plan, String device) {
+        return memory(config, head, plan).on(device).bytes();
     }
 
     /** What a model of this plan allocates, part by part: layers, buffers that they share, the backward's, the head's. */
     public static MemoryPlan memory(BertConfig config, Head head, PassPlan plan) {
-        return new MemoryPlan().add(table(config, head, plan), BertModel::part).add("batch", DeviceBatch.bytes(plan.capacity()));
+        return new MemoryPlan().add(table(config, head, plan), BertModel::part).add("batch", DeviceBatch.bytes(plan.capacity()))
+                .addHost("batch", DeviceBatch.hostBytes(plan.capacity()));
     }
 
     private static Arena table(BertConfig config, Head head, PassPlan plan) {
@@ -164,14 +170,15 @@ public final class BertModel implements AutoCloseable {
         }
         pass.accumulate = accumulate;
         head.backward(pass, gradientScales);
-        int frozen = gradients.frozenLevels(); // below them nothing is learned: the backward ends there
-        for (int l = layers.length - 1; l >= Math.max(0, frozen - 1); l--) {
+        boolean all = gradients.part().frozenLevels() == 0;
+        int lowest = pass.activations.lowest; // below it nothing is learned: the backward ends there
+        for (int l = layers.length - 1; l >= lowest; l--) {
             recomputation.feedForward(l);
             FeedForward.backward(pass, l, layers[l], layerGradients[l]);
             recomputation.attention(l);
-            SelfAttention.backward(pass, l, layers[l], layerGradients[l], pass.activations.input(l));
+            SelfAttention.backward(pass, l, layers[l], layerGradients[l], pass.activations.input(l), all || l > lowest);
         }
-        if (frozen == 0) {
+        if (all) {
             embeddings.backward(pass);
         }
     }

@@ -19,11 +19,12 @@ public final class DeviceBatch implements AutoCloseable {
     private static final int MASK = 1;         // at most: a padded batch's key mask, a byte for each token
     private static final int PER_SEQUENCE = 2; // cu_seqlens, dropout sequences
     private static final int PER_LABELLED = 3; // rows, labels, dropout rows
+    private static final int BLOCKS = 2;       // of the host: one is written while the other is copied
     private static final int HEAD = 8;         // rng (2 longs), the last of cu_seqlens and cu_examples
 
     private final Capacity capacity;
     private final DeviceMemory memory;
-    private final HostMemory[] staging = new HostMemory[2];
+    private final HostMemory[] staging = new HostMemory[BLOCKS];
     private int turn;
     private PackedBatch batch;
     private Dropout dropout;
@@ -48,6 +49,11 @@ public final class DeviceBatch implements AutoCloseable {
     public static long bytes(Capacity most) {
         return ((long) (PER_TOKEN + MASK) * most.tokens() + (long) PER_SEQUENCE * most.sequences() + most.examples() + most.labels()
                 + (long) PER_LABELLED * most.labelled() + HEAD) * Integer.BYTES;
+    }
+
+    /** What they take on the host. */
+    public static long hostBytes(Capacity most) {
+        return BLOCKS * bytes(most);
     }
 
     /**

@@ -10,9 +10,9 @@ import org.warpbert.backend.Dtype;
  * @param weights   address of the float32 weights, which element-wise ops read and the optimizer updates
  * @param operands  address of a buffer so laid out of the weights in {@code dtype}, of which those that matrix products read
  *                  are there; for float32 the same buffer
- * @param gradients address of the float32 gradients, or 0: a model for inference
+ * @param gradients the float32 gradients, or null: a model for inference
  */
-public record ParameterBuffers(ParameterTable table, long weights, long operands, Dtype dtype, long gradients) {
+public record ParameterBuffers(ParameterTable table, long weights, long operands, Dtype dtype, Gradients gradients) {
 
     /** Address of a float32 parameter. */
     public long weight(String name) {
@@ -28,8 +28,8 @@ public record ParameterBuffers(ParameterTable table, long weights, long operands
         return operands + offset * dtype.bytes();
     }
 
-    /** Address of a parameter's float32 gradient; 0 where there are none. */
+    /** Address of a parameter's float32 gradient; 0 where there are none, or none of this one since it is frozen. */
     public long gradient(String name) {
-        return gradients == 0 ? 0 : table.address(gradients, name);
+        return gradients == null ? 0 : gradients.address(name);
     }
 }

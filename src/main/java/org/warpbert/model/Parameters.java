@@ -1,18 +1,21 @@
 package org.warpbert.model;
 
 import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Consumer;
 import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
+import org.warpbert.backend.Backends;
 import org.warpbert.backend.DeviceMemory;
 import org.warpbert.backend.Dtype;
+import org.warpbert.backend.HostMemory;
 import org.warpbert.format.TensorSource;
+import org.warpbert.memory.MemoryPlan;
 
 /**
  * The weights of a model on a device, in one flat float32 buffer and, for products in 16 bits, another of that type; and
@@ -24,7 +27,7 @@ public final class Parameters implements AutoCloseable {
     private final WeightFormat format;
     private final DeviceMemory weights;
     private final DeviceMemory operands; // null for float32
-    private ByteBuffer hostCopy;
+    private HostMemory staging; // of the largest parameter, while weights come or go piece by piece
 
     private Parameters(Backend backend, ParameterTable table, WeightFormat format) {
         this.backend = backend;
@@ -53,8 +56,9 @@ public final class Parameters implements AutoCloseable {
     public static Parameters random(Backend backend, ParameterTable table, WeightFormat format, long seed) {
         Parameters parameters = new Parameters(backend, table, format);
         for (ParameterTable.Slice slice : table.slices()) {
-            parameters.put(slice, FreshWeights.of(slice, seed));
+            parameters.put(slice, values -> values.put(FreshWeights.of(slice, seed)));
         }
+        parameters.release();
         return parameters;
     }
 
@@ -72,14 +76,15 @@ public final class Parameters implements AutoCloseable {
         try {
             for (ParameterTable.Slice slice : table.slices()) {
                 if (source.contains(slice.name()) && !(isHead(slice.name()) && ofOtherShape(slice.name(), table, source))) {
-                    parameters.read(slice, source);
+                    parameters.put(slice, values -> source.read(slice.name(), slice.shape(), values));
                 } else if (isHead(slice.name())) {
-                    parameters.put(slice, FreshWeights.of(slice, seed));
+                    parameters.put(slice, values -> values.put(FreshWeights.of(slice, seed)));
                     fresh.add(slice.name());
                 } else {
                     source.shape(slice.name()); // throws: names the tensor, the file and its nearest tensors
                 }
             }
+            parameters.release();
             return parameters;
         } catch (RuntimeException e) {
             parameters.close();
@@ -87,17 +92,10 @@ public final class Parameters implements AutoCloseable {
         }
     }
 
-    private void read(ParameterTable.Slice slice, TensorSource source) {
-        int count = Math.toIntExact(slice.count());
-        FloatBuffer view = keepsFloats(slice) ? weights.hostFloats(slice.offset(), count) : null;
-        if (view != null) {
-            source.read(slice.name(), slice.shape(), view);
-            round(slice, weights.address() + slice.offset() * Float.BYTES);
-        } else {
-            ByteBuffer copy = staging(count);
-            source.read(slice.name(), slice.shape(), copy.asFloatBuffer());
-            put(slice, copy);
-        }
+    /** What weights kept so take on a kind of device, and of the host while they come or go. */
+    public static MemoryPlan memory(ParameterTable table, WeightFormat format, String device) {
+        MemoryPlan plan = new MemoryPlan().add("weights", format.bytes(table));
+        return Backends.isHost(device) ? plan : plan.addHost("weights", largest(table));
     }
 
     /** Parts that a pretrained encoder may come without, or with others of. */
@@ -128,14 +126,17 @@ public final class Parameters implements AutoCloseable {
         }
     }
 
-    private void put(ParameterTable.Slice slice, float[] values) {
-        ByteBuffer direct = ByteBuffer.allocateDirect(Math.multiplyExact(values.length, Float.BYTES)).order(ByteOrder.nativeOrder());
-        direct.asFloatBuffer().put(values);
-        put(slice, direct);
-    }
-
-    /** Puts a parameter's float32 values wherever it is kept. */
-    private void put(ParameterTable.Slice slice, ByteBuffer values) {
+    /** Has {@code fill} write a parameter's float32 values where they are kept, or on their way there. */
+    private void put(ParameterTable.Slice slice, Consumer<FloatBuffer> fill) {
+        int count = Math.toIntExact(slice.count());
+        FloatBuffer view = keepsFloats(slice) ? weights.hostFloats(slice.offset(), count) : null;
+        if (view != null) {
+            fill.accept(view);
+            round(slice, weights.address() + slice.offset() * Float.BYTES);
+            return;
+        }
+        ByteBuffer values = staging(count);
+        fill.accept(values.asFloatBuffer());
         if (keepsFloats(slice)) {
             weights.upload(slice.offset() * Float.BYTES, values);
             round(slice, weights.address() + slice.offset() * Float.BYTES);
@@ -145,6 +146,7 @@ public final class Parameters implements AutoCloseable {
                 round(slice, exact.address());
             }
         }
+        backend.synchronize(); // the block is to be written again
     }
 
     /** From a parameter's float32 values to what products read. */
@@ -183,8 +185,8 @@ public final class Parameters implements AutoCloseable {
         return operands == null ? weights.address() : operands.address() - format.operandsFrom(table) * dtype().bytes();
     }
 
-    /** Where a model finds these weights, and their gradients at an address (0: none). */
-    ParameterBuffers buffers(long gradients) {
+    /** Where a model finds these weights, and their gradients (null: none). */
+    ParameterBuffers buffers(Gradients gradients) {
         return new ParameterBuffers(table, address(), operandsBase(), dtype(), gradients);
     }
 
@@ -208,7 +210,8 @@ public final class Parameters implements AutoCloseable {
         if (values.length != slice.count()) {
             throw new WarpBertException(name + " has " + slice.count() + " elements, " + values.length + " were given");
         }
-        put(slice, values);
+        put(slice, buffer -> buffer.put(values));
+        release();
     }
 
     /** Names and shapes of all parameters, in buffer order. */
@@ -234,20 +237,33 @@ public final class Parameters implements AutoCloseable {
         return copy.asFloatBuffer();
     }
 
-    /** So many floats of a direct buffer that holds the largest parameter: for devices whose memory is not the host's. */
+    /** So many floats of a host block that holds the largest parameter: where what is kept is no host's float32. */
     private ByteBuffer staging(int count) {
-        if (hostCopy == null) {
-            long largest = table.slices().stream().mapToLong(ParameterTable.Slice::count).max().orElse(1);
-            if (largest > Integer.MAX_VALUE / Float.BYTES) {
-                throw new WarpBertException("a parameter of " + largest + " elements is too large for one host buffer");
+        if (staging == null) {
+            long bytes = largest(table);
+            if (bytes > Integer.MAX_VALUE) {
+                throw new WarpBertException("a parameter of " + bytes / Float.BYTES + " elements is too large for one host buffer");
             }
-            hostCopy = ByteBuffer.allocateDirect((int) largest * Float.BYTES).order(ByteOrder.nativeOrder());
+            staging = backend.allocateHost("the weights", (int) bytes);
         }
-        return hostCopy.clear().limit(count * Float.BYTES);
+        return staging.buffer().clear().limit(count * Float.BYTES);
+    }
+
+    /** Float32 bytes of the largest parameter. */
+    private static long largest(ParameterTable table) {
+        return table.slices().stream().mapToLong(ParameterTable.Slice::count).max().orElse(1) * Float.BYTES;
+    }
+
+    private void release() {
+        if (staging != null) {
+            staging.close();
+            staging = null;
+        }
     }
 
     @Override
     public void close() {
+        release();
         weights.close();
         if (operands != null) {
             operands.close();

@@ -11,11 +11,32 @@ import org.warpbert.text.Capacity;
  * @param dtype    of activations and products
  * @param training whether the forward saves for a backward and drops out
  * @param recompute what of it the forward does not save; {@link Recompute#NONE} without training
+ * @param frozenLevels levels from below that are not trained (see {@link ParameterTable.Slice#level}), for which nothing is saved
  */
-public record PassPlan(Capacity capacity, Dtype dtype, boolean training, Recompute recompute) {
+public record PassPlan(Capacity capacity, Dtype dtype, boolean training, Recompute recompute, int frozenLevels) {
+
+    /** Where all is trained, if anything is. */
+    public PassPlan(Capacity capacity, Dtype dtype, boolean training, Recompute recompute) {
+        this(capacity, dtype, training, recompute, 0);
+    }
 
     /** Of a forward that saves everything for the backward, where there is one. */
     public PassPlan(Capacity capacity, Dtype dtype, boolean training) {
         this(capacity, dtype, training, Recompute.NONE);
+    }
+
+    /** For training, of no capacity yet: see {@link #with}. */
+    public static PassPlan training(Dtype dtype, int frozenLevels) {
+        return new PassPlan(Capacity.NONE, dtype, true, Recompute.NONE, frozenLevels);
+    }
+
+    /** For inference, of no capacity yet: see {@link #with}. */
+    public static PassPlan inference(Dtype dtype) {
+        return new PassPlan(Capacity.NONE, dtype, false);
+    }
+
+    /** The same for other batches, recomputing otherwise. */
+    public PassPlan with(Capacity other, Recompute level) {
+        return new PassPlan(other, dtype, training, level, frozenLevels);
     }
 }

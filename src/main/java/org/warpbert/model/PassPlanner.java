@@ -16,17 +16,19 @@ public final class PassPlanner {
     private static final int ROUND = 8; // lengths are advised in multiples of this
 
     private final BatchPlanner planner;
-    private final Dtype dtype;
-    private final boolean training;
+    private final PassPlan like;
 
-    /** @param head which planning takes from the model that it stands on: to be asked while there is none */
-    public PassPlanner(BertConfig config, ParameterTable table, Head head, Dtype dtype, boolean training, BatchSizes batches, DeviceSpeed speed) {
-        this.dtype = dtype;
-        this.training = training;
+    /**
+     * @param head   which planning takes from the model that it stands on: to be asked while there is none
+     * @param like   what is planned, but for capacity and recomputation
+     * @param device "cpu", "cuda" or "simt"
+     */
+    public PassPlanner(BertConfig config, ParameterTable table, Head head, PassPlan like, BatchSizes batches, String device, DeviceSpeed speed) {
+        this.like = like;
         Capacity example = batches.largestExample();
-        StepCost cost = new StepCost(config, table, new PassPlan(example, dtype, training), (double) example.tokens() / example.sequences(), speed);
-        this.planner = new BatchPlanner(batches, training ? List.of(Recompute.values()) : List.of(Recompute.NONE),
-                (capacity, recompute) -> BertModel.plannedBytes(config, head, new PassPlan(capacity, dtype, training, recompute)), cost);
+        StepCost cost = new StepCost(config, table, like, (double) example.tokens() / example.sequences(), speed);
+        this.planner = new BatchPlanner(batches, like.training() ? List.of(Recompute.values()) : List.of(Recompute.NONE),
+                (capacity, recompute) -> BertModel.plannedBytes(config, head, like.with(capacity, recompute), device), cost);
     }
 
     /** The fastest way in so many bytes, or null: there is none. */
@@ -36,7 +38,7 @@ public final class PassPlanner {
 
     /** What a model is made to for this choice. */
     public PassPlan plan(Choice choice) {
-        return new PassPlan(choice.microBatch(), dtype, training, choice.recompute());
+        return like.with(choice.microBatch(), choice.recompute());
     }
 
     /** The most that any batch holds. */

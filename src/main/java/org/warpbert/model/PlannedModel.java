@@ -27,6 +27,7 @@ public final class PlannedModel implements AutoCloseable {
     private Choice choice;
     private Choice failed;
     private BertModel model;
+    private LayerObserver observer;
 
     /**
      * @param gradients as of {@link BertModel}
@@ -51,6 +52,9 @@ public final class PlannedModel implements AutoCloseable {
                 choose(backend.freeBytes(), null);
             }
             model = new BertModel(backend, config, parameters, gradients, head, planner.plan(choice));
+            if (observer != null) {
+                model.observe(observer);
+            }
         }
         return model;
     }
@@ -93,6 +97,14 @@ public final class PlannedModel implements AutoCloseable {
             done();
             each.accept(model, part);
             from += part.examples();
+        }
+    }
+
+    /** From now on, this one looks on while the forward runs; over again where a batch has to be. */
+    public void observe(LayerObserver newObserver) {
+        observer = newObserver;
+        if (model != null) {
+            model.observe(newObserver);
         }
     }
 

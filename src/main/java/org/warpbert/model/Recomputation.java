@@ -36,7 +36,7 @@ final class Recomputation {
 
     /** Before attention's backward: the layer's input, and what attention made of it. */
     void attention(int layer) {
-        if (layer > 0 && !level.keepsLayerOutput()) {
+        if (layer > pass.activations.lowest && !level.keepsLayerOutput()) {
             Activations.Layer below = pass.activations.layers[layer - 1];
             normalise(below.output().address(), below.outputSum().address(), weights[layer - 1].outputGamma(), weights[layer - 1].outputBeta());
         }

@@ -39,8 +39,8 @@ final class SelfAttention {
                 p.batch.sequenceCount(), p.config.numAttentionHeads(), headSize, p.batch.maxSeqlen());
     }
 
-    /** From backward.residual (of attentionOut) to backward.gradient (of the layer's input). */
-    static void backward(Pass p, int layer, LayerAddresses w, LayerAddresses dw, long input) {
+    /** From backward.residual (of attentionOut) to backward.gradient, that of the layer's input where it is {@code wanted}. */
+    static void backward(Pass p, int layer, LayerAddresses w, LayerAddresses dw, long input, boolean wanted) {
         Activations.Layer a = p.activations.layers[layer];
         Activations.Backward b = p.activations.backward;
         int t = p.tokens();
@@ -64,7 +64,9 @@ final class SelfAttention {
                 p.batch.maxSeqlen());
         p.backend.biasActivationBackward(p.dtype(), dqkv, dw.qkvBias(), workspace, dqkv, 0, 0, Activation.IDENTITY, t, 3L * h);
         p.backend.gemm().backwardWeight(p.dtype(), dw.qkvWeight(), dqkv, input, p.accumulate, t, h, 3 * h);
-        p.backend.gemm().backwardInput(p.dtype(), dInput, dqkv, w.qkvWeight(), true, t, h, 3 * h);
+        if (wanted) {
+            p.backend.gemm().backwardInput(p.dtype(), dInput, dqkv, w.qkvWeight(), true, t, h, 3 * h);
+        }
     }
 
     private static float scale(int headSize) {

@@ -11,11 +11,13 @@ import org.warpbert.memory.Recompute;
  */
 final class StepCost implements BatchPlanner.Cost {
     private final double layers;
+    private final double trained; // of the layers
     private final double hidden;
     private final double intermediate;
     private final double length;
-    private final double parameters;
+    private final double parameters; // trained
     private final double matrices;
+    private final double trainedMatrices;
     private final int elementBytes;
     private final boolean training;
     private final DeviceSpeed speed;
@@ -26,8 +28,11 @@ final class StepCost implements BatchPlanner.Cost {
         this.hidden = config.hiddenSize();
         this.intermediate = config.intermediateSize();
         this.length = length;
-        this.parameters = table.size();
+        TrainedPart part = new TrainedPart(table, like.frozenLevels());
+        this.trained = like.training() ? layers - Math.max(0, like.frozenLevels() - 1) : 0;
+        this.parameters = part.size();
         this.matrices = table.size() - table.end(ParameterTable.Region.VECTORS);
+        this.trainedMatrices = part.size() - part.beforeMatrices();
         this.elementBytes = like.dtype().bytes();
         this.training = like.training();
         this.speed = speed;
@@ -38,23 +43,26 @@ final class StepCost implements BatchPlanner.Cost {
         double attention = 6 * hidden * hidden + 4 * length * hidden; // operations per token and layer: qkv, scores, values
         double layer = attention + 2 * hidden * hidden + 4 * hidden * intermediate;
         double moved = (18 * hidden + 2 * intermediate) * elementBytes; // bytes per token and layer, element-wise
-        double operations = (training ? 3 : 1) * layer;
-        double bytes = (training ? 3 : 1) * moved;
+        double operations = 0; // of what is computed again
+        double bytes = 0;
         switch (recompute) {
             case NONE -> { }
-            case OUTPUTS -> bytes += (4 * hidden + 2 * intermediate) * elementBytes;
+            case OUTPUTS -> bytes = (4 * hidden + 2 * intermediate) * elementBytes;
             case ATTENTION -> {
-                operations += attention;
-                bytes += (14 * hidden + 2 * intermediate) * elementBytes;
+                operations = attention;
+                bytes = (14 * hidden + 2 * intermediate) * elementBytes;
             }
             case LAYERS -> {
-                operations += layer;
-                bytes += moved;
+                operations = layer;
+                bytes = moved;
             }
             default -> throw new AssertionError(recompute);
         }
-        double part = (training ? 2 * elementBytes + 2 * Float.BYTES : elementBytes) * matrices; // read twice, gradients read and written
+        operations = layers * layer + trained * (2 * layer + operations);
+        bytes = layers * moved + trained * (2 * moved + bytes);
+        // matrices are read, those that are trained once more, and their gradients read and written
+        double part = elementBytes * matrices + (training ? elementBytes + 2 * Float.BYTES : 0) * trainedMatrices;
         double update = training ? 9 * Float.BYTES * parameters : 0; // cleared, summed, and AdamW's reads and writes
-        return tokens * layers * (operations / speed.flops() + bytes / speed.bytes()) + (parts * part + update) / speed.bytes();
+        return tokens * (operations / speed.flops() + bytes / speed.bytes()) + (parts * part + update) / speed.bytes();
     }
 }

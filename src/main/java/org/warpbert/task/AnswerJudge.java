@@ -1,5 +1,6 @@
 package org.warpbert.task;
 
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -44,30 +45,45 @@ final class AnswerJudge implements Judge {
 
     @Override
     public Map<String, Double> metrics() {
+        List<String> texts = new ArrayList<>();
+        double[] none = new double[questions.size()];
+        for (int q = 0; q < none.length; q++) {
+            AnswerSpans.Answers answers = spans.answers(q);
+            texts.add(answers.best().isEmpty() ? "" : answers.best().get(0).text());
+            none[q] = answers.noAnswerProbability();
+        }
+        return report(questions, texts, none, metric, threshold, tuned);
+    }
+
+    /**
+     * The script's report, all in question order.
+     *
+     * @param texts the best answers that are not none
+     * @param none  probabilities of no answer
+     */
+    static Map<String, Double> report(List<Question> questions, List<String> texts, double[] none, AnswerMetric metric, double threshold,
+            DoubleConsumer tuned) {
         int n = questions.size();
         double[] exact = new double[n]; // of the best answer that is not none
         double[] f1 = new double[n];
         boolean[] empty = new boolean[n];
         boolean[] answerable = new boolean[n];
-        double[] probability = new double[n];
         for (int q = 0; q < n; q++) {
-            AnswerSpans.Answers answers = spans.answers(q);
-            String text = answers.best().isEmpty() ? "" : answers.best().get(0).text();
+            String text = texts.get(q);
             List<String> golds = questions.get(q).answers().stream().map(Question.Answer::text).toList();
             exact[q] = metric.exact(golds, text);
             f1[q] = metric.f1(golds, text);
             empty[q] = text.isEmpty();
             answerable[q] = questions.get(q).answerable();
-            probability[q] = answers.noAnswerProbability();
         }
-        double[] finalExact = applied(exact, answerable, probability);
-        double[] finalF1 = applied(f1, answerable, probability);
+        double[] finalExact = applied(threshold, exact, answerable, none);
+        double[] finalF1 = applied(threshold, f1, answerable, none);
         Map<String, Double> metrics = new LinkedHashMap<>();
         metrics.put(EXACT, mean(finalExact, q -> true));
         metrics.put(F1, mean(finalF1, q -> true));
-        if (unanswerable) {
-            NoAnswerThreshold bestExact = NoAnswerThreshold.best(exact, empty, answerable, probability);
-            NoAnswerThreshold bestF1 = NoAnswerThreshold.best(f1, empty, answerable, probability);
+        if (IntStream.range(0, n).anyMatch(q -> !answerable[q])) {
+            NoAnswerThreshold bestExact = NoAnswerThreshold.best(exact, empty, answerable, none);
+            NoAnswerThreshold bestF1 = NoAnswerThreshold.best(f1, empty, answerable, none);
             if (IntStream.range(0, n).anyMatch(q -> answerable[q])) {
                 metrics.put("HasAns_exact", mean(finalExact, q -> answerable[q]));
                 metrics.put("HasAns_f1", mean(finalF1, q -> answerable[q]));
@@ -83,10 +99,10 @@ final class AnswerJudge implements Judge {
         return metrics;
     }
 
-    private double[] applied(double[] scores, boolean[] answerable, double[] probability) {
+    private static double[] applied(double threshold, double[] scores, boolean[] answerable, double[] none) {
         double[] result = new double[scores.length];
         for (int q = 0; q < result.length; q++) {
-            result[q] = NoAnswerThreshold.applied(threshold, scores[q], answerable[q], probability[q]);
+            result[q] = NoAnswerThreshold.applied(threshold, scores[q], answerable[q], none[q]);
         }
         return result;
     }

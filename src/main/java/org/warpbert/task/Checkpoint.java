@@ -77,6 +77,16 @@ public final class Checkpoint implements AutoCloseable {
         return has("classifier.weight") ? Math.toIntExact(tensors.shape("classifier.weight")[0]) : 0;
     }
 
+    /** Labels to plan for: as many as are asked for, else the model's own head's, else two; {@code model} may be null, a new one. */
+    static LabelMap assumed(Integer asked, Checkpoint model) {
+        int own = model == null ? 0 : model.classes();
+        int labels = asked != null ? asked : own > 0 ? own : 2;
+        if (labels < 1) {
+            throw new WarpBertException("--labels is " + labels + ", it must be at least 1");
+        }
+        return LabelMap.numbered(labels);
+    }
+
     /**
      * What the outputs of the folder's {@code classifier} mean: id2label, or 0, 1, … where nothing names them.
      *
@@ -150,9 +160,13 @@ public final class Checkpoint implements AutoCloseable {
 
     /** Checks that sequences of this length have positions. */
     public void checkLength(int maxLength) {
-        if (maxLength > config().maxPositionEmbeddings()) {
-            throw new WarpBertException("--max-length " + maxLength + " is more than the model's "
-                    + config().maxPositionEmbeddings() + " positions");
+        checkLength(config, maxLength);
+    }
+
+    /** The same of a model that is not there yet. */
+    public static void checkLength(BertConfig config, int maxLength) {
+        if (maxLength > config.maxPositionEmbeddings()) {
+            throw new WarpBertException("--max-length " + maxLength + " is more than the model's " + config.maxPositionEmbeddings() + " positions");
         }
     }
 

@@ -6,10 +6,12 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
 import java.util.stream.Collectors;
+import org.warpbert.WarpBertException;
 import org.warpbert.model.BertConfig;
 import org.warpbert.model.Head;
 import org.warpbert.model.ParameterTable;
 import org.warpbert.text.Candidates;
+import org.warpbert.text.Capacity;
 import org.warpbert.text.ChoiceFile;
 import org.warpbert.text.ChoiceQuestion;
 import org.warpbert.text.InstanceSource;
@@ -20,6 +22,9 @@ import org.warpbert.text.WordPieceTokenizer;
 public final class ChoiceTask implements Task {
     public static final String NAME = "choice";
     private static final String ACCURACY = "accuracy";
+    private static final int USUAL = 4; // SWAG's candidates
+
+    private int candidates = USUAL; // to plan for
 
     private record Questions(Path file, List<ChoiceQuestion> rows) implements Dataset {
         @Override
@@ -63,6 +68,19 @@ public final class ChoiceTask implements Task {
 
     @Override
     public void open(Checkpoint model) {}
+
+    @Override
+    public void assume(Integer asked, Checkpoint model) {
+        candidates = asked == null ? USUAL : asked;
+        if (candidates < 1) {
+            throw new WarpBertException("--labels is " + asked + ", it must be at least 1");
+        }
+    }
+
+    @Override
+    public Capacity largest(int maxLength) {
+        return new Capacity(Math.multiplyExact(maxLength, candidates), candidates, 1, 1, 0);
+    }
 
     @Override
     public ParameterTable parameters(BertConfig config) {

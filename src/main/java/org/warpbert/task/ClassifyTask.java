@@ -97,6 +97,12 @@ public final class ClassifyTask implements Task {
     }
 
     @Override
+    public void assume(Integer asked, Checkpoint model) {
+        labels = Checkpoint.assumed(asked, model);
+        weights = classWeights == null ? null : new float[labels.size()];
+    }
+
+    @Override
     public ParameterTable parameters(BertConfig config) {
         return ClassificationHead.parameters(config, labels.size());
     }

@@ -1,6 +1,8 @@
 package org.warpbert.task;
 
 import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Stream;
 import org.warpbert.WarpBertException;
 import org.warpbert.text.Examples;
 import org.warpbert.text.TextTable;
@@ -10,6 +12,7 @@ import org.warpbert.text.TextTable;
  *
  * @param table how the files are to be read
  * @param pair  column of a second text, or null
+ * @param label column of the label; where a row may have several labels also columns of 0 and 1, with commas between their names
  */
 public record Columns(TextTable.Options table, String text, String pair, String label) {
     public Columns {
@@ -45,18 +48,33 @@ public record Columns(TextTable.Options table, String text, String pair, String 
         }
     }
 
-    /** Any number of labels for each row, with the separator between them or as JSON's list. */
+    /** Any number of labels for each row: in a cell with the separator between them or as JSON's list, or in columns of 0 and 1. */
     TextDataset readSets(Path file, String separator) {
         try (TextTable rows = TextTable.open(file, table)) {
-            return new TextDataset(Examples.readSets(rows, text, pair, label, separator));
+            return new TextDataset(flags() == null ? Examples.readSets(rows, text, pair, label, separator)
+                    : Examples.readFlags(rows, text, pair, flags()));
         }
+    }
+
+    /** The columns of 0 and 1 of which the label names several, with commas; null: it names one column. */
+    List<String> flags() {
+        return label.contains(",") ? Stream.of(label.split(",")).map(String::strip).filter(name -> !name.isEmpty()).toList() : null;
     }
 
     /** Fails where the file lacks a column; reads no further than its first row. */
     void check(Path file) {
+        check(file, List.of(label));
+    }
+
+    /** The same of rows with any number of labels. */
+    void checkSets(Path file) {
+        check(file, flags() == null ? List.of(label) : flags());
+    }
+
+    private void check(Path file, List<String> labels) {
         try (TextTable rows = TextTable.open(file, table)) {
             rows.column(text);
-            rows.column(label);
+            labels.forEach(rows::column);
             if (pair != null) {
                 rows.column(pair);
             }

@@ -6,6 +6,7 @@ import java.util.function.Consumer;
 import org.warpbert.backend.Precision;
 import org.warpbert.model.Head;
 import org.warpbert.model.ParameterTable;
+import org.warpbert.text.Encoded;
 import org.warpbert.text.PackedBatch;
 
 /** Texts as vectors, read off the encoder. One thread at a time. */
@@ -87,7 +88,9 @@ public final class Embedder implements AutoCloseable {
      */
     public Inspection inspect(String text, String pair, boolean attentions, int maxLength) {
         model.checkpoint().checkLength(maxLength);
-        return Inspection.of(model, model.tokenizer().encode(text, pair, maxLength), attentions);
+        Encoded sequence = model.tokenizer().encode(text, pair, maxLength);
+        model.count(1, sequence.truncated() ? 1 : 0, Inference.cutTo(maxLength));
+        return Inspection.of(model, sequence, attentions);
     }
 
     /** Encoder layers of the model, L. */

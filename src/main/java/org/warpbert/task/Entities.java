@@ -9,6 +9,7 @@ import java.util.regex.Pattern;
  * Entities as tags spell them: O outside, and B (begins), I (inside), E (ends) or S (single) with the type behind a hyphen:
  * IOB1, IOB2, BIOES and IOBES. Any sequence is read, with the rules of conlleval and of seqeval's default mode: I and E go on
  * with an entity of their type that is open, or begin one where none is; B and S always begin one; E and S end theirs.
+ * seqeval's strict mode reads well-formed sequences alike, but drops or cuts entities of malformed ones.
  */
 public final class Entities {
     private static final String OUTSIDE = "O";
@@ -27,7 +28,12 @@ public final class Entities {
 
     /** Whether labels are such tags; parts of speech are not. */
     public static boolean areTags(List<String> labels) {
-        return labels.stream().allMatch(TAG) && labels.stream().anyMatch(label -> !label.equals(OUTSIDE));
+        return others(labels).isEmpty() && labels.stream().anyMatch(label -> !label.equals(OUTSIDE));
+    }
+
+    /** The labels that are no such tags. */
+    static List<String> others(List<String> labels) {
+        return labels.stream().filter(TAG.negate()).toList();
     }
 
     /** The entities of a sentence, in order; null is a word outside. */

@@ -7,7 +7,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 
-/** Counts of whole entities, right where type, first and last word are, as conlleval and seqeval count them. */
+/** Counts of whole entities, right where type, first and last word are, as conlleval and seqeval's default mode count them. */
 public final class EntityMetrics {
     private final Map<String, PrecisionRecall> types = new TreeMap<>();
 

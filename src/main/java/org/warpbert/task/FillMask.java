@@ -7,8 +7,8 @@ import java.util.PriorityQueue;
 import java.util.function.Consumer;
 import org.warpbert.WarpBertException;
 import org.warpbert.backend.Precision;
-import org.warpbert.model.BertModel;
-import org.warpbert.text.Capacity;
+import org.warpbert.model.PlannedModel;
+import org.warpbert.text.BatchSizes;
 import org.warpbert.text.Encoded;
 import org.warpbert.text.Instance;
 import org.warpbert.text.PackedBatch;
@@ -43,10 +43,26 @@ public final class FillMask implements AutoCloseable {
 
     /** The {@code top} likeliest pieces for each [MASK] of the text, in order, likeliest first. */
     public List<List<Candidate>> fill(String text, String pair, int top) {
+        return fill(text, pair, top, positions());
+    }
+
+    /** The longest sequence that the model has positions for. */
+    public int positions() {
+        return model.config().maxPositionEmbeddings();
+    }
+
+    /**
+     * As {@link #fill(String, String, int)}.
+     *
+     * @param maxLength most tokens of the sequence; what is longer is cut
+     */
+    public List<List<Candidate>> fill(String text, String pair, int top, int maxLength) {
+        model.checkpoint().checkLength(maxLength);
         if (top < 1) {
             throw new WarpBertException("--top is " + top + ", it must be at least 1");
         }
-        Encoded encoded = model.tokenizer().encode(text, pair, model.config().maxPositionEmbeddings());
+        Encoded encoded = model.tokenizer().encode(text, pair, maxLength);
+        model.count(1, encoded.truncated() ? 1 : 0, Inference.cutTo(maxLength));
         int mask = model.tokenizer().maskId();
         int[] chosen = Arrays.stream(encoded.tokens()).map(token -> token == mask ? 0 : PackedBatch.IGNORE).toArray();
         PackedBatch batch = PackedBatch.of(List.of(Instance.ofTokens(encoded, chosen)));
@@ -55,16 +71,16 @@ public final class FillMask implements AutoCloseable {
                     + (encoded.truncated() ? " in its first " + encoded.length() + " tokens" : "") + ": " + text);
         }
         MaskedWordHead head = new MaskedWordHead(false, batch.labelledRows().length);
-        try (BertModel pass = new BertModel(model.backend(), model.config(), model.parameters(), null, head, Capacity.of(batch))) {
-            pass.forward(batch);
-            pass.evaluate(); // of whatever loss: it makes the logits
-            float[] logits = head.wordLogits();
-            List<List<Candidate>> result = new ArrayList<>();
-            for (int m = 0; m < batch.labelledRows().length; m++) {
-                result.add(top(logits, m * model.config().vocabSize(), top));
-            }
-            return result;
+        List<List<Candidate>> result = new ArrayList<>();
+        try (PlannedModel planned = Inference.planned(model.backend(), model.config(), model.parameters(), head, BatchSizes.of(batch), model.note())) {
+            planned.infer(batch, true, (pass, part) -> { // of whatever loss: it makes the logits
+                float[] logits = head.wordLogits();
+                for (int m = 0; m < part.labelledRows().length; m++) {
+                    result.add(top(logits, m * model.config().vocabSize(), top));
+                }
+            });
         }
+        return result;
     }
 
     private List<Candidate> top(float[] logits, int from, int top) {

@@ -10,6 +10,7 @@ import java.util.function.Supplier;
 import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.Backends;
+import org.warpbert.backend.Dtype;
 import org.warpbert.backend.OutOfDeviceMemory;
 import org.warpbert.backend.Precision;
 import org.warpbert.format.ModelWriter;
@@ -146,11 +147,12 @@ public final class Finetune {
         BatchSizes trainSizes = trainLoader.sizes(0, hyper.epochs());
         BatchSizes devSizes = devLoader == null ? null : devLoader.sizes(0, 1);
         precision = options.precision.on(backend);
-        MemoryBudget budget = MemoryBudget.limit(backend, options.memory); // of a process whose data are there
-        TrainingPlan plan = new TrainingPlan(config, task.parameters(config), task.head(), precision.dtype(), trainSizes, devSizes,
+        // of a process whose data are there, its batches not yet
+        MemoryBudget budget = MemoryBudget.limit(backend, options.memory, BatchLoader.readyBytes(trainSizes.largest()));
+        TrainingPlan plan = new TrainingPlan(config, task.parameters(config), task.head(), precision.dtype(), hyper.layerRates().frozenLevels(), trainSizes, devSizes,
                 DeviceSpeed.assumed(backend.name()), backend.name(), budget, backend.freeBytes());
         plan.require();
-        if (plan.choice().parts() > 1 || plan.choice().recompute() != Recompute.NONE) {
+        if (plan.choice().parts() > 1 || plan.choice().recompute() != Recompute.NONE || plan.moments() != Dtype.F32) {
             listener.note(plan.describe());
         }
         return plan;
@@ -188,7 +190,7 @@ public final class Finetune {
         BestEpoch best = dev == null ? null
                 : new BestEpoch(hyper.selection(), task.metrics());
         boolean over = false;
-        try (Trainer trainer = new Trainer(backend, config, parameters, task.head(), hyper, scheduled, plan.planner(),
+        try (Trainer trainer = new Trainer(backend, config, parameters, task.head(), hyper, scheduled, plan,
                 listener::note)) {
             listener.started(new TrainingListener.Start(task.name(), options.model, parameters.table().parameters(),
                     backend.describe(), precision.toString(), train.size(), devSize, train.skipped(), truncated, stepsPerEpoch, hyper.epochs(),

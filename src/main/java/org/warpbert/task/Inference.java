@@ -12,9 +12,11 @@ import org.warpbert.model.BertConfig;
 import org.warpbert.model.BertModel;
 import org.warpbert.model.Head;
 import org.warpbert.model.Parameters;
+import org.warpbert.model.PassPlan;
 import org.warpbert.model.PassPlanner;
 import org.warpbert.model.PlannedModel;
 import org.warpbert.text.BatchLoader;
+import org.warpbert.text.BatchSizes;
 import org.warpbert.text.Example;
 import org.warpbert.text.InstanceSource;
 import org.warpbert.text.LabelledTexts;
@@ -24,10 +26,10 @@ import org.warpbert.text.PackedBatch;
 final class Inference {
     private Inference() {}
 
-    /** A model for inference over a loader's batches, in file order. */
-    static PlannedModel planned(Backend backend, BertConfig config, Parameters parameters, Head head, BatchLoader loader, Consumer<String> note) {
-        PassPlanner planner = new PassPlanner(config, parameters.table(), head, parameters.dtype(), false, loader.sizes(0, 1),
-                DeviceSpeed.assumed(backend.name()));
+    /** A model for inference over batches of these sizes, in order. */
+    static PlannedModel planned(Backend backend, BertConfig config, Parameters parameters, Head head, BatchSizes sizes, Consumer<String> note) {
+        PassPlanner planner = new PassPlanner(config, parameters.table(), head, PassPlan.inference(parameters.dtype()), sizes,
+                backend.name(), DeviceSpeed.assumed(backend.name()));
         return new PlannedModel(backend, config, parameters, null, head, planner, note);
     }
 
@@ -44,16 +46,23 @@ final class Inference {
         for (int i = 0; i < texts.size(); i++) {
             examples.add(new Example(i + 1L, texts.get(i), pairs == null ? null : pairs.get(i), null));
         }
-        run(opened, head, new LabelledTexts(opened.tokenizer(), examples, null, maxLength), batchSize, each);
+        int cut = run(opened, head, new LabelledTexts(opened.tokenizer(), examples, null, maxLength), batchSize, each);
+        opened.count(texts.size(), cut, cutTo(maxLength));
     }
 
-    /** Runs {@code each} after every batch's forward; there is at least one example. */
-    static void run(OpenModel opened, Head head, InstanceSource source, int batchSize, BiConsumer<BertModel, PackedBatch> each) {
+    /** What becomes of texts that are too long. */
+    static String cutTo(int maxLength) {
+        return "cut to " + maxLength + " tokens";
+    }
+
+    /** Runs {@code each} after every batch's forward; there is at least one example. @return how many were cut */
+    static int run(OpenModel opened, Head head, InstanceSource source, int batchSize, BiConsumer<BertModel, PackedBatch> each) {
         try (BatchLoader loader = new BatchLoader(source, batchSize, 0, false);
-                PlannedModel model = planned(opened.backend(), opened.config(), opened.parameters(), head, loader, opened.note())) {
+                PlannedModel model = planned(opened.backend(), opened.config(), opened.parameters(), head, loader.sizes(0, 1), opened.note())) {
             for (Iterator<PackedBatch> batches = loader.epoch(0, 0); batches.hasNext(); ) {
                 model.infer(batches.next(), false, each);
             }
+            return loader.truncated();
         }
     }
 }

@@ -2,13 +2,14 @@ package org.warpbert.task;
 
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.Consumer;
 import org.warpbert.backend.Backend;
 import org.warpbert.memory.Arena;
 import org.warpbert.model.BertConfig;
-import org.warpbert.model.BertModel;
 import org.warpbert.model.Head;
 import org.warpbert.model.Parameters;
-import org.warpbert.text.Capacity;
+import org.warpbert.model.PlannedModel;
+import org.warpbert.text.BatchSizes;
 import org.warpbert.text.Encoded;
 import org.warpbert.text.PackedBatch;
 
@@ -26,24 +27,25 @@ public record Inspection(List<String> tokens, float[][][] hiddenStates, float[][
      * double, from the queries and keys of each layer.
      */
     static Inspection of(OpenModel opened, Encoded sequence, boolean attentions) {
-        return of(opened.backend(), opened.config(), opened.parameters(), sequence, attentions,
+        return of(opened.backend(), opened.config(), opened.parameters(), sequence, attentions, opened.note(),
                 Arrays.stream(sequence.tokens()).mapToObj(opened.tokenizer()::token).toList());
     }
 
-    static Inspection of(Backend backend, BertConfig config, Parameters parameters, Encoded sequence, boolean attentions, List<String> tokens) {
+    static Inspection of(Backend backend, BertConfig config, Parameters parameters, Encoded sequence, boolean attentions, Consumer<String> note,
+            List<String> tokens) {
         PackedBatch batch = PackedBatch.of(List.of(sequence), null);
         int n = sequence.length();
         int layers = config.numHiddenLayers();
         float[][][] states = new float[layers + 1][][];
         float[][][][] probabilities = attentions ? new float[layers][][][] : null;
-        try (BertModel model = new BertModel(backend, config, parameters, null, Head.NONE, Capacity.of(batch))) {
+        try (PlannedModel model = Inference.planned(backend, config, parameters, Head.NONE, BatchSizes.of(batch), note)) {
             model.observe((layer, output, qkv) -> {
                 states[layer] = rows(output, n, config.hiddenSize());
                 if (attentions && layer > 0) {
                     probabilities[layer - 1] = probabilities(rows(qkv, n, 3 * config.hiddenSize()), config);
                 }
             });
-            model.forward(batch);
+            model.infer(batch, false, (pass, part) -> {});
         }
         return new Inspection(tokens, states, probabilities);
     }

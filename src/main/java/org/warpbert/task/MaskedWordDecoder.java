@@ -39,7 +39,7 @@ final class MaskedWordDecoder {
     private long beta;
     private long betaGradient;
     private long decoder; // [V, H]
-    private long decoderGradient; // [V, H]
+    private long decoderGradient; // [V, H], or 0: the embeddings are frozen
     private long bias; // [V]
     private long biasGradient; // [V]
     private int hidden;
@@ -114,9 +114,11 @@ final class MaskedWordDecoder {
             crossEntropy(pass, from, true, gradientScale);
             backend.biasActivationBackward(pass.dtype(), logits.address(), biasGradient, workspace.address(), logits.address(),
                     0, 0, Activation.IDENTITY, inChunk, vocabulary);
-            // tables' gradients are cleared before a step: the embeddings' own backward adds to the same one
-            backend.gemm().backwardWeight(pass.dtype(), decoderGradient, logits.address(), row(pass, transformed, from), true,
-                    inChunk, hidden, vocabulary);
+            if (decoderGradient != 0) {
+                // tables' gradients are cleared before a step: the embeddings' own backward adds to the same one
+                backend.gemm().backwardWeight(pass.dtype(), decoderGradient, logits.address(), row(pass, transformed, from), true,
+                        inChunk, hidden, vocabulary);
+            }
             backend.gemm().backwardInput(pass.dtype(), row(pass, gradient, from), logits.address(), decoder, false, inChunk,
                     hidden, vocabulary);
         }

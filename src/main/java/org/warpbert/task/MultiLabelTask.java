@@ -8,6 +8,7 @@ import org.warpbert.WarpBertException;
 import org.warpbert.model.BertConfig;
 import org.warpbert.model.Head;
 import org.warpbert.model.ParameterTable;
+import org.warpbert.text.Capacity;
 import org.warpbert.text.Example;
 import org.warpbert.text.InstanceSource;
 import org.warpbert.text.LabelMap;
@@ -55,17 +56,33 @@ public final class MultiLabelTask implements Task {
 
     @Override
     public void check(Path file) {
-        columns.check(file);
+        columns.checkSets(file);
     }
 
     @Override
     public void learn(Dataset train, Checkpoint model, Consumer<String> note) {
-        labels = model.labels(LabelMap.fromSets(((TextDataset) train).examples()), note);
+        LabelMap seen = LabelMap.fromSets(((TextDataset) train).examples());
+        if (columns.flags() != null && columns.flags().size() > seen.size()) {
+            List<String> without = columns.flags().stream().filter(name -> !seen.labels().contains(name)).toList();
+            throw new WarpBertException("No row to learn from in " + train.file() + " has the label " + String.join(", ", without)
+                    + "; leave that column out of --label");
+        }
+        labels = model.labels(seen, note);
     }
 
     @Override
     public void open(Checkpoint model) {
         labels = model.labels("classification head");
+    }
+
+    @Override
+    public void assume(Integer asked, Checkpoint model) {
+        labels = Checkpoint.assumed(asked, model);
+    }
+
+    @Override
+    public Capacity largest(int maxLength) {
+        return new Capacity(maxLength, 1, 1, labels.size(), 0);
     }
 
     @Override

@@ -61,7 +61,7 @@ public final class MultipleChoice implements AutoCloseable {
             return answers;
         }
         ChoiceHead head = new ChoiceHead();
-        Inference.run(model, head, new Candidates(model.tokenizer(), questions, maxLength), batchSize, (pass, batch) -> {
+        int cut = Inference.run(model, head, new Candidates(model.tokenizer(), questions, maxLength), batchSize, (pass, batch) -> {
             float[] logits = head.scores();
             for (int e = 0; e < batch.examples(); e++) {
                 int from = batch.cuExamples()[e];
@@ -70,6 +70,7 @@ public final class MultipleChoice implements AutoCloseable {
                 answers.add(new Answer(choice, scores[choice], scores));
             }
         });
+        model.count(questions.size(), cut, Inference.cutTo(maxLength));
         return answers;
     }
 

@@ -1,5 +1,6 @@
 package org.warpbert.task;
 
+import java.util.Locale;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import org.warpbert.WarpBertException;
@@ -21,6 +22,9 @@ final class OpenModel implements AutoCloseable {
     private final Backend backend;
     private final Parameters parameters;
     private final Consumer<String> note;
+    private long read;
+    private long cut;
+    private String truncation;
 
     private OpenModel(Checkpoint checkpoint, Backend backend, Parameters parameters, Consumer<String> note) {
         this.checkpoint = checkpoint;
@@ -87,13 +91,25 @@ final class OpenModel implements AutoCloseable {
         return parameters;
     }
 
-    /** Who hears that memory was refused. */
+    /** Who hears that memory was refused, or texts cut. */
     Consumer<String> note() {
         return note;
     }
 
+    /** Counts what was read and what of it was cut; {@code how}, the last, is for {@link #close} to say. */
+    void count(long texts, long ofThemCut, String how) {
+        read += texts;
+        cut += ofThemCut;
+        truncation = how;
+    }
+
+    /** Says how many texts were cut, where any was. */
     @Override
     public void close() {
+        if (cut > 0) {
+            note.accept(String.format(Locale.ROOT, "%,d of %,d texts are %s", cut, read, truncation));
+            cut = 0;
+        }
         parameters.close();
         backend.close();
         checkpoint.close();

@@ -8,6 +8,7 @@ import org.warpbert.WarpBertException;
 import org.warpbert.model.BertConfig;
 import org.warpbert.model.Head;
 import org.warpbert.model.ParameterTable;
+import org.warpbert.text.Capacity;
 import org.warpbert.text.Documents;
 import org.warpbert.text.InstanceSource;
 import org.warpbert.text.Masking;
@@ -73,6 +74,13 @@ public final class PretrainTask implements Task {
             throw new WarpBertException("the model has no second segment (type_vocab_size " + config.typeVocabSize() + "): " + name()
                     + " needs pairs of texts");
         }
+    }
+
+    /** [CLS] and two [SEP], or one, are never masked. */
+    @Override
+    public Capacity largest(int maxLength) {
+        int pieces = Math.max(1, maxLength - (objective.pairs() ? 3 : 2));
+        return new Capacity(maxLength, 1, 1, objective.pairs() ? 1 : 0, Math.max(1, (int) Math.round(share * pieces)));
     }
 
     @Override

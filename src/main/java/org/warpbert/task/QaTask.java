@@ -9,6 +9,7 @@ import org.warpbert.model.BertConfig;
 import org.warpbert.model.Head;
 import org.warpbert.model.ParameterTable;
 import org.warpbert.text.AnswerWindows;
+import org.warpbert.text.Capacity;
 import org.warpbert.text.InstanceSource;
 import org.warpbert.text.SquadFile;
 import org.warpbert.text.WordPieceTokenizer;
@@ -74,6 +75,10 @@ public final class QaTask implements Task {
 
     @Override
     public String truncation(int maxLength) {
+        return truncation(options);
+    }
+
+    static String truncation(Options options) {
         return "asked with their question cut to " + options.maxQuery + " tokens";
     }
 
@@ -102,6 +107,11 @@ public final class QaTask implements Task {
     /** What was asked for, else what the model keeps, else to answer always. */
     static double threshold(Options options, BertConfig model) {
         return options.threshold != null ? options.threshold : model.use().settings().getOrDefault(THRESHOLD, NoAnswerThreshold.NEVER);
+    }
+
+    @Override
+    public Capacity largest(int maxLength) {
+        return new Capacity(maxLength, 1, 1, 2, 0);
     }
 
     @Override

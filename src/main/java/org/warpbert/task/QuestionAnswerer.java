@@ -87,7 +87,8 @@ public final class QuestionAnswerer implements AutoCloseable {
         AnswerWindows windows = new AnswerWindows(model.tokenizer(), questions, maxLength, options.stride(), options.maxQuery());
         AnswerSpans spans = new AnswerSpans(windows, options.maxAnswer(), wanted);
         SpanHead head = new SpanHead();
-        Inference.run(model, head, windows, batchSize, (pass, batch) -> spans.add(batch, head.logits()));
+        int cut = Inference.run(model, head, windows, batchSize, (pass, batch) -> spans.add(batch, head.logits()));
+        model.count(queries.size(), cut, QaTask.truncation(options));
         double threshold = QaTask.threshold(options, model.config());
         List<Answer> answers = new ArrayList<>(queries.size());
         for (int q = 0; q < queries.size(); q++) {

@@ -6,6 +6,7 @@ import java.util.function.Consumer;
 import org.warpbert.model.BertConfig;
 import org.warpbert.model.Head;
 import org.warpbert.model.ParameterTable;
+import org.warpbert.text.Capacity;
 import org.warpbert.text.ConllFile;
 import org.warpbert.text.InstanceSource;
 import org.warpbert.text.LabelMap;
@@ -50,11 +51,25 @@ public final class TagTask implements Task {
     @Override
     public void learn(Dataset train, Checkpoint model, Consumer<String> note) {
         labels = model.labels(LabelMap.fromWords(((TagDataset) train).sentences(), train.file()), note);
+        List<String> others = Entities.others(labels.labels());
+        if (!others.isEmpty() && labels.labels().stream().anyMatch(label -> label.startsWith("B-"))) {
+            note.accept(train.file() + ": '" + others.get(0) + "' is no tag of entities as B-... is: words are judged by accuracy alone");
+        }
     }
 
     @Override
     public void open(Checkpoint model) {
         labels = model.labels(TokenTagger.HEAD);
+    }
+
+    @Override
+    public void assume(Integer asked, Checkpoint model) {
+        labels = Checkpoint.assumed(asked, model);
+    }
+
+    @Override
+    public Capacity largest(int maxLength) {
+        return new Capacity(maxLength, 1, 1, 0, maxLength);
     }
 
     @Override

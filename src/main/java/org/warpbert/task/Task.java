@@ -3,9 +3,11 @@ package org.warpbert.task;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.function.Consumer;
+import org.warpbert.WarpBertException;
 import org.warpbert.model.BertConfig;
 import org.warpbert.model.Head;
 import org.warpbert.model.ParameterTable;
+import org.warpbert.text.Capacity;
 import org.warpbert.text.InstanceSource;
 import org.warpbert.text.WordPieceTokenizer;
 
@@ -24,7 +26,7 @@ public interface Task {
 
     /** What becomes of an example that is too long. */
     default String truncation(int maxLength) {
-        return "cut to " + maxLength + " tokens";
+        return Inference.cutTo(maxLength);
     }
 
     /** Reads a file of labelled examples. */
@@ -38,6 +40,23 @@ public interface Task {
 
     /** As {@link #learn}, from a finished model; one without this task's head is an error. */
     void open(Checkpoint model);
+
+    /**
+     * As {@link #learn} where there are no data yet, to plan.
+     *
+     * @param labels how many the head is to have, candidates for a choice; null: as many as the model has, or as are usual
+     * @param model  null: a new one
+     */
+    default void assume(Integer labels, Checkpoint model) {
+        if (labels != null) {
+            throw new WarpBertException("the task " + name() + " has a head of one size: --labels is not for it");
+        }
+    }
+
+    /** The most that an example of the task can hold, of so many tokens a sequence. */
+    default Capacity largest(int maxLength) {
+        return Capacity.of(maxLength, 1);
+    }
 
     /** The model's parameters, the head's among them. */
     ParameterTable parameters(BertConfig config);

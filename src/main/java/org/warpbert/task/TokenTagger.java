@@ -97,7 +97,7 @@ public final class TokenTagger implements AutoCloseable {
         List<List<Answer>> answers = new ArrayList<>();
         if (!sentences.isEmpty()) {
             TaggingHead head = new TaggingHead(labels.size());
-            Inference.run(model, head, new WordPieces(model.tokenizer(), sentences, null, maxLength), batchSize, (pass, batch) -> {
+            int cut = Inference.run(model, head, new WordPieces(model.tokenizer(), sentences, null, maxLength), batchSize, (pass, batch) -> {
                 float[] logits = head.logits();
                 int row = 0;
                 for (int b = 0; b < batch.sequences(); b++) {
@@ -108,6 +108,7 @@ public final class TokenTagger implements AutoCloseable {
                     answers.add(sentence);
                 }
             });
+            model.count(sentences.size(), cut, Inference.cutTo(maxLength) + "; nothing is said of the words behind");
         }
         List<Tagged> tagged = new ArrayList<>(texts.size());
         int next = 0;

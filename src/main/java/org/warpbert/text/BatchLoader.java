@@ -17,6 +17,8 @@ import org.warpbert.WarpBertException;
  */
 public final class BatchLoader implements AutoCloseable {
     private static final int BATCHES_AHEAD = 4;
+    /** Besides those: one that waits for room in the queue, one in use, and that one cut into micro-batches. */
+    private static final int BATCHES_IN_HAND = 3;
     /** Texts handed to the tokenizer at once when all are wanted: enough to use every core. */
     private static final int CHUNK = 1024;
 
@@ -86,6 +88,11 @@ public final class BatchLoader implements AutoCloseable {
     /** What the batches of these epochs hold at most; tokenises what has not been yet. */
     public Capacity capacity(int firstEpoch, int epochs) {
         return sizes(firstEpoch, epochs).largest();
+    }
+
+    /** What batches that are ready or in use take of Java's heap, at most, where none holds more than {@code largest}. */
+    public static long readyBytes(Capacity largest) {
+        return (BATCHES_AHEAD + BATCHES_IN_HAND) * PackedBatch.bytes(largest);
     }
 
     /** How many of the examples were cut to the maximum length; tokenises what has not been yet. */

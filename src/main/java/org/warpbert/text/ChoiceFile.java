@@ -7,8 +7,8 @@ import org.warpbert.WarpBertException;
 
 /**
  * Questions with candidates. JSONL with the keys {@code context} and {@code question} (one of them is enough), {@code choices},
- * a list of texts as long as may be, and {@code label}, the number of the right one from 0; or a table with SWAG's columns
- * (Zellers et al. 2018) {@code sent1}, {@code sent2}, {@code ending0}, {@code ending1}, …, {@code label}.
+ * a list of texts as long as may be, and {@code label}, the number of the right one from 0 or its letter from A (as RACE and
+ * CommonsenseQA have it); or a table with SWAG's columns (Zellers et al. 2018) {@code sent1}, {@code sent2}, {@code ending0}, {@code ending1}, …, {@code label}.
  */
 public final class ChoiceFile {
     private static final String CONTEXT = "context";
@@ -30,6 +30,10 @@ public final class ChoiceFile {
         boolean swag = names.contains(ENDING + 0);
         context = names.indexOf(swag ? "sent1" : CONTEXT);
         question = names.indexOf(swag ? "sent2" : QUESTION);
+        if (!swag && !names.contains(CHOICES)) {
+            throw new WarpBertException(table.file() + " has neither a list 'choices' nor columns 'ending0', 'ending1', ... as SWAG; there are: "
+                    + String.join(", ", names) + ".");
+        }
         choices = swag ? -1 : table.column(CHOICES);
         endings = names.stream().filter(name -> name.matches(ENDING + "[0-9]{1,2}")).sorted((a, b) -> number(a) - number(b))
                 .mapToInt(names::indexOf).toArray();
@@ -100,10 +104,11 @@ public final class ChoiceFile {
     }
 
     private static int label(String text, int choices, String where) {
-        if (!text.matches("[0-9]{1,6}") || Integer.parseInt(text) >= choices) {
+        int number = text.matches("[0-9]{1,6}") ? Integer.parseInt(text) : text.matches("[A-Z]") ? text.charAt(0) - 'A' : -1;
+        if (number < 0 || number >= choices) {
             throw new WarpBertException(where + "the label is '" + text + "'; it must be the number of the right choice, 0 to "
-                    + (choices - 1) + ".");
+                    + (choices - 1) + ", or its letter, A to " + (char) ('A' + choices - 1) + ".");
         }
-        return Integer.parseInt(text);
+        return number;
     }
 }

@@ -4,6 +4,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.warpbert.WarpBertException;
@@ -14,7 +15,7 @@ import org.warpbert.WarpBertException;
  * <ul>
  * <li>CoNLL columns (CoNLL-2003, WNUT17): between tabs where the first row has one, else between spaces; every row of the
  * same width. Lines that begin with {@code -DOCSTART-} end a sentence and are no words. A line that begins with {@code #}
- * and has another width is a comment; one of the same width is a word (a hashtag).
+ * and has another width, or between tabs a space behind its hashes, is a comment; any other is a word (a hashtag).
  * <li>CoNLL-U (.conllu; Universal Dependencies): ten columns between tabs. Lines that begin with {@code #} are comments;
  * ranges of words written as one (4-5) and empty nodes (8.1) are left out, so that the words are those of the syntax.
  * </ul>
@@ -22,6 +23,7 @@ import org.warpbert.WarpBertException;
  */
 public final class ConllFile {
     private static final List<String> CONLLU = List.of("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc");
+    private static final Pattern HASHES = Pattern.compile("#+ \\S");
     private static final int UPOS = 3;
     private static final int XPOS = 4;
 
@@ -118,7 +120,7 @@ public final class ConllFile {
     }
 
     private boolean isComment(String line) {
-        return line.startsWith("#") && (universal || cells(line).length != width);
+        return line.startsWith("#") && (universal || cells(line).length != width || tabs && HASHES.matcher(line).lookingAt());
     }
 
     private String[] cells(String line) {

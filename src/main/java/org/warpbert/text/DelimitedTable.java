@@ -54,7 +54,8 @@ final class DelimitedTable extends TextTable {
         }
         if (row != null && (row.cells.length < width || (row.cells.length > width && !extraCells))) {
             throw new WarpBertException(at(row.line) + "the row has " + row.cells.length + " cells, the first row has "
-                    + width + "." + (csv != null ? hint() : " Tabs separate cells; is one missing or too many? --extra-cells leaves cells beyond those out."));
+                    + width + "." + (csv != null ? hint() : row.cells.length > width ? " Tabs separate cells; --extra-cells leaves those beyond out."
+                    : " Tabs separate cells and a line is a row, quotes or not."));
         }
         return row;
     }

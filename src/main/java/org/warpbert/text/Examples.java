@@ -3,6 +3,7 @@ package org.warpbert.text;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Function;
 import org.warpbert.WarpBertException;
 
 /**
@@ -24,7 +25,8 @@ public record Examples(Path file, List<Example> rows, long read, int skippedEmpt
      * @throws WarpBertException if a column does not exist, a row lacks it or has an empty label, or no row is left
      */
     public static Examples read(TextTable table, String text, String pair, String label) {
-        return read(table, text, pair, label, null);
+        int column = label == null ? -1 : table.column(label);
+        return read(table, text, pair, label, row -> new Label(label == null ? null : row.get(column).strip(), null));
     }
 
     /**
@@ -33,25 +35,52 @@ public record Examples(Path file, List<Example> rows, long read, int skippedEmpt
      * @param separator what stands between labels in a cell; a JSON row may have a list instead
      */
     public static Examples readSets(TextTable table, String text, String pair, String label, String separator) {
-        return read(table, text, pair, label, separator);
+        int column = table.column(label);
+        return read(table, text, pair, label, row -> new Label(null, row.list(column, separator)));
     }
 
-    private static Examples read(TextTable table, String text, String pair, String label, String separator) {
+    /**
+     * As {@link #readSets}, where each label has a column of its own that holds 1 where a row has it, else 0 (Jigsaw).
+     *
+     * @param labels the columns, whose names are the labels'
+     */
+    public static Examples readFlags(TextTable table, String text, String pair, List<String> labels) {
+        int[] columns = labels.stream().mapToInt(table::column).toArray();
+        return read(table, text, pair, null, row -> {
+            List<String> found = new ArrayList<>();
+            for (int i = 0; i < columns.length; i++) {
+                if (flag(row.get(columns[i]).strip(), labels.get(i), table.at(row.line()))) {
+                    found.add(labels.get(i));
+                }
+            }
+            return new Label(null, found);
+        });
+    }
+
+    private static boolean flag(String cell, String label, String where) {
+        if (!cell.matches("[01]|true|false")) {
+            throw new WarpBertException(where + "the column '" + label + "' holds '" + cell + "'; a column for one label of several must hold 0 or 1.");
+        }
+        return cell.equals("1") || cell.equals("true");
+    }
+
+    /** What a row is labelled with: a text (or null), or any number of them. */
+    private record Label(String one, List<String> all) {}
+
+    private static Examples read(TextTable table, String text, String pair, String column, Function<TextTable.Row, Label> label) {
         int textColumn = table.column(text);
         int pairColumn = pair == null ? -1 : table.column(pair);
-        int labelColumn = label == null ? -1 : table.column(label);
         List<Example> rows = new ArrayList<>();
         long read = 0;
         int skipped = 0;
         for (TextTable.Row row = table.next(); row != null; row = table.next()) {
             read++;
-            Example example = new Example(row.line(), row.get(textColumn), pair == null ? null : row.get(pairColumn),
-                    label == null || separator != null ? null : row.get(labelColumn).strip(),
-                    separator == null ? null : row.list(labelColumn, separator));
+            Label labelled = label.apply(row);
+            Example example = new Example(row.line(), row.get(textColumn), pair == null ? null : row.get(pairColumn), labelled.one, labelled.all);
             if (example.text().isBlank() || (pair != null && example.pair().isBlank())) {
                 skipped++;
             } else if (example.label() != null && example.label().isEmpty()) {
-                throw new WarpBertException(table.at(row.line()) + "the label (column " + label + ") is empty.");
+                throw new WarpBertException(table.at(row.line()) + "the label (column " + column + ") is empty.");
             } else {
                 rows.add(example);
             }

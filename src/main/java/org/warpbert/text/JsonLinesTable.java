@@ -56,10 +56,17 @@ final class JsonLinesTable extends TextTable {
             }
             return new ObjectRow(lines.line(), object);
         } catch (JsonProcessingException e) {
+            if (text.startsWith("[")) {
+                throw new WarpBertException(at(lines.line()) + "a JSON list begins here; JSON lines have an object {…} on each line.", e);
+            }
             throw new WarpBertException(at(lines.line()) + "malformed JSON"
-                    + (e.getLocation() == null ? "" : " at column " + e.getLocation().getColumnNr()) + ": "
-                    + e.getOriginalMessage(), e);
+                    + (e.getLocation() == null ? "" : " at column " + e.getLocation().getColumnNr()) + ": " + reason(e), e);
         }
+    }
+
+    /** Jackson's words, without the hint at its own settings that follows them in some. */
+    static String reason(JsonProcessingException e) {
+        return e.getOriginalMessage().replaceFirst(" \\(start marker at .*", "");
     }
 
     @Override

@@ -36,6 +36,11 @@ public record PackedBatch(int[] tokens, int[] positions, int[] segments, int[] c
     /** The label that losses skip (the field's usual value). */
     public static final int IGNORE = -100;
 
+    /** What the arrays of a batch without a key mask hold, in bytes. */
+    public static long bytes(Capacity of) {
+        return (6L * of.tokens() + 2L * of.sequences() + of.examples() + of.labels() + 2L * of.labelled() + 2) * Integer.BYTES;
+    }
+
     /**
      * Packs sequences in the order given, each an example.
      *

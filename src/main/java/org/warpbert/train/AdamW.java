@@ -3,17 +3,21 @@ package org.warpbert.train;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
+import java.util.function.BiConsumer;
 import java.util.function.ToDoubleFunction;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.Dtype;
+import org.warpbert.backend.HostMemory;
 import org.warpbert.memory.Arena;
 import org.warpbert.memory.MemoryPlan;
 import org.warpbert.model.Gradients;
 import org.warpbert.model.ParameterTable;
 import org.warpbert.model.ParameterTable.Slice;
 import org.warpbert.model.Parameters;
+import org.warpbert.model.TrainedPart;
 
 /**
  * AdamW (Loshchilov and Hutter 2019) over the flat buffers, with the gradient's norm clipped: two kernels a step, the
@@ -24,66 +28,92 @@ final class AdamW implements AutoCloseable {
     private final Backend backend;
     private final Parameters parameters;
     private final Gradients gradients;
+    private final Dtype moments;
+    private final long seed;
     private final float clip;
     private final State state;
-    private final int segments;
-    private final ByteBuffer hyperStaging = direct(4 * Float.BYTES);
+    private final List<Piece> pieces;
+    private final HostMemory staging; // the segments' table
+    private final ByteBuffer hyperStaging = ByteBuffer.allocateDirect(12 * Float.BYTES).order(ByteOrder.nativeOrder());
     private long taken; // steps that changed the weights
 
     /** The table of all that is kept on the device. */
     private static final class State {
         final Arena arena = new Arena("the optimizer's state");
-        final Arena.Tensor m; // [n]
-        final Arena.Tensor v; // [n]
+        final Arena.Tensor m; // [n], float32 or bfloat16
+        final Arena.Tensor v; // [n], the same
         final Arena.Tensor stats = arena.add("stats", Dtype.F32, 3); // see wb_gradient_norm
         final Arena.Tensor workspace = arena.add("workspace", Dtype.F32, 2 * Backend.REDUCE_BLOCKS);
-        final Arena.Tensor hyper = arena.add("hyper", Dtype.F32, 4); // see wb_adamw; then the loss scale
+        final Arena.Tensor hyper = arena.add("hyper", Dtype.F32, 8); // see wb_adamw; then the loss scale; then rng, as pairs of floats
         final Arena.Tensor ends; // int64 [K], as pairs of floats; K segments, at most one a parameter
         final Arena.Tensor decay; // [K]
         final Arena.Tensor lrScale; // [K]
 
-        State(ParameterTable table) {
-            int most = table.slices().size();
+        State(TrainedPart part, Dtype moments) {
+            int most = part.table().slices().size();
             ends = arena.add("ends", Dtype.F32, 2L * most);
             decay = arena.add("decay", Dtype.F32, most);
             lrScale = arena.add("lr_scale", Dtype.F32, most);
-            m = arena.add("m", Dtype.F32, table.size());
-            v = arena.add("v", Dtype.F32, table.size());
+            m = arena.add("m", moments, part.size());
+            v = arena.add("v", moments, part.size());
         }
     }
 
-    /** @param scale factor of a parameter's learning rate; 0: it is frozen */
-    AdamW(Backend backend, Parameters parameters, Gradients gradients, double weightDecay, double clip, ToDoubleFunction<Slice> scale) {
+    /**
+     * @param moments what they are kept in: float32 or bfloat16
+     * @param scale   factor of a parameter's learning rate
+     */
+    AdamW(Backend backend, Parameters parameters, Gradients gradients, Dtype moments, Hyperparameters hyper, ToDoubleFunction<Slice> scale) {
         this.backend = backend;
         this.parameters = parameters;
         this.gradients = gradients;
-        this.clip = (float) clip;
-        ParameterTable table = parameters.table();
-        state = new State(table);
+        this.moments = moments;
+        this.seed = hyper.seed();
+        this.clip = (float) hyper.clip();
+        TrainedPart part = gradients.part();
+        state = new State(part, moments);
         state.arena.allocate(backend);
+        try {
+            staging = backend.allocateHost("the optimizer", hostBytes(part));
+        } catch (RuntimeException e) {
+            state.arena.close();
+            throw e;
+        }
         backend.zero(state.m.address(), state.m.bytes());
         backend.zero(state.v.address(), state.v.bytes());
-        List<Segment> list = segments(table, weightDecay, scale);
-        segments = list.size();
-        ByteBuffer endValues = direct(segments * Long.BYTES);
-        ByteBuffer decayValues = direct(segments * Float.BYTES);
-        ByteBuffer scaleValues = direct(segments * Float.BYTES);
-        for (Segment segment : list) {
-            endValues.putLong(segment.end);
-            decayValues.putFloat(segment.decay);
-            scaleValues.putFloat(segment.scale);
+        List<Segment> list = new ArrayList<>();
+        pieces = new ArrayList<>();
+        for (TrainedPart.Run run : part.runs()) {
+            List<Segment> segments = segments(part.table(), run, hyper.weightDecay(), scale);
+            pieces.add(new Piece(run, list.size(), segments.size()));
+            list.addAll(segments);
         }
-        state.arena.upload(state.ends, endValues.flip());
-        state.arena.upload(state.decay, decayValues.flip());
-        state.arena.upload(state.lrScale, scaleValues.flip());
+        upload(state.ends, list, (segment, values) -> values.putLong(segment.end));
+        upload(state.decay, list, (segment, values) -> values.putFloat(segment.decay));
+        upload(state.lrScale, list, (segment, values) -> values.putFloat(segment.scale));
     }
 
-    /** What the optimizer of this table holds. */
-    static MemoryPlan memory(ParameterTable table) {
-        return new MemoryPlan().add(new State(table).arena, name -> name.equals("m") || name.equals("v") ? "moments" : "optimizer");
+    private void upload(Arena.Tensor tensor, List<Segment> list, BiConsumer<Segment, ByteBuffer> put) {
+        ByteBuffer values = staging.buffer().clear();
+        list.forEach(segment -> put.accept(segment, values));
+        state.arena.upload(tensor, values.flip());
+        backend.synchronize(); // the block is to be written again
     }
 
-    /** Neighbours in the buffers with the same weight decay and learning rate, see wb_adamw. */
+    /** What the optimizer of these parameters holds. */
+    static MemoryPlan memory(TrainedPart part, Dtype moments) {
+        return new MemoryPlan().add(new State(part, moments).arena, name -> name.equals("m") || name.equals("v") ? "moments" : "optimizer")
+                .addHost("optimizer", hostBytes(part));
+    }
+
+    private static int hostBytes(TrainedPart part) {
+        return part.table().slices().size() * Long.BYTES; // more than a step's numbers: a table has three embeddings and their LayerNorm at least
+    }
+
+    /** A run of the buffers, and which segments are its. */
+    private record Piece(TrainedPart.Run run, int firstSegment, int segments) {}
+
+    /** Neighbours in a run with the same weight decay and learning rate, see wb_adamw. */
     private record Segment(long end, float decay, float scale) {
         boolean isLike(Segment other) {
             return decay == other.decay && scale == other.scale;
@@ -91,17 +121,20 @@ final class AdamW implements AutoCloseable {
     }
 
     /** The gap in front of a parameter belongs to its segment; what gaps hold is 0, and of 0 an update makes 0. */
-    private static List<Segment> segments(ParameterTable table, double weightDecay, ToDoubleFunction<Slice> scale) {
+    private static List<Segment> segments(ParameterTable table, TrainedPart.Run run, double weightDecay, ToDoubleFunction<Slice> scale) {
         Deque<Segment> segments = new ArrayDeque<>();
         for (Slice slice : table.slices()) {
-            Segment segment = new Segment(slice.offset() + slice.count(), slice.region().decays() ? (float) weightDecay : 0, (float) scale.applyAsDouble(slice));
+            if (slice.offset() < run.from() || slice.offset() >= run.from() + run.count()) {
+                continue;
+            }
+            Segment segment = new Segment(slice.offset() + slice.count() - run.from(), slice.region().decays() ? (float) weightDecay : 0, (float) scale.applyAsDouble(slice));
             if (!segments.isEmpty() && segments.getLast().isLike(segment)) {
                 segments.removeLast();
             }
             segments.addLast(segment);
         }
         Segment last = segments.removeLast();
-        segments.addLast(new Segment(table.size(), last.decay, last.scale)); // with the gap at the end
+        segments.addLast(new Segment(run.count(), last.decay, last.scale)); // with the gap at the end
         return List.copyOf(segments);
     }
 
@@ -111,16 +144,25 @@ final class AdamW implements AutoCloseable {
         // of the betas that the kernel has: 1 - 0.999f is 1.3e-5 off 1 - 0.999, and v / c2 would be
         double c1 = 1 - Math.pow((float) Hyperparameters.BETA1, step);
         double c2 = 1 - Math.pow((float) Hyperparameters.BETA2, step);
-        hyperStaging.clear();
-        hyperStaging.putFloat((float) lr).putFloat((float) c1).putFloat((float) c2).putFloat(lossScale).flip();
-        state.arena.upload(state.hyper, hyperStaging); // CUDA takes so few bytes along with the command and waits for nothing
-        long n = parameters.table().size();
-        backend.gradientNorm(state.stats.address(), state.workspace.address(), gradients.address() + gradients.from() * Float.BYTES,
-                state.hyper.address() + 3 * Float.BYTES, clip, n - gradients.from());
-        backend.adamw(parameters.dtype(), parameters.address(), state.m.address(), state.v.address(), parameters.roundedAddress(),
-                gradients.address(), state.stats.address(), state.hyper.address(), state.ends.address(), state.decay.address(), state.lrScale.address(),
-                (float) Hyperparameters.BETA1, (float) Hyperparameters.BETA2, (float) Hyperparameters.EPSILON, n,
-                segments);
+        // not page-locked: a copy of so few bytes goes along with its command, and does not hold up the next batch's upload
+        hyperStaging.clear().putFloat((float) lr).putFloat((float) c1).putFloat((float) c2).putFloat(lossScale).putLong(seed).putLong(step);
+        state.arena.upload(state.hyper, hyperStaging.flip());
+        backend.gradientNorm(state.stats.address(), state.workspace.address(), gradients.address(), state.hyper.address() + 3 * Float.BYTES, clip,
+                gradients.part().size());
+        for (Piece piece : pieces) {
+            update(piece.run, piece.firstSegment, piece.segments);
+        }
+    }
+
+    private void update(TrainedPart.Run run, long firstSegment, int segments) {
+        long rounded = parameters.roundedAddress();
+        long inMoments = run.at() * moments.bytes();
+        backend.adamw(parameters.dtype(), moments, parameters.address() + run.from() * Float.BYTES, state.m.address() + inMoments,
+                state.v.address() + inMoments,
+                rounded == 0 ? 0 : rounded + run.from() * parameters.dtype().bytes(), gradients.address() + run.at() * Float.BYTES, state.stats.address(),
+                state.hyper.address(), state.hyper.address() + 4 * Float.BYTES, state.ends.address() + firstSegment * Long.BYTES, state.decay.address() + firstSegment * Float.BYTES,
+                state.lrScale.address() + firstSegment * Float.BYTES, (float) Hyperparameters.BETA1, (float) Hyperparameters.BETA2,
+                (float) Hyperparameters.EPSILON, run.count(), segments);
     }
 
     /** [3], what became of the last {@link #step}: see wb_gradient_norm. */
@@ -133,12 +175,9 @@ final class AdamW implements AutoCloseable {
         taken++;
     }
 
-    private static ByteBuffer direct(int bytes) {
-        return ByteBuffer.allocateDirect(bytes).order(ByteOrder.nativeOrder());
-    }
-
     @Override
     public void close() {
         state.arena.close();
+        staging.close();
     }
 }

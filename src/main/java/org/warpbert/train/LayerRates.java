@@ -32,7 +32,7 @@ public record LayerRates(boolean freezeEmbeddings, int freezeLayers, double deca
     }
 
     /** Levels that stay as they are: 0 none, 1 the embeddings, 1 + n also the first n layers. */
-    int frozenLevels() {
+    public int frozenLevels() {
         return freezeLayers > 0 ? 1 + freezeLayers : freezeEmbeddings ? 1 : 0;
     }
 

@@ -10,6 +10,7 @@ import org.warpbert.backend.HostMemory;
 import org.warpbert.memory.Arena;
 import org.warpbert.model.LossTerm;
 import org.warpbert.text.Capacity;
+import org.warpbert.text.PackedBatch;
 
 /**
  * What one step tells the host: the losses of its micro-batches and the optimizer's statistics. The copies to page-locked
@@ -39,15 +40,21 @@ final class ReadBack implements AutoCloseable {
     }
 
     /** A head has losses of tokens, sequences or labels, no more than one for each. */
-    private static int bytes(Capacity batch) {
-        return Math.multiplyExact(Float.BYTES, Math.addExact(STATS + batch.tokens() + batch.labels(), batch.sequences()));
+    private static int bytes(int tokens, int labels, int sequences) {
+        return Math.multiplyExact(Float.BYTES, Math.addExact(Math.addExact(STATS + tokens, labels), sequences));
+    }
+
+    /** What one takes of the host for batches up to this. */
+    static int bytes(Capacity largest) {
+        return bytes(largest.tokens(), largest.labels(), largest.sequences());
     }
 
     /** A step on this batch begins, or begins again. What was read back before is over. */
-    void begin(Capacity batch) {
-        if (bytes(batch) > host.buffer().capacity()) {
+    void begin(PackedBatch batch) {
+        int needed = bytes(batch.totalTokens(), batch.labels().length, batch.sequences());
+        if (needed > host.buffer().capacity()) {
             HostMemory small = host;
-            host = backend.allocateHost("the read-back", bytes(batch));
+            host = backend.allocateHost("the read-back", needed);
             small.close();
         }
         terms = 0;
@@ -56,7 +63,8 @@ final class ReadBack implements AutoCloseable {
 
     /** Queues the copies of a micro-batch's losses. */
     void add(List<LossTerm> batch) {
-        for (LossTerm term : batch) {
+        for (int i = 0; i < batch.size(); i++) { // an iterator would be garbage
+            LossTerm term = batch.get(i);
             copy(term.losses(), term.count(), STATS + losses);
             if (terms == counts.length) {
                 counts = Arrays.copyOf(counts, 2 * terms);

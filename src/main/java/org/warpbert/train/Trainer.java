@@ -3,6 +3,7 @@ package org.warpbert.train;
 import java.util.function.Consumer;
 import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
+import org.warpbert.backend.Dtype;
 import org.warpbert.backend.OutOfDeviceMemory;
 import org.warpbert.memory.BatchPlanner;
 import org.warpbert.memory.DeviceSpeed;
@@ -12,10 +13,11 @@ import org.warpbert.model.BertConfig;
 import org.warpbert.model.BertModel;
 import org.warpbert.model.Gradients;
 import org.warpbert.model.Head;
-import org.warpbert.model.ParameterTable;
 import org.warpbert.model.Parameters;
+import org.warpbert.model.PassPlan;
 import org.warpbert.model.PassPlanner;
 import org.warpbert.model.PlannedModel;
+import org.warpbert.model.TrainedPart;
 import org.warpbert.text.BatchSizes;
 import org.warpbert.text.Capacity;
 import org.warpbert.text.MicroBatches;
@@ -28,6 +30,8 @@ import org.warpbert.text.PackedBatch;
  * when the next step's gradient is on its way (with a dynamic loss scale, its forward). Results are those of step by step.
  */
 public final class Trainer implements AutoCloseable {
+    private static final int READ_BACKS = 2; // of the step under way, and of the one that is being asked for
+
     private final Backend backend;
     private final Hyperparameters hyper;
     private final long scheduledSteps;
@@ -36,7 +40,7 @@ public final class Trainer implements AutoCloseable {
     private final AdamW optimizer;
     private final PlannedModel planned;
     private final LossScale lossScale;
-    private final ReadBack[] readBacks; // where the host runs ahead, two in turn: of the step under way, and of the one that is being asked for
+    private final ReadBack[] readBacks; // in turn
     private Pending pending;
     private Result settled; // not told yet
     private long steps;
@@ -48,45 +52,45 @@ public final class Trainer implements AutoCloseable {
      */
     public Trainer(Backend backend, BertConfig config, Parameters parameters, Head head, Hyperparameters hyper,
             long scheduledSteps, Capacity capacity) {
-        this(backend, config, parameters, head, hyper, scheduledSteps, capacity, LossScale.of(parameters.dtype()));
+        this(backend, config, parameters, head, hyper, scheduledSteps, capacity, Dtype.F32, LossScale.of(parameters.dtype()));
     }
 
     /**
      * @param scheduledSteps steps of all epochs, over which the linear schedule falls unless {@code totalSteps} says other
-     * @param planner        of the batches to come
+     * @param plan           of the batches to come
      * @param note           receives a line when memory was refused
      */
     public Trainer(Backend backend, BertConfig config, Parameters parameters, Head head, Hyperparameters hyper,
-            long scheduledSteps, PassPlanner planner, Consumer<String> note) {
-        this(backend, config, parameters, head, hyper, scheduledSteps, planner, note, LossScale.of(parameters.dtype()));
+            long scheduledSteps, TrainingPlan plan, Consumer<String> note) {
+        this(backend, config, parameters, head, hyper, scheduledSteps, plan.planner(), plan.moments(), note, LossScale.of(parameters.dtype()));
     }
 
     Trainer(Backend backend, BertConfig config, Parameters parameters, Head head, Hyperparameters hyper, long scheduledSteps,
-            Capacity capacity, LossScale lossScale) {
-        this(backend, config, parameters, head, hyper, scheduledSteps, new PassPlanner(config, parameters.table(), head, parameters.dtype(), true,
-                BatchSizes.worst(capacity, 1), DeviceSpeed.assumed(backend.name())), line -> {}, lossScale);
+            Capacity capacity, Dtype moments, LossScale lossScale) {
+        this(backend, config, parameters, head, hyper, scheduledSteps, new PassPlanner(config, parameters.table(), head,
+                PassPlan.training(parameters.dtype(), hyper.layerRates().frozenLevels()), BatchSizes.worst(capacity, 1), backend.name(), DeviceSpeed.assumed(backend.name())), moments, line -> {}, lossScale);
     }
 
     Trainer(Backend backend, BertConfig config, Parameters parameters, Head head, Hyperparameters hyper, long scheduledSteps,
-            PassPlanner planner, Consumer<String> note, LossScale lossScale) {
+            PassPlanner planner, Dtype moments, Consumer<String> note, LossScale lossScale) {
         this.backend = backend;
         this.hyper = hyper;
         this.lossScale = lossScale;
         this.scheduledSteps = scheduledSteps;
         this.head = head;
         BertConfig used = hyper.dropout() == null ? config : config.withDropout(hyper.dropout());
-        Gradients madeGradients = Retry.once(() -> new Gradients(backend, parameters.table(), hyper.layerRates().frozenLevels()), note);
+        Gradients madeGradients = Retry.once(() -> new Gradients(backend, new TrainedPart(parameters.table(), hyper.layerRates().frozenLevels())), note);
         AdamW madeOptimizer = null;
         PlannedModel madeModel = null;
-        readBacks = new ReadBack[backend.asynchronous() ? 2 : 1];
+        readBacks = new ReadBack[READ_BACKS];
         try {
-            madeOptimizer = Retry.once(() -> new AdamW(backend, parameters, madeGradients, hyper.weightDecay(), hyper.clip(),
+            madeOptimizer = Retry.once(() -> new AdamW(backend, parameters, madeGradients, moments, hyper,
                     parameter -> hyper.layerRates().scale(parameter, config.numHiddenLayers())), note);
-            madeModel = new PlannedModel(backend, used, parameters, madeGradients, head, planner, note);
-            prepare(madeModel);
-            for (int i = 0; i < readBacks.length; i++) {
+            for (int i = 0; i < READ_BACKS; i++) {
                 readBacks[i] = Retry.once(() -> new ReadBack(backend, planner.largest()), note);
             }
+            madeModel = new PlannedModel(backend, used, parameters, madeGradients, head, planner, note);
+            prepare(madeModel);
         } catch (RuntimeException e) { // no memory: what was taken goes back
             closeReadBacks();
             if (madeModel != null) {
@@ -122,9 +126,15 @@ public final class Trainer implements AutoCloseable {
         }
     }
 
-    /** What a trainer holds whatever the batches are, the weights not counted. */
-    public static MemoryPlan memory(ParameterTable table) {
-        return new MemoryPlan().add("gradients", Gradients.plannedBytes(table)).add(AdamW.memory(table));
+    /**
+     * What a trainer holds beside the passes, the weights not counted.
+     *
+     * @param moments what AdamW's are kept in
+     * @param largest the most that a batch to come holds
+     */
+    public static MemoryPlan memory(TrainedPart part, Dtype moments, Capacity largest) {
+        return new MemoryPlan().add("gradients", Gradients.plannedBytes(part)).add(AdamW.memory(part, moments))
+                .addHost("read_back", READ_BACKS * (long) ReadBack.bytes(largest));
     }
 
     /** What a step did; see {@link TrainingListener.Step}. */
@@ -155,7 +165,7 @@ public final class Trainer implements AutoCloseable {
     public Result submit(PackedBatch batch) {
         double lr = hyper.lr(steps, scheduledSteps);
         double[] normalisers = head.normalisers(batch);
-        ReadBack readBack = readBacks[(int) (steps % readBacks.length)];
+        ReadBack readBack = readBacks[(int) (steps % READ_BACKS)];
         gradients(batch, normalisers, readBack);
         settle(); // the device has all of this step's gradient before it; bias correction depends on what the last step did
         optimizer.step(lr, lossScale.value());
@@ -213,7 +223,7 @@ public final class Trainer implements AutoCloseable {
 
     private void accumulate(PackedBatch batch, double[] normalisers, ReadBack readBack) {
         BertModel model = planned.get();
-        readBack.begin(Capacity.of(batch));
+        readBack.begin(batch);
         float[] scales = null;
         for (PackedBatch part : MicroBatches.of(batch, planned.choice().microBatch())) {
             model.forward(part, hyper.seed(), steps);

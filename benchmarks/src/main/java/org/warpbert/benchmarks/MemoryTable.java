@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.SplittableRandom;
 import java.util.concurrent.Callable;
+import org.warpbert.bench.BenchModel;
 import org.warpbert.bench.Timing;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.Backends;
@@ -36,7 +37,8 @@ import picocli.CommandLine.Option;
         description = "A Markdown table of budgets, plans, and their predicted and measured cost.")
 public final class MemoryTable implements Callable<Integer> {
     private static final double SHRINK = 0.6; // what of the room above the least each row leaves to the next
-    @Option(names = "--model", defaultValue = "base", description = "base or large (default ${DEFAULT-VALUE}).")
+
+    @Option(names = "--model", defaultValue = "base", description = "Size: tiny, mini, small, medium, base, large (default ${DEFAULT-VALUE}).")
     private String model;
 
     @Option(names = "--batch-size", defaultValue = "10", description = "Default ${DEFAULT-VALUE}.")
@@ -66,8 +68,7 @@ public final class MemoryTable implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        BertConfig config = model.equals("large") ? BertConfig.ofSizes(30522, 1024, 24, 16, 4096, 512, 2)
-                : BertConfig.ofSizes(30522, 768, 12, 12, 3072, 512, 2);
+        BertConfig config = BenchModel.of("random:bert-" + model).config();
         ParameterTable table = ClassificationHead.parameters(config, 2);
         BatchSizes sizes = BatchSizes.worst(Capacity.of(maxLength, 1), batchSize);
         try (Backend backend = Backends.open(device, threads)) {
@@ -99,7 +100,7 @@ public final class MemoryTable implements Callable<Integer> {
     }
 
     private static TrainingPlan plan(Backend backend, BertConfig config, ParameterTable table, BatchSizes sizes, DeviceSpeed speed, long own) {
-        return new TrainingPlan(config, table, new ClassificationHead(2), Dtype.F32, sizes, null, speed, backend.name(), new MemoryBudget(own, 0), own);
+        return new TrainingPlan(config, table, new ClassificationHead(2), Dtype.F32, 0, sizes, null, speed, backend.name(), new MemoryBudget(own, 0), own);
     }
 
     /** Median seconds of a step in so many bytes. */
@@ -111,7 +112,7 @@ public final class MemoryTable implements Callable<Integer> {
         }
         PackedBatch batch = PackedBatch.of(sequences, random.ints(batchSize, 0, 2).toArray());
         backend.limit(budget);
-        try (Trainer trainer = new Trainer(backend, config, parameters, new ClassificationHead(2), Hyperparameters.DEFAULT, 100, plan.planner(),
+        try (Trainer trainer = new Trainer(backend, config, parameters, new ClassificationHead(2), Hyperparameters.DEFAULT, 100, plan,
                 System.err::println)) {
             if (backend.allocatedBytes() != plan.memory().bytes()) {
                 throw new IllegalStateException(backend.allocatedBytes() + " bytes are held, " + plan.memory().bytes() + " were planned");
