@@ -84,8 +84,8 @@ struct Call {
 wb_status multiply(const void* call) {
   const auto [ctx, threads, transpose_a, transpose_b, m, n, k, a, lda, b, ldb, beta, c, ldc] = *static_cast<const Call*>(call);
   if (use_own()) {
-    return warpbert::product(ctx, (double)m * n * k < kAlone ? 1 : threads, m, n, k, {a, lda, transpose_a != 0},
-        {b, ldb, transpose_b != 0}, beta != 0, c, ldc);
+    return warpbert::product(ctx, (double)m * n * k < kAlone ? 1 : threads, m, n, k, {a, lda, transpose_a != 0, false},
+        {b, ldb, transpose_b != 0, false}, beta != 0, c, ldc);
   }
   static const Sgemm sgemm = (Sgemm)symbol("cblas_sgemm");
   static const bool one_thread = [] {
@@ -103,6 +103,19 @@ wb_status multiply(const void* call) {
   return wb_parallel(ctx, multiply_part, &product, product.parts);
 }
 
+// One call of wb_blas_sgemm_packed.
+struct PackedCall {
+  wb_context* ctx;
+  int32_t threads, m, n, k;
+  const float *a, *w;
+  float* c;
+};
+
+wb_status multiply_packed(const void* call) {
+  const auto [ctx, threads, m, n, k, a, w, c] = *static_cast<const PackedCall*>(call);
+  return warpbert::product(ctx, (double)m * n * k < kAlone ? 1 : threads, m, n, k, {a, k, false, false}, {w, k, true, true}, false, c, n);
+}
+
 }  // namespace
 
 int32_t wb_blas_needed(void) { return !use_own(); }
@@ -117,4 +130,13 @@ wb_status wb_blas_sgemm(wb_context* ctx, int32_t threads, int32_t transpose_a, i
     int32_t k, const float* a, int32_t lda, const float* b, int32_t ldb, float beta, float* c, int32_t ldc) {
   const Call call = {ctx, threads, transpose_a, transpose_b, m, n, k, a, lda, b, ldb, beta, c, ldc};
   return wb_host_call(ctx, multiply, &call, sizeof call);
+}
+
+wb_status wb_blas_pack(wb_context* ctx, int32_t threads, int32_t n, int32_t k, float* w) {
+  return use_own() ? warpbert::pack_weights(ctx, threads, n, k, w) : WB_UNSUPPORTED;
+}
+
+wb_status wb_blas_sgemm_packed(wb_context* ctx, int32_t threads, int32_t m, int32_t n, int32_t k, const float* a, const float* w, float* c) {
+  const PackedCall call = {ctx, threads, m, n, k, a, w, c};
+  return wb_host_call(ctx, multiply_packed, &call, sizeof call);
 }

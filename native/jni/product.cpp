@@ -5,108 +5,29 @@
 // This file is compiled for AVX-512: nothing here may be inlined elsewhere, so it uses no templates of the library.
 #include "product.h"
 
-#include <stdlib.h>
 #include <string.h>
+
+#include "panels.h"
 
 namespace warpbert {
 namespace {
 
-typedef float V __attribute__((vector_size(64)));
-typedef float Unaligned __attribute__((vector_size(64), aligned(4), may_alias));
-typedef int32_t Lanes __attribute__((vector_size(64)));
-
-constexpr int kLanes = 16;
-constexpr int kRows = 8, kVectors = 3, kColumns = kVectors * kLanes; // the tile: 24 of 32 registers, every BERT size a multiple
 constexpr int64_t kDepth = 384;                // of a block: 8 rows of it are 12 KB, which stay in L1
 constexpr int64_t kTileRows = 8, kTileColumns = 4; // panels of one piece of work: 98 and 295 KB, which stay in L2
 constexpr int64_t kHeight = 192 * kRows, kWidth = 64 * kColumns; // of blocks: 2.4 and 4.7 MB, which stay in L3
 
-int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-int64_t pieces_of(int64_t n, int64_t size) { return (n + size - 1) / size; }
-
-V load(const float* p) { return *(const Unaligned*)p; }
-void store(float* p, V v) { *(Unaligned*)p = v; }
-
-// The panels of this thread's products; grown when a larger product comes, so that a step allocates nothing.
-struct Panels {
-  float* at = nullptr;
-  int64_t floats = 0;
-  float* of(int64_t count) {
-    if (count > floats) {
-      free(at);
-      floats = count;
-      at = (float*)aligned_alloc(64, (size_t)(count * 4 + 63) / 64 * 64);
-      if (!at) floats = 0;
-    }
-    return at;
+// c[8,48] = (add ? c : 0) + a b over one block's depth. Meanwhile the lines of c are fetched, which are wanted at the end, and
+// `stride` floats for each step of depth from `next` on, which another tile will want.
+void multiply_tile(float* c, int64_t c_row, const float* a, const float* b, int64_t depth, bool add, const float* next, int64_t stride) {
+  for (int i = 0; i < kRows; ++i) {
+    for (int j = 0; j < kVectors; ++j) __builtin_prefetch(c + i * c_row + j * kLanes, 1);
   }
-  ~Panels() { free(at); }
-};
-thread_local Panels panels;
-
-// block[i][j] becomes block[j][i]: for each power of two, the off-diagonal halves change places.
-inline __attribute__((always_inline)) void transpose(V* block) {
-  constexpr Lanes lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-#pragma GCC unroll 4
-  for (int step = 1; step < kLanes; step *= 2) {
-    const Lanes odd = (lane & step) != 0;
-    const Lanes low = odd ? lane + (kLanes - step) : lane, high = odd ? lane + kLanes : lane + step;
-#pragma GCC unroll 16
-    for (int i = 0; i < kLanes; ++i) {
-      if (i & step) continue;
-      const V a = block[i], b = block[i + step];
-      block[i] = __builtin_shuffle(a, b, low);
-      block[i + step] = __builtin_shuffle(a, b, high);
-    }
-  }
-}
-
-// to[d][0..width) = line 0..width-1 at depth d; lines from `lines` on are 0. A line is a row of A or a column of B: its
-// elements are neighbours (`along`), or the lines' elements of one depth are.
-void pack(float* to, int width, const float* from, int64_t row, bool along, int64_t lines, int64_t depth) {
-  if (!along) {
-    for (int64_t d = 0; d < depth; ++d) {
-      const float* in = from + d * row;
-      float* out = to + d * width;
-      if (lines == kColumns) {
-        for (int v = 0; v < kVectors; ++v) store(out + v * kLanes, load(in + v * kLanes));
-      } else {
-        for (int64_t i = 0; i < width; ++i) out[i] = i < lines ? in[i] : 0.0f;
-      }
-    }
-    return;
-  }
-  for (int first = 0; first < width; first += kLanes) {
-    const int stored = width - first < kLanes ? width - first : kLanes; // 16 of B's panels, 8 of A's
-    for (int64_t d = 0; d < depth; d += kLanes) {
-      const int deep = (int)least(kLanes, depth - d);
-      V block[kLanes];
-      for (int i = 0; i < kLanes; ++i) {
-        V line{};
-        const float* in = from + (first + i) * row + d;
-        if (i < stored && first + i < lines) {
-          if (deep == kLanes) line = load(in);
-          else __builtin_memcpy(&line, in, deep * sizeof(float));
-        }
-        block[i] = line;
-      }
-      transpose(block);
-      for (int i = 0; i < deep; ++i) {
-        float* out = to + (d + i) * width + first;
-        if (stored == kLanes) store(out, block[i]);
-        else __builtin_memcpy(out, &block[i], kRows * sizeof(float));
-      }
-    }
-  }
-}
-
-// c[8,48] = (add ? c : 0) + a b over one block's depth.
-void multiply_tile(float* c, int64_t c_row, const float* a, const float* b, int64_t depth, bool add) {
   V sums[kRows][kVectors] = {};
-  for (int64_t d = 0; d < depth; ++d, a += kRows, b += kColumns) {
+  for (int64_t d = 0; d < depth; ++d, a += kRows, b += kColumns, next += stride) {
+    __builtin_prefetch(next, 0, 2);
     V right[kVectors];
 #pragma GCC unroll 3
-    for (int j = 0; j < kVectors; ++j) right[j] = *(const V*)(b + j * kLanes);
+    for (int j = 0; j < kVectors; ++j) right[j] = load(b + j * kLanes);
 #pragma GCC unroll 8
     for (int i = 0; i < kRows; ++i) {
       const V left = a[i] - V{};
@@ -126,26 +47,31 @@ void multiply_tile(float* c, int64_t c_row, const float* a, const float* b, int6
 
 // One block of the product: rows and columns of C, one range of depth.
 struct Block {
-  Matrix a, b;
+  Matrix a, b; // b from its first column on that has no panel yet
   float* c;
   int64_t c_row, rows, columns, depth;
   bool add;
   bool pack_b; // else the panels of the last block of rows are these
   float *a_panels, *b_panels;
+  const float* ready; // panels that were packed before, `ready_panels` of them, the first columns'
+  int64_t ready_row, ready_panels;
 
   int64_t row_panels() const { return pieces_of(rows, kRows); }
   int64_t column_panels() const { return pieces_of(columns, kColumns); }
+  const float* column_panel(int64_t j) const {
+    return j < ready_panels ? ready + j * ready_row : b_panels + (j - ready_panels) * kColumns * depth;
+  }
 };
 
 constexpr int64_t kRowPanelsAtOnce = 6; // of A; as many lines as a panel of B has
 
 void pack_piece(const void* argument, int64_t piece) {
   const Block& block = *(const Block*)argument;
-  const int64_t b_pieces = block.pack_b ? block.column_panels() : 0;
+  const int64_t b_pieces = block.pack_b ? block.column_panels() - block.ready_panels : 0;
   if (piece < b_pieces) {
-    const int64_t first = piece * kColumns;
+    const int64_t first = piece * kColumns, columns = block.columns - block.ready_panels * kColumns;
     pack(block.b_panels + first * block.depth, kColumns, block.b.at + first * (block.b.transposed ? block.b.row : 1), block.b.row,
-         block.b.transposed, least(kColumns, block.columns - first), block.depth);
+         block.b.transposed, least(kColumns, columns - first), block.depth);
     return;
   }
   const int64_t from = (piece - b_pieces) * kRowPanelsAtOnce, end = least(from + kRowPanelsAtOnce, block.row_panels());
@@ -161,19 +87,21 @@ void multiply_piece(const void* argument, int64_t piece) {
   const int64_t high = pieces_of(block.row_panels(), kTileRows); // neighbours share columns
   const int64_t row_from = piece % high * kTileRows, row_end = least(row_from + kTileRows, block.row_panels());
   const int64_t column_from = piece / high * kTileColumns, column_end = least(column_from + kTileColumns, block.column_panels());
+  const int64_t share = kColumns / (row_end - row_from); // of each step of depth of the panels to the right, fetched while this row is computed
   for (int64_t i = row_from; i < row_end; ++i) {
     const float* a = block.a_panels + i * kRows * block.depth;
     const int64_t rows = least(kRows, block.rows - i * kRows);
     for (int64_t j = column_from; j < column_end; ++j) {
-      const float* b = block.b_panels + j * kColumns * block.depth;
+      const float* b = block.column_panel(j);
+      const float* next = block.column_panel(j + kTileColumns) + (i - row_from) * share * block.depth;
       const int64_t columns = least(kColumns, block.columns - j * kColumns);
       float* c = block.c + i * kRows * block.c_row + j * kColumns;
       if (rows == kRows && columns == kColumns) {
-        multiply_tile(c, block.c_row, a, b, block.depth, block.add);
+        multiply_tile(c, block.c_row, a, b, block.depth, block.add, next, share);
         continue;
       }
       alignas(64) float edge[kRows * kColumns];
-      multiply_tile(edge, kColumns, a, b, block.depth, false);
+      multiply_tile(edge, kColumns, a, b, block.depth, false, next, share);
       for (int64_t r = 0; r < rows; ++r) {
         for (int64_t s = 0; s < columns; ++s) {
           c[r * block.c_row + s] = block.add ? c[r * block.c_row + s] + edge[r * kColumns + s] : edge[r * kColumns + s];
@@ -183,10 +111,26 @@ void multiply_piece(const void* argument, int64_t piece) {
   }
 }
 
-wb_status on_threads(wb_context* ctx, int32_t threads, void (*function)(const void*, int64_t), const Block& block, int64_t pieces) {
-  if (threads > 1 && pieces > 1) return wb_parallel(ctx, function, &block, pieces);
-  for (int64_t piece = 0; piece < pieces; ++piece) function(&block, piece);
+wb_status on_threads(wb_context* ctx, int32_t threads, void (*function)(const void*, int64_t), const void* argument, int64_t pieces) {
+  if (threads > 1 && pieces > 1) return wb_parallel(ctx, function, argument, pieces);
+  for (int64_t piece = 0; piece < pieces; ++piece) function(argument, piece);
   return WB_OK;
+}
+
+// Each piece rearranges its share of the panels, by way of its own of `scratch`.
+struct Weights {
+  float *w, *scratch;
+  int64_t k, panels, pieces;
+};
+
+void pack_weights_piece(const void* argument, int64_t piece) {
+  const Weights& weights = *(const Weights*)argument;
+  const int64_t floats = kColumns * weights.k;
+  float* scratch = weights.scratch + piece * floats;
+  for (int64_t panel = weights.panels * piece / weights.pieces; panel < weights.panels * (piece + 1) / weights.pieces; ++panel) {
+    pack(scratch, kColumns, weights.w + panel * floats, weights.k, true, kColumns, weights.k);
+    memcpy(weights.w + panel * floats, scratch, floats * sizeof(float));
+  }
 }
 
 // Element (i, j) of the operand is its first.
@@ -211,23 +155,30 @@ wb_status product(wb_context* ctx, int32_t threads, int64_t m, int64_t n, int64_
   }
   const int64_t blocks = pieces_of(k, kDepth), depth = pieces_of(k, blocks);
   const int64_t a_floats = pieces_of(least(m, kHeight), kRows) * kRows * depth;
-  const int64_t b_floats = pieces_of(least(n, kWidth), kColumns) * kColumns * depth;
-  const int64_t aligned = pieces_of(b_floats, kLanes) * kLanes;
-  float* space = panels.of(aligned + a_floats);
+  const int64_t b_floats = pieces_of(least(b.packed ? n % kColumns : n, kWidth), kColumns) * kColumns * depth;
+  float* space = panels.of(b_floats + a_floats);
   if (!space) return WB_OUT_OF_MEMORY;
   for (int64_t column = 0; column < n; column += kWidth) {
+    const int64_t columns = least(kWidth, n - column), ready = b.packed ? columns / kColumns : 0;
     for (int64_t deep = 0; deep < k; deep += depth) {
       for (int64_t row = 0; row < m; row += kHeight) {
-        const Block block = {from(a, row, deep), from(b, deep, column), c + row * c_row + column, c_row, least(kHeight, m - row),
-                             least(kWidth, n - column), least(depth, k - deep), add || deep > 0, row == 0, space + aligned, space};
-        const int64_t packing = (block.pack_b ? block.column_panels() : 0) + pieces_of(block.row_panels(), kRowPanelsAtOnce);
-        if (wb_status status = on_threads(ctx, threads, pack_piece, block, packing)) return status;
+        const Block block = {from(a, row, deep), from(b, deep, column + ready * kColumns), c + row * c_row + column, c_row,
+                             least(kHeight, m - row), columns, least(depth, k - deep), add || deep > 0, row == 0, space + b_floats, space,
+                             b.at + column * k + deep * kColumns, kColumns * k, ready};
+        const int64_t packing = (block.pack_b ? block.column_panels() - ready : 0) + pieces_of(block.row_panels(), kRowPanelsAtOnce);
+        if (wb_status status = on_threads(ctx, threads, pack_piece, &block, packing)) return status;
         const int64_t tiles = pieces_of(block.row_panels(), kTileRows) * pieces_of(block.column_panels(), kTileColumns);
-        if (wb_status status = on_threads(ctx, threads, multiply_piece, block, tiles)) return status;
+        if (wb_status status = on_threads(ctx, threads, multiply_piece, &block, tiles)) return status;
       }
     }
   }
   return WB_OK;
+}
+
+wb_status pack_weights(wb_context* ctx, int32_t threads, int64_t n, int64_t k, float* w) {
+  const Weights weights = {w, panels.of(threads * kColumns * k), k, n / kColumns, threads};
+  if (!weights.scratch) return WB_OUT_OF_MEMORY;
+  return on_threads(ctx, threads, pack_weights_piece, &weights, threads);
 }
 
 }  // namespace warpbert

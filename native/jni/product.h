@@ -6,11 +6,12 @@
 
 namespace warpbert {
 
-// A matrix as it is stored: element (i, j) is at[i * row + j], or at[j * row + i] where it is transposed.
+// A matrix as it is stored: element (i, j) is at[i * row + j], or at[j * row + i] where it is transposed. `packed`: a right
+// operand as pack_weights() left it, which is transposed.
 struct Matrix {
   const float* at;
   int64_t row;
-  bool transposed;
+  bool transposed, packed;
 };
 
 // Whether this CPU can run product().
@@ -19,6 +20,10 @@ bool has_product();
 // c[m,n] = a[m,k] b[k,n], added to what c holds where `add`. The same bits on any number of threads.
 wb_status product(wb_context* ctx, int32_t threads, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, bool add, float* c,
     int64_t c_row);
+
+// Rearranges w[n,k] in place: 48 rows at a time become the panel that product() would make of them at each call, [k][48]. Rows
+// that are left over stay as they are.
+wb_status pack_weights(wb_context* ctx, int32_t threads, int64_t n, int64_t k, float* w);
 
 }  // namespace warpbert
 #endif

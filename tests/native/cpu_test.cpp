@@ -1,4 +1,4 @@
-// Every op of libwarpbert_cpu on every instruction set that this processor has, against float64. See harness.h.
+// Every op of libwarpbert_cpu on every instruction set that this processor has, and our matrix products, against float64. See harness.h.
 //   make -C native native-test      the same under AddressSanitizer and UBSan: native-asan
 #include "harness.h"
 
@@ -58,6 +58,7 @@ int main() {
   test_losses();
   test_optimizer();
   test_attention();
+  test_products();
   close_contexts();
   printf("%d checks, %d failures\n", checks, failures);
   return failures ? 1 : 0;

@@ -123,6 +123,7 @@ void test_attention();
 void test_losses();
 void test_optimizer();
 void test_math();
+void test_products();
 void test_context();
 
 #endif

@@ -192,10 +192,18 @@ wb_status wb_free_host(wb_context* ctx, void* address) {
 }
 
 // CUDA copies pageable memory to a buffer of its own before the call returns; page-locked memory it reads when the stream
-// comes to it. The wait for the copy before keeps two buffers in turn safe.
+// comes to it. The wait for the copy before keeps two buffers in turn safe. A few bytes, such as the optimizer's, always go
+// the first way, along with their command: the next batch's copy would wait for theirs, and with it for the step.
 wb_status wb_upload(wb_context* ctx, void* destination, const void* host_source, int64_t bytes) {
+  constexpr int64_t FEW = 256;
   cudaPointerAttributes source;
   CHECK(cudaSetDevice(of(ctx)->device));
+  if (bytes <= FEW) {
+    char copy[FEW];
+    memcpy(copy, host_source, size_t(bytes));
+    CHECK(cudaMemcpyAsync(destination, copy, size_t(bytes), cudaMemcpyHostToDevice, of(ctx)->stream));
+    return WB_OK;
+  }
   CHECK(cudaPointerGetAttributes(&source, host_source));
   const bool locked = source.type == cudaMemoryTypeHost;
   if (locked) CHECK(cudaEventSynchronize(of(ctx)->uploaded));  // of an event never recorded it returns at once

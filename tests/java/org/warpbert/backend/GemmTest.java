@@ -2,6 +2,7 @@ package org.warpbert.backend;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
@@ -178,6 +179,42 @@ class GemmTest {
         }
     }
 
+    /** Rearranged where they stand, weights give the same bits; where a device rearranges nothing, they stay. */
+    @ParameterizedTest
+    @MethodSource("backends")
+    void packedWeightsGiveTheSameBits(String name) {
+        for (int[] s : SIZES) {
+            float[] x = Floats.normal(1, s[0] * s[1]);
+            float[] w = Floats.normal(2, s[2] * s[1]);
+            float[] expected = null;
+            for (int threads : new int[] {1, 2, 3}) {
+                String what = "[" + s[0] + ", " + s[1] + ", " + s[2] + "] on " + threads + " threads";
+                try (Backend backend = Backends.open(name, threads); DeviceMemory left = backend.allocate("x", 4L * x.length);
+                        DeviceMemory weights = backend.allocate("w", 4L * (w.length + 2 * MARGIN)); DeviceMemory result = backend.allocate("y", 4L * s[0] * s[2])) {
+                    Gemm gemm = backend.gemm();
+                    left.upload(x);
+                    float[] surrounded = Floats.filled(w.length + 2 * MARGIN, 7);
+                    System.arraycopy(w, 0, surrounded, MARGIN, w.length);
+                    weights.upload(surrounded);
+                    long at = weights.address() + 4 * MARGIN;
+                    gemm.forward(Dtype.F32, result.address(), left.address(), at, s[0], s[1], s[2]);
+                    expected = expected == null ? result.downloadFloats(0, s[0] * s[2]) : expected;
+                    assertFalse(gemm.pack(Dtype.BF16, at, s[1], s[2]), "16 bits");
+                    if (!gemm.pack(Dtype.F32, at, s[1], s[2])) {
+                        assertFalse(gemm.describe().contains("own"), "our own products pack");
+                        assertArrayEquals(surrounded, weights.downloadFloats(0, surrounded.length), what);
+                        continue;
+                    }
+                    assertArrayEquals(Floats.filled(MARGIN, 7), weights.downloadFloats(0, MARGIN), "before the weights");
+                    assertArrayEquals(Floats.filled(MARGIN, 7), weights.downloadFloats(MARGIN + w.length, MARGIN), "after the weights");
+                    result.upload(Floats.filled(s[0] * s[2], Float.NaN));
+                    gemm.forwardPacked(Dtype.F32, result.address(), left.address(), at, s[0], s[1], s[2]);
+                    assertArrayEquals(expected, result.downloadFloats(0, s[0] * s[2]), what);
+                }
+            }
+        }
+    }
+
     /** Machines without AVX-512 multiply by OpenBLAS; on those with it, a process of its own does. */
     @Test
     void openBlasInsteadOfOurOwn() throws IOException, InterruptedException {
@@ -196,6 +233,7 @@ class GemmTest {
             System.out.println("by " + backend.gemm().describe());
         }
         new GemmTest().integersComeOutExactly("cpu");
+        new GemmTest().packedWeightsGiveTheSameBits("cpu");
         new GemmTest().givesTheSameBitsAgainAndTheSameNumbersOnOtherThreads("cpu");
     }
 

@@ -5,8 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
@@ -19,6 +17,7 @@ import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.Backends;
 import org.warpbert.backend.Dtype;
+import org.warpbert.backend.HostMemory;
 import org.warpbert.model.BertConfig;
 import org.warpbert.model.BertModel;
 import org.warpbert.model.Gradients;
@@ -48,7 +47,8 @@ class ArenaTest {
 
     @Test
     void tableIsTheAllocation() {
-        try (Arena arena = new Arena("test")) {
+        try (Arena arena = new Arena("test"); HostMemory host = backend.allocateHost("test", 12)) {
+            long hostBytes = backend.allocatedBytes();
             Arena.Tensor a = arena.add("a", Dtype.F32, 3, 5);
             Arena.Tensor b = arena.add("b", Dtype.BF16, 1);
             Arena.Tensor c = arena.add("c", Dtype.F32, 0, 7);
@@ -56,17 +56,17 @@ class ArenaTest {
             assertEquals(256 + 256 + 0 + 512, arena.bytes());
             assertEquals(List.of(60L, 2L, 0L, 260L), arena.tensors().stream().map(Arena.Tensor::bytes).toList());
             arena.allocate(backend);
-            assertEquals(arena.bytes() + arena.hostBytes(), backend.allocatedBytes());
+            assertEquals(arena.bytes() + arena.hostBytes(), backend.allocatedBytes() - hostBytes);
             assertEquals(List.of(256L, 256L, 0L), List.of(b.address() - a.address(), c.address() - b.address(), d.address() - c.address()));
             assertEquals(0, a.address() % 256);
             float[] values = {1, 2, 3};
-            ByteBuffer direct = ByteBuffer.allocateDirect(12).order(ByteOrder.nativeOrder());
-            direct.asFloatBuffer().put(values);
-            arena.upload(d, direct);
+            host.buffer().asFloatBuffer().put(values);
+            arena.upload(d, host, 12);
             assertArrayEquals(values, d.downloadFloats(3));
             assertTrue(failure(() -> d.downloadFloats(66)).contains("d holds 65 elements, not 66"));
-            assertTrue(failure(() -> arena.upload(b, direct)).contains("12 bytes do not fit b"));
-            arena.upload(b, direct.putShort(0, (short) 0xbfc0).limit(2));
+            assertTrue(failure(() -> arena.upload(b, host, 12)).contains("12 bytes do not fit b"));
+            host.buffer().putShort(0, (short) 0xbfc0);
+            arena.upload(b, host, 2);
             assertArrayEquals(new float[] {-1.5f}, b.downloadFloats(1), "bfloat16");
         }
     }
@@ -75,8 +75,8 @@ class ArenaTest {
     void aTensorWithoutMemorySaysSo() {
         Arena arena = new Arena("a plan");
         Arena.Tensor x = arena.add("x", Dtype.F32, 8);
-        ByteBuffer direct = ByteBuffer.allocateDirect(4);
-        List<Executable> uses = List.of(x::address, () -> x.downloadFloats(1), () -> arena.upload(x, direct), () -> arena.download(x, direct));
+        HostMemory host = backend.allocateHost("test", 4);
+        List<Executable> uses = List.of(x::address, () -> x.downloadFloats(1), () -> arena.upload(x, host, 4), () -> arena.download(x, host, 4));
         uses.forEach(use -> assertNamed(failure(use)));
         arena.allocate(backend);
         assertTrue(failure(() -> arena.allocate(backend)).contains("a plan is allocated already"));
@@ -84,6 +84,7 @@ class ArenaTest {
         arena.close();
         arena.close();
         uses.forEach(use -> assertNamed(failure(use)));
+        host.close();
     }
 
     private static void assertNamed(String message) {
@@ -115,11 +116,12 @@ class ArenaTest {
             assertArrayEquals(Arrays.copyOf(values, 99_998), x.downloadFloats(99_998));
             assertArrayEquals(new float[5], before.downloadFloats(5));
             assertArrayEquals(new float[5], after.downloadFloats(5));
-            ByteBuffer halves = ByteBuffer.allocateDirect(2 * rounded.length).order(ByteOrder.nativeOrder());
-            for (float value : rounded) {
-                halves.putShort((short) (Float.floatToIntBits(value) >>> 16)); // exact: 8 bits are enough for these
+            try (HostMemory halves = backend.allocateHost("test", 2 * rounded.length)) {
+                for (float value : rounded) {
+                    halves.buffer().putShort((short) (Float.floatToIntBits(value) >>> 16)); // exact: 8 bits are enough for these
+                }
+                arena.upload(y, halves, 2 * rounded.length);
             }
-            arena.upload(y, halves.flip());
             assertArrayEquals(rounded, y.downloadFloats(rounded.length));
             assertTrue(failure(() -> x.upload(new float[3])).contains("3 floats are not the elements of x"));
         }

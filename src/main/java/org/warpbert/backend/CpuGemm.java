@@ -39,6 +39,26 @@ final class CpuGemm implements Gemm {
     }
 
     @Override
+    public boolean pack(Dtype dtype, long w, int in, int out) {
+        if (dtype != Dtype.F32 || Native.wb_blas_needed() != 0) {
+            return false;
+        }
+        backend.check("pack[n=" + out + ", k=" + in + "]", Native.wb_blas_pack(backend.context(), backend.threads(), out, in, w));
+        return true;
+    }
+
+    @Override
+    public void forwardPacked(Dtype dtype, long y, long x, long w, int rows, int in, int out) {
+        if (rows == 0) {
+            return;
+        }
+        long start = System.nanoTime();
+        int status = Native.wb_blas_sgemm_packed(backend.context(), backend.threads(), rows, out, in, x, w, y);
+        nanos += System.nanoTime() - start;
+        check(status, rows, out, in);
+    }
+
+    @Override
     public void backwardInput(Dtype dtype, long dx, long dy, long w, boolean add, int rows, int in, int out) {
         multiply(dtype, dtype, false, false, rows, in, out, dy, w, add, dx);
     }
@@ -61,11 +81,15 @@ final class CpuGemm implements Gemm {
         int status = Native.wb_blas_sgemm(backend.context(), backend.threads(), transposeLeft ? 1 : 0, transposeRight ? 1 : 0,
                 m, n, k, a, transposeLeft ? m : k, b, transposeRight ? k : n, add ? 1 : 0, c, n);
         nanos += System.nanoTime() - start;
-        if (status != 0) {
-            backend.check("gemm[m=" + m + ", n=" + n + ", k=" + k + "]", status);
-        }
+        check(status, m, n, k);
         if (c != to) {
             backend.cast(to, result, c, Dtype.F32, (long) m * n);
+        }
+    }
+
+    private void check(int status, int m, int n, int k) {
+        if (status != 0) {
+            backend.check("gemm[m=" + m + ", n=" + n + ", k=" + k + "]", status);
         }
     }
 

@@ -65,8 +65,19 @@ public final class DeviceMemory implements AutoCloseable {
      * {@link HostMemory} for when it may be written again.
      */
     public void upload(HostMemory source, int count) {
-        check("upload", 0, count);
-        backend.check("upload", Native.wb_upload(backend.context(), address(), source.address(), count));
+        upload(0, source, count);
+    }
+
+    /** The same to byte {@code offset} of this block. */
+    public void upload(long offset, HostMemory source, int count) {
+        check("upload", offset, count);
+        backend.check("upload", Native.wb_upload(backend.context(), address() + offset, source.address(), count));
+    }
+
+    /** Copies {@code count} bytes from byte {@code offset} of this block to the start of host memory; waits for the work before. */
+    public void download(long offset, HostMemory target, int count) {
+        check("download", offset, count);
+        backend.check("download", Native.wb_download(backend.context(), target.address(), address() + offset, count));
     }
 
     /** Reads {@code count} floats from float number {@code offset} on; waits for the work before. */

@@ -13,6 +13,21 @@ public interface Gemm extends AutoCloseable {
     /** y[rows, out] = x[rows, in] · w[out, in]^T + bias[out], float32. */
     void forwardBias(Dtype dtype, long y, long x, long w, long bias, int rows, int in, int out);
 
+    /**
+     * Rearranges weights w[out, in] where they stand into what this device reads fastest: from then on {@link #forwardPacked} alone may.
+     * It takes no memory that stays.
+     *
+     * @return false where the device has nothing better than w as it is, which nothing has then been done to
+     */
+    default boolean pack(Dtype dtype, long w, int in, int out) {
+        return false;
+    }
+
+    /** {@link #forward} by weights that {@link #pack} has rearranged: the same bits. */
+    default void forwardPacked(Dtype dtype, long y, long x, long w, int rows, int in, int out) {
+        throw new IllegalStateException("this device packs no weights");
+    }
+
     /** dx[rows, in] (= , or += where {@code add}) dy[rows, out] · w[out, in]. */
     void backwardInput(Dtype dtype, long dx, long dy, long w, boolean add, int rows, int in, int out);
 

@@ -41,6 +41,9 @@ final class Native {
             @Cast("wb_context*") long ctx, int threads, int transposeA, int transposeB, int m, int n, int k,
             @Cast("const float*") long a, int lda, @Cast("const float*") long b, int ldb, float beta, @Cast("float*") long c,
             int ldc);
+    @Cast("wb_status") static native int wb_blas_pack(@Cast("wb_context*") long ctx, int threads, int n, int k, @Cast("float*") long w);
+    @Cast("wb_status") static native int wb_blas_sgemm_packed(@Cast("wb_context*") long ctx, int threads, int m, int n, int k,
+            @Cast("const float*") long a, @Cast("const float*") long w, @Cast("float*") long c);
 
     @Cast("wb_status") static native int wb_open(@Cast("wb_context**") PointerPointer<?> ctx, String path, int device, int threads);
     @Cast("wb_status") static native int wb_close(@Cast("wb_context*") long ctx);

@@ -1,6 +1,9 @@
 package org.warpbert.bench;
 
+import java.time.Duration;
 import java.util.Arrays;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.LongSupplier;
 
 /**
  * The time of one thing, run again and again.
@@ -16,6 +19,10 @@ import java.util.Arrays;
 public record Timing(String name, double median, double spread, double min, double max, int warmup, int repeats) {
     private static final long LEAST_NANOS = 1_000_000; // a clock's reading and a waking thread are nothing beside it
 
+    private static final long PAUSE_NANOS = 30_000_000;
+    private static final long BUSY_NANOS = 20_000_000; // in a pause; the system counts in steps of 10 ms
+    private static final int MOST_PAUSES = 30;
+
     /** Of these times in seconds. */
     public static Timing of(String name, int warmup, double[] seconds) {
         double[] sorted = seconds.clone();
@@ -26,7 +33,7 @@ public record Timing(String name, double median, double spread, double min, doub
     }
 
     /**
-     * Runs {@code work} and times it. {@code work} returns when all of it is done. What takes less than a millisecond is
+     * Runs {@code work} and times it, once the process has settled. {@code work} returns when all of it is done. What takes less than a millisecond is
      * run several times for each time taken, which is then their mean.
      *
      * @param warmup at least 1
@@ -35,6 +42,9 @@ public record Timing(String name, double median, double spread, double min, doub
         long runs = 1;
         double[] seconds = new double[repeats];
         for (int i = -warmup; i < repeats; i++) {
+            if (i == 0) {
+                settle(Timing::processNanos, Timing::pause);
+            }
             long start = System.nanoTime();
             for (long run = 0; run < runs; run++) {
                 work.run();
@@ -47,6 +57,32 @@ public record Timing(String name, double median, double spread, double min, doub
             }
         }
         return of(name, warmup, seconds);
+    }
+
+    /**
+     * Waits, {@value #MOST_PAUSES} pauses at most, until this process does nothing while nobody asks it to: Java's compiler and
+     * collector have threads of their own, and would have a core that what is measured counts on. On two cores, products of the
+     * first quarter of a second were seen to run at half their rate.
+     */
+    static void settle(LongSupplier processNanos, Runnable pause) {
+        long before = processNanos.getAsLong();
+        for (int i = 0; i < MOST_PAUSES; i++) {
+            pause.run();
+            long now = processNanos.getAsLong();
+            if (now - before < BUSY_NANOS) {
+                return;
+            }
+            before = now;
+        }
+    }
+
+    private static void pause() {
+        LockSupport.parkNanos(PAUSE_NANOS);
+    }
+
+    /** What all threads of this process have computed; 0 where the system does not say. */
+    private static long processNanos() {
+        return ProcessHandle.current().info().totalCpuDuration().map(Duration::toNanos).orElse(0L);
     }
 
     /** Of sorted values, linear between neighbours. */

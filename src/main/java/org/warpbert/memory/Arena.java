@@ -1,6 +1,5 @@
 package org.warpbert.memory;
 
-import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -85,9 +84,8 @@ public final class Arena implements AutoCloseable {
             int most = staging.buffer().capacity() / dtype.bytes();
             for (int from = 0; from < count; from += most) {
                 int part = Math.min(most, count - from);
-                ByteBuffer host = staging.buffer().clear().limit(part * dtype.bytes());
-                memory.download(offset + (long) from * dtype.bytes(), host);
-                dtype.toFloats(host, FloatBuffer.wrap(values, from, part));
+                memory.download(offset + (long) from * dtype.bytes(), staging, part * dtype.bytes());
+                dtype.toFloats(staging.buffer().clear().limit(part * dtype.bytes()), FloatBuffer.wrap(values, from, part));
             }
             return values;
         }
@@ -110,9 +108,8 @@ public final class Arena implements AutoCloseable {
             int most = staging.buffer().capacity() / Float.BYTES;
             for (int from = 0; from < values.length; from += most) {
                 int part = Math.min(most, values.length - from);
-                ByteBuffer host = staging.buffer().clear().limit(part * Float.BYTES);
-                host.asFloatBuffer().put(values, from, part);
-                memory.upload(offset + (long) from * Float.BYTES, host);
+                staging.buffer().clear().asFloatBuffer().put(values, from, part);
+                memory.upload(offset + (long) from * Float.BYTES, staging, part * Float.BYTES);
                 backend.synchronize(); // the block is to be written again
             }
         }
@@ -155,22 +152,22 @@ public final class Arena implements AutoCloseable {
         base = memory.address();
     }
 
-    /** Copies what remains of a direct buffer to the start of a tensor. */
-    public void upload(Tensor tensor, ByteBuffer direct) {
-        check(tensor, direct);
-        memory.upload(tensor.offset, direct);
+    /** Copies the first {@code count} bytes of host memory to the start of a tensor; see {@link HostMemory} for when it may be written again. */
+    public void upload(Tensor tensor, HostMemory source, int count) {
+        check(tensor, count);
+        memory.upload(tensor.offset, source, count);
     }
 
-    /** Fills what remains of a direct buffer, its position unchanged, from the start of a tensor. */
-    public void download(Tensor tensor, ByteBuffer direct) {
-        check(tensor, direct);
-        memory.download(tensor.offset, direct);
+    /** Copies the first {@code count} bytes of a tensor to the start of host memory, and waits until they are there. */
+    public void download(Tensor tensor, HostMemory target, int count) {
+        check(tensor, count);
+        memory.download(tensor.offset, target, count);
     }
 
-    private void check(Tensor tensor, ByteBuffer direct) {
+    private void check(Tensor tensor, int count) {
         tensor.address(); // or it says that there is no memory
-        if (direct.remaining() > tensor.size) {
-            throw new WarpBertException(name + ": " + direct.remaining() + " bytes do not fit " + tensor + " of " + tensor.size);
+        if (count > tensor.size) {
+            throw new WarpBertException(name + ": " + count + " bytes do not fit " + tensor + " of " + tensor.size);
         }
     }
 

@@ -55,6 +55,7 @@ public final class BertModel implements AutoCloseable {
         this.parameters = parameters;
         this.gradients = gradients;
         this.head = head;
+        ParameterBuffers buffers = parameters.buffers(training ? gradients : null);
         this.arena = new Arena(training ? "activations for training" : "activations for inference");
         Activations activations = new Activations(arena, config, plan);
         head.plan(arena, config, plan);
@@ -67,7 +68,6 @@ public final class BertModel implements AutoCloseable {
         }
         this.pass = new Pass(backend, config, activations);
         pass.batch = batch;
-        ParameterBuffers buffers = parameters.buffers(training ? gradients : null);
         embeddings = new Embeddings(buffers);
         layers = new LayerAddresses[config.numHiddenLayers()];
         layerGradients = new LayerAddresses[config.numHiddenLayers()];

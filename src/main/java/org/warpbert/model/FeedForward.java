@@ -16,9 +16,9 @@ final class FeedForward {
         int i = p.config.intermediateSize();
         long x = a.attentionOut().address();
         long sum = a.outputSum().address();
-        p.backend.gemm().forward(p.dtype(), a.up().address(), x, w.upWeight(), t, h, i);
+        p.multiply(w, a.up().address(), x, w.upWeight(), h, i);
         activate(p, layer, w);
-        p.backend.gemm().forward(p.dtype(), sum, a.activated().address(), w.downWeight(), t, i, h);
+        p.multiply(w, sum, a.activated().address(), w.downWeight(), i, h);
         p.backend.residualLayernormForward(p.dtype(), a.output().address(), p.training() ? sum : 0,
                 Activations.orNull(a.outputMean()), Activations.orNull(a.outputRstd()), sum, w.downBias(), x,
                 w.outputGamma(), w.outputBeta(), p.eps(), p.hiddenDropout(), Pass.site(layer, OUTPUT), p.dropout(), t, h);

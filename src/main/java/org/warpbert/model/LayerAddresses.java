@@ -18,22 +18,23 @@ import java.util.function.ToLongFunction;
  * @param downBias        [H]
  * @param outputGamma     [H], output.LayerNorm
  * @param outputBeta      [H]
+ * @param packed          whether the matrices are as {@link org.warpbert.backend.Gemm#pack} left them
  */
 record LayerAddresses(long qkvWeight, long qkvBias, long attentionWeight, long attentionBias, long attentionGamma,
                       long attentionBeta, long upWeight, long upBias, long downWeight, long downBias, long outputGamma,
-                      long outputBeta) {
+                      long outputBeta, boolean packed) {
 
     /** Of layer {@code layer}'s weights. */
     static LayerAddresses weights(ParameterBuffers buffers, int layer) {
-        return of(buffers::operand, buffers::weight, layer);
+        return of(buffers::operand, buffers::weight, layer, buffers.packed());
     }
 
     /** Of their gradients. */
     static LayerAddresses gradients(ParameterBuffers buffers, int layer) {
-        return of(buffers::gradient, buffers::gradient, layer);
+        return of(buffers::gradient, buffers::gradient, layer, false);
     }
 
-    private static LayerAddresses of(ToLongFunction<String> matrix, ToLongFunction<String> vector, int layer) {
+    private static LayerAddresses of(ToLongFunction<String> matrix, ToLongFunction<String> vector, int layer, boolean packed) {
         String p = "encoder.layer." + layer + ".";
         return new LayerAddresses(
                 matrix.applyAsLong(p + "attention.self.query.weight"), vector.applyAsLong(p + "attention.self.query.bias"),
@@ -41,6 +42,7 @@ record LayerAddresses(long qkvWeight, long qkvBias, long attentionWeight, long a
                 vector.applyAsLong(p + "attention.output.LayerNorm.weight"), vector.applyAsLong(p + "attention.output.LayerNorm.bias"),
                 matrix.applyAsLong(p + "intermediate.dense.weight"), vector.applyAsLong(p + "intermediate.dense.bias"),
                 matrix.applyAsLong(p + "output.dense.weight"), vector.applyAsLong(p + "output.dense.bias"),
-                vector.applyAsLong(p + "output.LayerNorm.weight"), vector.applyAsLong(p + "output.LayerNorm.bias"));
+                vector.applyAsLong(p + "output.LayerNorm.weight"), vector.applyAsLong(p + "output.LayerNorm.bias"),
+                packed);
     }
 }

@@ -11,8 +11,9 @@ import org.warpbert.backend.Dtype;
  * @param operands  address of a buffer so laid out of the weights in {@code dtype}, of which those that matrix products read
  *                  are there; for float32 the same buffer
  * @param gradients the float32 gradients, or null: a model for inference
+ * @param packed    whether the encoder layers' matrices are as {@link org.warpbert.backend.Gemm#pack} left them
  */
-public record ParameterBuffers(ParameterTable table, long weights, long operands, Dtype dtype, Gradients gradients) {
+public record ParameterBuffers(ParameterTable table, long weights, long operands, Dtype dtype, Gradients gradients, boolean packed) {
 
     /** Address of a float32 parameter. */
     public long weight(String name) {

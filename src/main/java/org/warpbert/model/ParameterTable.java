@@ -55,6 +55,11 @@ public final class ParameterTable {
             return name.startsWith(LAYER) ? 1 + Integer.parseInt(name.substring(LAYER.length(), name.indexOf('.', LAYER.length()))) : Integer.MAX_VALUE;
         }
 
+        /** Whether it is one that an encoder layer multiplies by. */
+        boolean isLayerMatrix() {
+            return region == Region.MATRICES && name.startsWith(LAYER);
+        }
+
         public long count() {
             long count = 1;
             for (long extent : shape) {
@@ -118,6 +123,23 @@ public final class ParameterTable {
     /** All parameters in buffer order. */
     public Collection<Slice> slices() {
         return Collections.unmodifiableCollection(slices.values());
+    }
+
+    /** The matrices [out, in] that encoder layers multiply by; fused neighbours are one. */
+    List<Slice> layerMatrices() {
+        List<Slice> matrices = new ArrayList<>();
+        for (Slice slice : slices.values()) {
+            if (!slice.isLayerMatrix()) {
+                continue;
+            }
+            if (isFusedTail(slice.name)) {
+                Slice head = matrices.remove(matrices.size() - 1);
+                matrices.add(new Slice(head.name, new long[] {head.shape[0] + slice.shape[0], slice.shape[1]}, head.region, head.offset));
+            } else {
+                matrices.add(slice);
+            }
+        }
+        return matrices;
     }
 
     public boolean contains(String name) {

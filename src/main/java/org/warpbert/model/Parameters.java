@@ -28,6 +28,7 @@ public final class Parameters implements AutoCloseable {
     private final DeviceMemory weights;
     private final DeviceMemory operands; // null for float32
     private HostMemory staging; // of the largest parameter, while weights come or go piece by piece
+    private int packed; // matrices of the encoder layers that are rearranged for products: none, or all once a model has been made
 
     private Parameters(Backend backend, ParameterTable table, WeightFormat format) {
         this.backend = backend;
@@ -176,7 +177,7 @@ public final class Parameters implements AutoCloseable {
 
     /** Address of the whole table in {@link #dtype}, for the optimizer to write; 0 for float32. */
     public long roundedAddress() {
-        requireMasters("trained");
+        requireMasters("trained", format.training());
         return operands == null ? 0 : operands.address();
     }
 
@@ -185,13 +186,36 @@ public final class Parameters implements AutoCloseable {
         return operands == null ? weights.address() : operands.address() - format.operandsFrom(table) * dtype().bytes();
     }
 
-    /** Where a model finds these weights, and their gradients (null: none). */
+    /**
+     * Where a model finds these weights, and their gradients (null: none). Weights kept for inference alone are packed
+     * for products by this, where the device gains by it: where they stand, so that it takes no memory.
+     */
     ParameterBuffers buffers(Gradients gradients) {
-        return new ParameterBuffers(table, address(), operandsBase(), dtype(), gradients);
+        if (gradients != null) {
+            requireMasters("trained", format.training());
+        } else if (!format.training()) {
+            List<ParameterTable.Slice> matrices = table.layerMatrices();
+            while (packed < matrices.size() && pack(matrices.get(packed))) {
+                packed++; // one by one: a refusal of scratch memory leaves the rest for the next time
+            }
+        }
+        return new ParameterBuffers(table, address(), operandsBase(), dtype(), gradients, packed > 0);
     }
 
-    private void requireMasters(String use) {
-        if (dtype() != Dtype.F32 && !format.training()) {
+    private boolean pack(ParameterTable.Slice matrix) {
+        return backend.gemm().pack(dtype(), operandsBase() + matrix.offset() * dtype().bytes(), Math.toIntExact(matrix.shape()[1]),
+                Math.toIntExact(matrix.shape()[0]));
+    }
+
+    /** A packed matrix is no longer what its name says. */
+    private void requireUnpacked(ParameterTable.Slice slice) {
+        if (packed > 0 && slice.isLayerMatrix()) {
+            throw new WarpBertException(slice.name() + " is kept for inference, and a model is made of it: it can no longer be read or set");
+        }
+    }
+
+    private void requireMasters(String use, boolean kept) {
+        if (!kept) {
             throw new WarpBertException("weights kept in " + dtype() + " for inference cannot be " + use);
         }
     }
@@ -199,6 +223,7 @@ public final class Parameters implements AutoCloseable {
     /** One parameter's values, row-major: float32, or rounded where nothing else is kept. */
     public float[] get(String name) {
         ParameterTable.Slice slice = table.slice(name);
+        requireUnpacked(slice);
         int count = Math.toIntExact(slice.count());
         return keepsFloats(slice) ? weights.downloadFloats(slice.offset(), count)
                 : operands.downloadFloats(dtype(), slice.offset() - format.operandsFrom(table), count);
@@ -207,6 +232,7 @@ public final class Parameters implements AutoCloseable {
     /** Sets one parameter. */
     public void set(String name, float[] values) {
         ParameterTable.Slice slice = table.slice(name);
+        requireUnpacked(slice);
         if (values.length != slice.count()) {
             throw new WarpBertException(name + " has " + slice.count() + " elements, " + values.length + " were given");
         }
@@ -225,7 +251,7 @@ public final class Parameters implements AutoCloseable {
 
     /** One parameter's values on the host, themselves or in a buffer that the next call fills again: for writing a file. */
     public FloatBuffer host(String name) {
-        requireMasters("written");
+        requireMasters("written", format.training() || packed == 0 && dtype() == Dtype.F32);
         ParameterTable.Slice slice = table.slice(name);
         int count = Math.toIntExact(slice.count());
         FloatBuffer view = weights.hostFloats(slice.offset(), count);

@@ -1,5 +1,6 @@
 package org.warpbert.model;
 
+import org.warpbert.backend.Activation;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.Dropout;
 import org.warpbert.backend.Dtype;
@@ -134,6 +135,25 @@ public final class Pass {
     /** Dropout before a head; 0 outside training. */
     public float headDropout() {
         return training() ? (float) config.headDropoutProb() : 0;
+    }
+
+    /** y[T, out] = x[T, in] · matrix[out, in]^T, for a matrix of a layer's {@code weights}. */
+    void multiply(LayerAddresses weights, long y, long x, long matrix, int in, int out) {
+        if (weights.packed()) {
+            backend.gemm().forwardPacked(dtype(), y, x, matrix, tokens(), in, out);
+        } else {
+            backend.gemm().forward(dtype(), y, x, matrix, tokens(), in, out);
+        }
+    }
+
+    /** As {@link #multiply}, a bias [out] added. */
+    void multiplyAndAdd(LayerAddresses weights, long y, long x, long matrix, long bias, int in, int out) {
+        if (weights.packed()) {
+            multiply(weights, y, x, matrix, in, out);
+            backend.biasActivationForward(dtype(), y, y, bias, Activation.IDENTITY, tokens(), out);
+        } else {
+            backend.gemm().forwardBias(dtype(), y, x, matrix, bias, tokens(), in, out);
+        }
     }
 
     float eps() {

@@ -19,7 +19,7 @@ final class SelfAttention {
         int t = p.tokens();
         int h = p.config.hiddenSize();
         long sum = a.attentionSum().address();
-        p.backend.gemm().forward(p.dtype(), sum, a.context().address(), w.attentionWeight(), t, h, h);
+        p.multiply(w, sum, a.context().address(), w.attentionWeight(), h, h);
         p.backend.residualLayernormForward(p.dtype(), a.attentionOut().address(), p.training() ? sum : 0,
                 Activations.orNull(a.attentionMean()), Activations.orNull(a.attentionRstd()), sum, w.attentionBias(),
                 input, w.attentionGamma(), w.attentionBeta(), p.eps(), p.hiddenDropout(), Pass.site(layer, OUTPUT),
@@ -33,7 +33,7 @@ final class SelfAttention {
         int h = p.config.hiddenSize();
         int headSize = p.config.headSize();
         long qkv = a.qkv().address();
-        p.backend.gemm().forwardBias(p.dtype(), qkv, input, w.qkvWeight(), w.qkvBias(), t, h, 3 * h);
+        p.multiplyAndAdd(w, qkv, input, w.qkvWeight(), w.qkvBias(), h, 3 * h);
         p.backend.attentionForward(p.dtype(), a.context().address(), Activations.orNull(a.lse()), qkv, p.batch.cuSeqlens(), p.batch.keyMask(),
                 scale(headSize), p.attentionDropout(), Pass.site(layer, PROBABILITIES), p.dropout(), t,
                 p.batch.sequenceCount(), p.config.numAttentionHeads(), headSize, p.batch.maxSeqlen());

@@ -46,7 +46,7 @@ public record Capacity(int tokens, int sequences, int examples, int labels, int 
 
     /** Whether a batch of the other's sizes fits. */
     public boolean holds(Capacity other) {
-        return max(other).equals(this);
+        return other.tokens <= tokens && other.sequences <= sequences && other.examples <= examples && other.labels <= labels && other.labelled <= labelled;
     }
 
     @Override

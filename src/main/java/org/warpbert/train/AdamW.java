@@ -1,7 +1,6 @@
 package org.warpbert.train;
 
 import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
@@ -33,8 +32,7 @@ final class AdamW implements AutoCloseable {
     private final float clip;
     private final State state;
     private final List<Piece> pieces;
-    private final HostMemory staging; // the segments' table
-    private final ByteBuffer hyperStaging = ByteBuffer.allocateDirect(12 * Float.BYTES).order(ByteOrder.nativeOrder());
+    private final HostMemory staging; // the segments' table, then each step's numbers
     private long taken; // steps that changed the weights
 
     /** The table of all that is kept on the device. */
@@ -96,7 +94,7 @@ final class AdamW implements AutoCloseable {
     private void upload(Arena.Tensor tensor, List<Segment> list, BiConsumer<Segment, ByteBuffer> put) {
         ByteBuffer values = staging.buffer().clear();
         list.forEach(segment -> put.accept(segment, values));
-        state.arena.upload(tensor, values.flip());
+        state.arena.upload(tensor, staging, values.position());
         backend.synchronize(); // the block is to be written again
     }
 
@@ -144,9 +142,10 @@ final class AdamW implements AutoCloseable {
         // of the betas that the kernel has: 1 - 0.999f is 1.3e-5 off 1 - 0.999, and v / c2 would be
         double c1 = 1 - Math.pow((float) Hyperparameters.BETA1, step);
         double c2 = 1 - Math.pow((float) Hyperparameters.BETA2, step);
-        // not page-locked: a copy of so few bytes goes along with its command, and does not hold up the next batch's upload
-        hyperStaging.clear().putFloat((float) lr).putFloat((float) c1).putFloat((float) c2).putFloat(lossScale).putLong(seed).putLong(step);
-        state.arena.upload(state.hyper, hyperStaging.flip());
+        // the step before was waited for, and with it the copy from here
+        ByteBuffer values = staging.buffer().clear().putFloat((float) lr).putFloat((float) c1).putFloat((float) c2).putFloat(lossScale)
+                .putLong(seed).putLong(step);
+        state.arena.upload(state.hyper, staging, values.position());
         backend.gradientNorm(state.stats.address(), state.workspace.address(), gradients.address(), state.hyper.address() + 3 * Float.BYTES, clip,
                 gradients.part().size());
         for (Piece piece : pieces) {

@@ -6,11 +6,13 @@ import java.util.List;
 import java.util.Map;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.Backends;
+import org.warpbert.backend.Dtype;
 import org.warpbert.model.BertConfig;
 import org.warpbert.model.BertModel;
 import org.warpbert.model.Head;
 import org.warpbert.model.ParameterTable;
 import org.warpbert.model.Parameters;
+import org.warpbert.model.WeightFormat;
 import org.warpbert.reference.TorchBertConfig;
 import org.warpbert.task.ClassificationHead;
 import org.warpbert.text.Capacity;
@@ -37,7 +39,8 @@ final class WarpEngine implements Engine {
         BertConfig config = BertConfig.ofSizes(sizes.vocabSize(), sizes.hiddenSize(), sizes.layers(), sizes.heads(), sizes.intermediateSize(),
                 sizes.maxPositions(), sizes.typeVocabSize());
         ParameterTable.Builder table = ParameterTable.bert(config).pooler();
-        parameters = Parameters.random(backend, job.training() ? table.classifier(2).build() : table.build(), job.seed());
+        parameters = Parameters.random(backend, job.training() ? table.classifier(2).build() : table.build(),
+                new WeightFormat(Dtype.F32, job.training()), job.seed());
         Weights.of(job).forEach(parameters::set);
         List<Encoded> sequences = new ArrayList<>();
         for (int[] tokens : job.tokens()) {

@@ -1,0 +1,64 @@
+package org.warpbert.model;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.warpbert.WarpBertException;
+import org.warpbert.backend.Activation;
+import org.warpbert.backend.Backend;
+import org.warpbert.backend.Backends;
+import org.warpbert.backend.Dtype;
+import org.warpbert.text.Capacity;
+import org.warpbert.text.PackedBatch;
+
+/** Weights kept for inference alone may be rearranged for products: nobody may be able to tell but by the time. */
+class InferenceWeightsTest {
+    private static final WeightFormat INFERENCE = new WeightFormat(Dtype.F32, false);
+
+    /** Whole panels of 48 rows, and sizes that leave rows over: query, key and value are one matrix of 3 H rows. */
+    @ParameterizedTest
+    @ValueSource(ints = {48, 32, 64, 16})
+    void theSameBitsAsWeightsThatMayBeTrained(int hidden) {
+        TinyBert tiny = new TinyBert(hidden, 4, 2 * hidden + 8, 3, Activation.GELU, 0, 2, 5);
+        PackedBatch batch = PackedBatch.of(TinyBert.sequences(1, 7, 20, 1, 13), new int[4]);
+        try (Backend backend = Backends.open("cpu", 2); Parameters trained = tiny.parameters(backend); Parameters kept = tiny.parameters(backend, INFERENCE)) {
+            float[] expected = states(backend, tiny, trained, batch);
+            assertArrayEquals(expected, states(backend, tiny, kept, batch), "the first model of these weights");
+            assertArrayEquals(expected, states(backend, tiny, kept, batch), "and the second");
+        }
+    }
+
+    /** What no longer stands where its name says is neither read, nor set, written or trained. */
+    @Test
+    void onceAModelIsMadeTheyAreItsOwn() {
+        TinyBert tiny = new TinyBert(32, 4, 64, 2, Activation.GELU, 0, 2, 5);
+        String matrix = "encoder.layer.1.attention.self.key.weight";
+        try (Backend backend = Backends.open("cpu", 1); Parameters kept = tiny.parameters(backend, INFERENCE); Gradients gradients = new Gradients(backend, kept.table())) {
+            assertThrows(WarpBertException.class, () -> kept.buffers(gradients), "they have not been kept for training");
+            float[] before = kept.get(matrix);
+            boolean packs = kept.buffers(null).packed();
+            assertEquals(backend.gemm().describe().contains("own"), packs);
+            assertEquals(tiny.config.hiddenSize(), kept.get("encoder.layer.1.output.LayerNorm.weight").length);
+            if (packs) {
+                WarpBertException refused = assertThrows(WarpBertException.class, () -> kept.get(matrix));
+                assertTrue(refused.getMessage().startsWith(matrix), refused.getMessage());
+                assertThrows(WarpBertException.class, () -> kept.set(matrix, before));
+                assertThrows(WarpBertException.class, () -> kept.host(matrix));
+            } else {
+                assertArrayEquals(before, kept.get(matrix));
+            }
+        }
+    }
+
+    private static float[] states(Backend backend, TinyBert tiny, Parameters parameters, PackedBatch batch) {
+        try (BertModel model = new BertModel(backend, tiny.config, parameters, null, Head.NONE, Capacity.of(batch))) {
+            model.forward(batch);
+            return model.lastHiddenState();
+        }
+    }
+}
