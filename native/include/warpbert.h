@@ -15,7 +15,7 @@
  *   - `dtype` is the type of every `void*` tensor of a call. The CPU backend computes in WB_F32 only.
  *     Parameters of element-wise ops (bias, gamma, beta, embedding tables), statistics, losses and all gradients of
  *     parameters are float32 in every precision.
- *   - All pointers but those of wb_upload's source, wb_download's destination and wb_alloc_host are addresses in the
+ *   - All pointers but those of wb_upload's source, the downloads' destination and wb_alloc_host are addresses in the
  *     backend's memory. `nullable` pointers may be NULL. Two arguments may be the same buffer only where it says so.
  *   - Determinism: the same inputs, sizes and device give the same bits. No op adds floats atomically.
  *
@@ -36,7 +36,7 @@
 extern "C" {
 #endif
 
-#define WB_ABI 4            /* raised on every change of this file; a backend of another number is refused */
+#define WB_ABI 5            /* raised on every change of this file; a backend of another number is refused */
 #define WB_REDUCE_BLOCKS 256 /* rows of partial sums that a two-stage reduction may use; sizes the workspaces below */
 
 typedef enum wb_status {
@@ -60,7 +60,10 @@ typedef enum wb_activation {
 
 struct wb_ops;
 /* Backends extend this; the first member is their table, filled by wb_create. */
-typedef struct wb_context { const struct wb_ops* ops; } wb_context;
+typedef struct wb_context {
+  const struct wb_ops* ops;
+  int32_t capturing;  /* the dispatcher's: whether a graph is being captured */
+} wb_context;
 
 /* ---------------------------------------------------------------- context and memory */
 
@@ -78,8 +81,8 @@ wb_status wb_memory_info(wb_context* ctx, int64_t* free_bytes, int64_t* total_by
 wb_status wb_alloc(wb_context* ctx, void** address, int64_t bytes);
 wb_status wb_free(wb_context* ctx, void* address);
 
-/* Host memory that a device reads without a detour (page-locked; on cpu and simt it is plain), 256-byte aligned,
- * contents undefined. Counted against the host, not the device. Freeing waits for copies from it. */
+/* Host memory that a device reads and writes without a detour (page-locked; on cpu and simt it is plain), 256-byte
+ * aligned, contents undefined. Counted against the host, not the device. Freeing waits for copies from it and to it. */
 wb_status wb_alloc_host(wb_context* ctx, void** address, int64_t bytes);
 wb_status wb_free_host(wb_context* ctx, void* address);
 
@@ -93,6 +96,18 @@ wb_status wb_copy(wb_context* ctx, void* destination, const void* source, int64_
 wb_status wb_zero(wb_context* ctx, void* destination, int64_t bytes);
 wb_status wb_synchronize(wb_context* ctx);
 
+/* wb_download into memory of wb_alloc_host that may return before the bytes are there. They are when a wb_event recorded
+ * after it was waited for, or wb_download or wb_synchronize has returned; until then nothing may be read there. */
+wb_status wb_download_async(wb_context* ctx, void* host_destination, const void* source, int64_t bytes);
+
+/* A place in the stream of work that the host can wait for (a cudaEvent_t); NULL where ops have run when they return.
+ * Recorded again it is the new place; one that was never recorded is not waited for. */
+typedef struct wb_event wb_event;
+wb_status wb_event_create(wb_context* ctx, wb_event** event);
+wb_status wb_event_destroy(wb_context* ctx, wb_event* event);
+wb_status wb_event_record(wb_context* ctx, wb_event* event);
+wb_status wb_event_wait(wb_context* ctx, wb_event* event);
+
 /* The stream that ops are queued on (a cudaStream_t), for a library that queues its work between them, and whose
  * device this makes the calling thread's current one; NULL where ops have run when they return. */
 wb_status wb_stream(wb_context* ctx, void** stream);
@@ -102,6 +117,26 @@ wb_status wb_stream(wb_context* ctx, void** stream);
  * two pools would compete for the cores. Backends without host threads: WB_UNSUPPORTED. */
 wb_status wb_parallel(wb_context* ctx, void (*function)(const void* argument, int64_t piece), const void* argument,
     int64_t pieces);
+
+/* Calls function with a copy of the `bytes` at `argument`, in its turn among the ops; its failure is the call's. What
+ * multiplies matrices on the host is an op of the stream so, and part of a graph. Backends whose stream is not run by the
+ * host: WB_UNSUPPORTED. */
+wb_status wb_host_call(wb_context* ctx, wb_status (*function)(const void* argument), const void* argument, int64_t bytes);
+
+/* ---------------------------------------------------------------- graphs */
+
+/* What is asked of the stream between wb_capture_begin and wb_capture_end is not done but kept: ops, wb_copy, wb_zero, and
+ * what a library queues on wb_stream. wb_graph_launch then queues all of it as one: the same ops on the same addresses with
+ * the arguments that they had, so that whatever changes from launch to launch must be read from the backend's memory. All
+ * else is refused in a capture: to allocate, free, upload, download, wait. Run the work once before: libraries load code at
+ * its first use. Backends whose ops have run when they return: WB_UNSUPPORTED. */
+typedef struct wb_graph wb_graph;
+wb_status wb_capture_begin(wb_context* ctx);
+/* The capture is over whatever this returns. `graph` NULL: what was kept is thrown away. */
+wb_status wb_capture_end(wb_context* ctx, wb_graph** graph);
+wb_status wb_graph_launch(wb_context* ctx, wb_graph* graph);
+/* Waits for its launches. */
+wb_status wb_graph_destroy(wb_context* ctx, wb_graph* graph);
 
 /* ---------------------------------------------------------------- embeddings */
 
@@ -328,7 +363,8 @@ wb_status wb_cast(wb_context* ctx,
 /* Every function a backend implements. */
 #define WB_FUNCTIONS(F) \
   F(create) F(destroy) F(describe) F(memory_info) F(alloc) F(free) F(alloc_host) F(free_host) F(upload) F(download) \
-  F(copy) F(zero) F(synchronize) F(stream) F(parallel) \
+  F(copy) F(zero) F(synchronize) F(download_async) F(event_create) F(event_destroy) F(event_record) F(event_wait) \
+  F(stream) F(parallel) F(host_call) F(capture_begin) F(capture_end) F(graph_launch) F(graph_destroy) \
   F(embeddings_forward) F(embeddings_backward) \
   F(bias_activation_forward) F(bias_activation_backward) \
   F(residual_layernorm_forward) F(residual_layernorm_backward) \

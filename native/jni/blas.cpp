@@ -68,18 +68,21 @@ bool use_own() {
   return own;
 }
 
-}  // namespace
+// One call of wb_blas_sgemm, as an op of the context's stream.
+struct Call {
+  wb_context* ctx;
+  int32_t threads, transpose_a, transpose_b, m, n, k;
+  const float* a;
+  int32_t lda;
+  const float* b;
+  int32_t ldb;
+  float beta;
+  float* c;
+  int32_t ldc;
+};
 
-int32_t wb_blas_needed(void) { return !use_own(); }
-
-const char* wb_blas_core(void) {
-  if (use_own()) return "own AVX-512";
-  auto get = (const char* (*)())symbol("openblas_get_corename");
-  return get ? get() : nullptr;
-}
-
-wb_status wb_blas_sgemm(wb_context* ctx, int32_t threads, int32_t transpose_a, int32_t transpose_b, int32_t m, int32_t n,
-    int32_t k, const float* a, int32_t lda, const float* b, int32_t ldb, float beta, float* c, int32_t ldc) {
+wb_status multiply(const void* call) {
+  const auto [ctx, threads, transpose_a, transpose_b, m, n, k, a, lda, b, ldb, beta, c, ldc] = *static_cast<const Call*>(call);
   if (use_own()) {
     return warpbert::product(ctx, (double)m * n * k < kAlone ? 1 : threads, m, n, k, {a, lda, transpose_a != 0, false},
         {b, ldb, transpose_b != 0, false}, beta != 0, c, ldc);
@@ -100,10 +103,40 @@ wb_status wb_blas_sgemm(wb_context* ctx, int32_t threads, int32_t transpose_a, i
   return wb_parallel(ctx, multiply_part, &product, product.parts);
 }
 
+// One call of wb_blas_sgemm_packed.
+struct PackedCall {
+  wb_context* ctx;
+  int32_t threads, m, n, k;
+  const float *a, *w;
+  float* c;
+};
+
+wb_status multiply_packed(const void* call) {
+  const auto [ctx, threads, m, n, k, a, w, c] = *static_cast<const PackedCall*>(call);
+  return warpbert::product(ctx, (double)m * n * k < kAlone ? 1 : threads, m, n, k, {a, k, false, false}, {w, k, true, true}, false, c, n);
+}
+
+}  // namespace
+
+int32_t wb_blas_needed(void) { return !use_own(); }
+
+const char* wb_blas_core(void) {
+  if (use_own()) return "own AVX-512";
+  auto get = (const char* (*)())symbol("openblas_get_corename");
+  return get ? get() : nullptr;
+}
+
+wb_status wb_blas_sgemm(wb_context* ctx, int32_t threads, int32_t transpose_a, int32_t transpose_b, int32_t m, int32_t n,
+    int32_t k, const float* a, int32_t lda, const float* b, int32_t ldb, float beta, float* c, int32_t ldc) {
+  const Call call = {ctx, threads, transpose_a, transpose_b, m, n, k, a, lda, b, ldb, beta, c, ldc};
+  return wb_host_call(ctx, multiply, &call, sizeof call);
+}
+
 wb_status wb_blas_pack(wb_context* ctx, int32_t threads, int32_t n, int32_t k, float* w) {
   return use_own() ? warpbert::pack_weights(ctx, threads, n, k, w) : WB_UNSUPPORTED;
 }
 
 wb_status wb_blas_sgemm_packed(wb_context* ctx, int32_t threads, int32_t m, int32_t n, int32_t k, const float* a, const float* w, float* c) {
-  return warpbert::product(ctx, (double)m * n * k < kAlone ? 1 : threads, m, n, k, {a, k, false, false}, {w, k, true, true}, false, c, n);
+  const PackedCall call = {ctx, threads, m, n, k, a, w, c};
+  return wb_host_call(ctx, multiply_packed, &call, sizeof call);
 }

@@ -55,6 +55,10 @@ bool fits(int64_t a, int64_t b) { return b == 0 || a <= INT64_MAX / 8 / b; }  //
 
 #define CHECK_CONTEXT(op) \
   if (!ctx || !ctx->ops) return fail(WB_INVALID_ARGUMENT, "%s: the context is NULL or closed", op)
+// What does not wait for its turn on the stream cannot be part of a graph.
+#define CHECK_NO_CAPTURE(op) \
+  CHECK_CONTEXT(op); \
+  if (ctx->capturing) return fail(WB_INVALID_ARGUMENT, "%s: not while a graph is captured", op)
 #define CHECK_SIZE(op, size, least) \
   if ((size) < (least)) \
   return fail(WB_INVALID_ARGUMENT, "%s: %s is %lld, it must be at least %d", op, #size, (long long)(size), (int)(least))
@@ -118,7 +122,9 @@ wb_status wb_open(wb_context** ctx, const char* path, int32_t device, int32_t th
   const wb_ops* ops = nullptr;
   wb_status status = library(path, &ops);
   if (status != WB_OK) return status;
-  return pass(ops, ops->create(ctx, device, threads));
+  status = ops->create(ctx, device, threads);
+  if (status == WB_OK) (*ctx)->capturing = 0;
+  return pass(ops, status);
 }
 
 wb_status wb_close(wb_context* ctx) {
@@ -142,7 +148,7 @@ wb_status wb_memory_info(wb_context* ctx, int64_t* free_bytes, int64_t* total_by
 }
 
 wb_status wb_alloc(wb_context* ctx, void** address, int64_t bytes) {
-  CHECK_CONTEXT("alloc");
+  CHECK_NO_CAPTURE("alloc");
   CHECK_POINTER("alloc", address);
   *address = nullptr;
   CHECK_SIZE("alloc", bytes, 1);
@@ -150,12 +156,12 @@ wb_status wb_alloc(wb_context* ctx, void** address, int64_t bytes) {
 }
 
 wb_status wb_free(wb_context* ctx, void* address) {
-  CHECK_CONTEXT("free");
+  CHECK_NO_CAPTURE("free");
   return pass(ctx->ops, ctx->ops->free(ctx, address));
 }
 
 wb_status wb_alloc_host(wb_context* ctx, void** address, int64_t bytes) {
-  CHECK_CONTEXT("alloc_host");
+  CHECK_NO_CAPTURE("alloc_host");
   CHECK_POINTER("alloc_host", address);
   *address = nullptr;
   CHECK_SIZE("alloc_host", bytes, 1);
@@ -163,7 +169,7 @@ wb_status wb_alloc_host(wb_context* ctx, void** address, int64_t bytes) {
 }
 
 wb_status wb_free_host(wb_context* ctx, void* address) {
-  CHECK_CONTEXT("free_host");
+  CHECK_NO_CAPTURE("free_host");
   return pass(ctx->ops, ctx->ops->free_host(ctx, address));
 }
 
@@ -174,12 +180,14 @@ wb_status wb_free_host(wb_context* ctx, void* address) {
   CHECK_POINTER(op, destination)
 
 wb_status wb_upload(wb_context* ctx, void* destination, const void* host_source, int64_t bytes) {
+  CHECK_NO_CAPTURE("upload");
   CHECK_COPY("upload");
   CHECK_POINTER("upload", host_source);
   return pass(ctx->ops, ctx->ops->upload(ctx, destination, host_source, bytes));
 }
 
 wb_status wb_download(wb_context* ctx, void* destination, const void* source, int64_t bytes) {
+  CHECK_NO_CAPTURE("download");
   CHECK_COPY("download");
   CHECK_POINTER("download", source);
   return pass(ctx->ops, ctx->ops->download(ctx, destination, source, bytes));
@@ -197,8 +205,41 @@ wb_status wb_zero(wb_context* ctx, void* destination, int64_t bytes) {
 }
 
 wb_status wb_synchronize(wb_context* ctx) {
-  CHECK_CONTEXT("synchronize");
+  CHECK_NO_CAPTURE("synchronize");
   return pass(ctx->ops, ctx->ops->synchronize(ctx));
+}
+
+wb_status wb_download_async(wb_context* ctx, void* destination, const void* source, int64_t bytes) {
+  CHECK_NO_CAPTURE("download_async");
+  CHECK_COPY("download_async");
+  CHECK_POINTER("download_async", source);
+  return pass(ctx->ops, ctx->ops->download_async(ctx, destination, source, bytes));
+}
+
+wb_status wb_event_create(wb_context* ctx, wb_event** event) {
+  CHECK_NO_CAPTURE("event_create");
+  CHECK_POINTER("event_create", event);
+  return pass(ctx->ops, ctx->ops->event_create(ctx, event));
+}
+
+// NULL is the event of a backend whose ops have run when they return.
+#define CHECK_EVENT(op) \
+  CHECK_NO_CAPTURE(op); \
+  if (!event) return WB_OK
+
+wb_status wb_event_destroy(wb_context* ctx, wb_event* event) {
+  CHECK_EVENT("event_destroy");
+  return pass(ctx->ops, ctx->ops->event_destroy(ctx, event));
+}
+
+wb_status wb_event_record(wb_context* ctx, wb_event* event) {
+  CHECK_EVENT("event_record");
+  return pass(ctx->ops, ctx->ops->event_record(ctx, event));
+}
+
+wb_status wb_event_wait(wb_context* ctx, wb_event* event) {
+  CHECK_EVENT("event_wait");
+  return pass(ctx->ops, ctx->ops->event_wait(ctx, event));
 }
 
 wb_status wb_stream(wb_context* ctx, void** stream) {
@@ -213,6 +254,41 @@ wb_status wb_parallel(wb_context* ctx, void (*function)(const void*, int64_t), c
   CHECK_SIZE("parallel", pieces, 0);
   if (pieces == 0) return WB_OK;
   return pass(ctx->ops, ctx->ops->parallel(ctx, function, argument, pieces));
+}
+
+wb_status wb_host_call(wb_context* ctx, wb_status (*function)(const void*), const void* argument, int64_t bytes) {
+  CHECK_CONTEXT("host_call");
+  CHECK_POINTER("host_call", function);
+  CHECK_POINTER("host_call", argument);
+  CHECK_SIZE("host_call", bytes, 1);
+  return pass(ctx->ops, ctx->ops->host_call(ctx, function, argument, bytes));
+}
+
+wb_status wb_capture_begin(wb_context* ctx) {
+  CHECK_NO_CAPTURE("capture_begin");
+  const wb_status status = ctx->ops->capture_begin(ctx);
+  ctx->capturing = status == WB_OK;
+  return pass(ctx->ops, status);
+}
+
+wb_status wb_capture_end(wb_context* ctx, wb_graph** graph) {
+  CHECK_CONTEXT("capture_end");
+  if (graph) *graph = nullptr;
+  if (!ctx->capturing) return fail(WB_INVALID_ARGUMENT, "capture_end: no graph is being captured");
+  ctx->capturing = 0;
+  return pass(ctx->ops, ctx->ops->capture_end(ctx, graph));
+}
+
+wb_status wb_graph_launch(wb_context* ctx, wb_graph* graph) {
+  CHECK_NO_CAPTURE("graph_launch");
+  CHECK_POINTER("graph_launch", graph);
+  return pass(ctx->ops, ctx->ops->graph_launch(ctx, graph));
+}
+
+wb_status wb_graph_destroy(wb_context* ctx, wb_graph* graph) {
+  CHECK_NO_CAPTURE("graph_destroy");
+  CHECK_POINTER("graph_destroy", graph);
+  return pass(ctx->ops, ctx->ops->graph_destroy(ctx, graph));
 }
 
 wb_status wb_embeddings_forward(wb_context* ctx, wb_dtype dtype, void* y, float* mean, float* rstd, const float* word,

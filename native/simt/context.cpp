@@ -35,7 +35,30 @@ bool parse_schedule(const char* text, simt::Context& context) {
   return true;
 }
 
+// Downloads up to the nth are there.
+void land(wb_context* ctx, uint64_t number) {
+  std::vector<simt::Download>& downloads = static_cast<simt::Context*>(ctx)->downloads;
+  size_t done = 0;
+  for (; done < downloads.size() && downloads[done].number <= number; ++done) {
+    memcpy(downloads[done].destination, downloads[done].bytes.data(), downloads[done].bytes.size());
+  }
+  downloads.erase(downloads.begin(), downloads.begin() + long(done));
+}
+
 }  // namespace
+
+struct wb_event {
+  uint64_t downloads;  // issued when it was recorded
+};
+struct wb_graph {
+  simt::Work work;
+};
+
+bool simt::keep(wb_context* ctx, const std::function<wb_status()>& work) {
+  Work* captured = static_cast<Context*>(ctx)->captured;
+  if (captured) captured->push_back(work);
+  return captured;
+}
 
 int processors(wb_context*) { return 2; }  // few, so that grids loop
 
@@ -57,6 +80,7 @@ wb_status wb_create(wb_context** ctx, int32_t device, int32_t) {
 }
 
 wb_status wb_destroy(wb_context* ctx) {
+  if (ctx) delete static_cast<simt::Context*>(ctx)->captured;
   delete static_cast<simt::Context*>(ctx);
   return WB_OK;
 }
@@ -105,9 +129,13 @@ wb_status wb_free(wb_context*, void* address) {
 }
 
 wb_status wb_alloc_host(wb_context* ctx, void** address, int64_t bytes) { return wb_alloc(ctx, address, bytes); }
-wb_status wb_free_host(wb_context* ctx, void* address) { return wb_free(ctx, address); }
+wb_status wb_free_host(wb_context* ctx, void* address) {
+  wb_synchronize(ctx);
+  return wb_free(ctx, address);
+}
 
-wb_status wb_copy(wb_context*, void* destination, const void* source, int64_t bytes) {
+wb_status wb_copy(wb_context* ctx, void* destination, const void* source, int64_t bytes) {
+  if (simt::keep(ctx, [=] { return wb_copy(ctx, destination, source, bytes); })) return WB_OK;
   if (bytes) memmove(destination, source, size_t(bytes));
   return WB_OK;
 }
@@ -115,15 +143,78 @@ wb_status wb_upload(wb_context* ctx, void* destination, const void* source, int6
   return wb_copy(ctx, destination, source, bytes);
 }
 wb_status wb_download(wb_context* ctx, void* destination, const void* source, int64_t bytes) {
+  wb_synchronize(ctx);
   return wb_copy(ctx, destination, source, bytes);
 }
-wb_status wb_zero(wb_context*, void* destination, int64_t bytes) {
+wb_status wb_zero(wb_context* ctx, void* destination, int64_t bytes) {
+  if (simt::keep(ctx, [=] { return wb_zero(ctx, destination, bytes); })) return WB_OK;
   if (bytes) memset(destination, 0, size_t(bytes));
   return WB_OK;
 }
-wb_status wb_synchronize(wb_context*) { return WB_OK; }
+wb_status wb_synchronize(wb_context* ctx) {
+  land(ctx, UINT64_MAX);
+  return WB_OK;
+}
+
+// The stream reads the source at once, and the destination is NaN until it is waited for: a host that doesn't wait is seen.
+wb_status wb_download_async(wb_context* ctx, void* destination, const void* source, int64_t bytes) {
+  simt::Context* c = static_cast<simt::Context*>(ctx);
+  const unsigned char* from = static_cast<const unsigned char*>(source);
+  c->downloads.push_back({destination, std::vector<unsigned char>(from, from + bytes), ++c->downloads_issued});
+  memset(destination, 0xff, size_t(bytes));
+  return WB_OK;
+}
+
+wb_status wb_event_create(wb_context*, wb_event** event) {
+  *event = new (std::nothrow) wb_event();
+  return *event ? WB_OK : fail(WB_OUT_OF_MEMORY, "no memory for an event");
+}
+wb_status wb_event_destroy(wb_context*, wb_event* event) {
+  delete event;
+  return WB_OK;
+}
+wb_status wb_event_record(wb_context* ctx, wb_event* event) {
+  event->downloads = static_cast<simt::Context*>(ctx)->downloads_issued;
+  return WB_OK;
+}
+wb_status wb_event_wait(wb_context* ctx, wb_event* event) {
+  land(ctx, event->downloads);
+  return WB_OK;
+}
 wb_status wb_stream(wb_context*, void** stream) {
   *stream = nullptr;
+  return WB_OK;
+}
+
+wb_status wb_host_call(wb_context* ctx, wb_status (*function)(const void*), const void* argument, int64_t bytes) {
+  const unsigned char* from = static_cast<const unsigned char*>(argument);
+  const std::vector<unsigned char> copy(from, from + bytes);
+  if (simt::keep(ctx, [=] { return function(copy.data()); })) return WB_OK;
+  return function(argument);
+}
+
+wb_status wb_capture_begin(wb_context* ctx) {
+  static_cast<simt::Context*>(ctx)->captured = new simt::Work();
+  return WB_OK;
+}
+
+wb_status wb_capture_end(wb_context* ctx, wb_graph** graph) {
+  simt::Context* c = static_cast<simt::Context*>(ctx);
+  if (graph) *graph = new wb_graph{std::move(*c->captured)};
+  delete c->captured;
+  c->captured = nullptr;
+  return WB_OK;
+}
+
+wb_status wb_graph_launch(wb_context*, wb_graph* graph) {
+  for (const auto& work : graph->work) {
+    if (const wb_status status = work()) return status;
+  }
+  return WB_OK;
+}
+
+wb_status wb_graph_destroy(wb_context*, wb_graph* graph) {
+  delete graph;
   return WB_OK;
 }
 

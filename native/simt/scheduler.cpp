@@ -32,8 +32,7 @@ Schedule schedule;
 uint64_t random_state;
 std::string fault_text;
 struct Abandoned {};  // thrown on the host's own stack once a fault has been told
-Body body;
-void* closure;
+const std::function<void()>* body;
 
 uint32_t random_below(uint32_t n) {  // xorshift64*
   random_state ^= random_state >> 12;
@@ -131,7 +130,7 @@ void release_barrier() {
 
 void thread_main() {
   arrived();
-  body(closure);
+  (*body)();
   Thread& self = *current;
   if (!self.copies.empty()) fault("thread %d exits with %zu cp.async never waited for", self.number, self.copies.size());
   Warp& warp = block.warps[self.number / WARP];
@@ -294,8 +293,9 @@ void collective(const char* op, uint32_t mask, void* operand, Combine combine, S
   run_next();
 }
 
-wb_status run(const char* kernel, dim3 grid, dim3 threads, size_t shared_bytes, wb_context* ctx, Body kernel_body,
-              void* kernel_closure) try {
+wb_status run(const char* kernel, dim3 grid, dim3 threads, size_t shared_bytes, wb_context* ctx,
+              const std::function<void()>& kernel_body) try {
+  if (keep(ctx, [=] { return run(kernel, grid, threads, shared_bytes, ctx, kernel_body); })) return WB_OK;
   const std::lock_guard<std::mutex> guard(one_launch);
   current = nullptr;
   if (!map_stacks(MAX_THREADS)) return fail(WB_OUT_OF_MEMORY, "simt: no memory for %d stacks", MAX_THREADS);
@@ -307,8 +307,7 @@ wb_status run(const char* kernel, dim3 grid, dim3 threads, size_t shared_bytes, 
   block_dim = threads;
   block.size = int(threads.x * threads.y * threads.z);
   block.epoch = 0;
-  body = kernel_body;
-  closure = kernel_closure;
+  body = &kernel_body;
   if (block.size < 1 || block.size > MAX_THREADS) fault("a block of %d threads", block.size);
   if (grid.x > 0x7fffffffu || grid.y > 65535 || grid.z > 65535) fault("a grid of %u x %u x %u", grid.x, grid.y, grid.z);
   if (shared_bytes > MAX_SHARED_BYTES) fault("%zu bytes of shared memory a block", shared_bytes);

@@ -13,9 +13,20 @@ constexpr size_t MAX_SHARED_BYTES = 99 << 10;  // what a block may have on sm_86
 // ORDERED: threads take turns by number. RANDOM: any ready one. PRIORITY: the last warp runs as far ahead as it can.
 enum class Schedule { ORDERED, RANDOM, PRIORITY };
 
+struct Download {  // one wb_download_async: what the stream read, which lands only when it is waited for
+  void* destination;
+  std::vector<unsigned char> bytes;
+  uint64_t number;
+};
+
+using Work = std::vector<std::function<wb_status()>>;
+
 struct Context : wb_context {
   Schedule schedule;
   uint64_t seed;
+  Work* captured;  // null: what is asked for is done
+  std::vector<Download> downloads;  // in flight
+  uint64_t downloads_issued;
 };
 
 struct Copy {  // one cp.async: 16 bytes, which land only when its group is waited for
@@ -49,6 +60,9 @@ struct Block {
   Thread* first_at_barrier;
   size_t shared_bytes;
 };
+
+// In a capture keeps the work for launches of the graph.
+bool keep(wb_context* ctx, const std::function<wb_status()>& work);
 
 extern Block block;
 extern Thread* current;

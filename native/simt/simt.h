@@ -4,6 +4,8 @@
 #include <math.h>
 #include <stddef.h>
 
+#include <functional>
+
 #include "cuda_types.h"
 #include "warpbert.h"
 
@@ -66,8 +68,8 @@ inline void vector_write(const void* address, size_t bytes) {
   race_write(address, bytes);
 }
 
-using Body = void (*)(void* closure);
-wb_status run(const char* kernel, dim3 grid, dim3 block, size_t shared_bytes, wb_context* ctx, Body body, void* closure);
+// Runs the kernel, `body` being a thread of it, or in a capture keeps it.
+wb_status run(const char* kernel, dim3 grid, dim3 block, size_t shared_bytes, wb_context* ctx, const std::function<void()>& body);
 
 struct Shuffle {
   uint32_t value, result;

@@ -167,9 +167,34 @@ wb_status host::zero(wb_context* ctx, void* destination, int64_t bytes) {
 
 wb_status host::synchronize(wb_context*) { return WB_OK; }
 
+wb_status host::download_async(wb_context* ctx, void* destination, const void* source, int64_t bytes) {
+  return copy(ctx, destination, source, bytes);
+}
+
+wb_status host::event_create(wb_context*, wb_event** event) {
+  *event = nullptr;
+  return WB_OK;
+}
+wb_status host::event_destroy(wb_context*, wb_event*) { return WB_OK; }
+wb_status host::event_record(wb_context*, wb_event*) { return WB_OK; }
+wb_status host::event_wait(wb_context*, wb_event*) { return WB_OK; }
+
 wb_status host::stream(wb_context*, void** stream) {
   *stream = nullptr;
   return WB_OK;
 }
+
+wb_status host::host_call(wb_context*, wb_status (*function)(const void*), const void* argument, int64_t) {
+  return function(argument);
+}
+
+namespace {
+wb_status no_graphs() { return fail(WB_UNSUPPORTED, "the CPU backend has no graphs: its ops have run when they return"); }
+}  // namespace
+
+wb_status host::capture_begin(wb_context*) { return no_graphs(); }
+wb_status host::capture_end(wb_context*, wb_graph**) { return no_graphs(); }
+wb_status host::graph_launch(wb_context*, wb_graph*) { return no_graphs(); }
+wb_status host::graph_destroy(wb_context*, wb_graph*) { return no_graphs(); }
 
 }  // namespace warpbert

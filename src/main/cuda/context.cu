@@ -186,16 +186,24 @@ wb_status wb_alloc_host(wb_context* ctx, void** address, int64_t bytes) {
 
 wb_status wb_free_host(wb_context* ctx, void* address) {
   CHECK(cudaSetDevice(of(ctx)->device));
-  CHECK(cudaEventSynchronize(of(ctx)->uploaded));
+  CHECK(cudaStreamSynchronize(of(ctx)->stream));  // a copy from it or to it may wait for its turn
   CHECK(cudaFreeHost(address));
   return WB_OK;
 }
 
 // CUDA copies pageable memory to a buffer of its own before the call returns; page-locked memory it reads when the stream
-// comes to it. The wait for the copy before keeps two buffers in turn safe.
+// comes to it. The wait for the copy before keeps two buffers in turn safe. A few bytes, such as the optimizer's, always go
+// the first way, along with their command: the next batch's copy would wait for theirs, and with it for the step.
 wb_status wb_upload(wb_context* ctx, void* destination, const void* host_source, int64_t bytes) {
+  constexpr int64_t FEW = 256;
   cudaPointerAttributes source;
   CHECK(cudaSetDevice(of(ctx)->device));
+  if (bytes <= FEW) {
+    char copy[FEW];
+    memcpy(copy, host_source, size_t(bytes));
+    CHECK(cudaMemcpyAsync(destination, copy, size_t(bytes), cudaMemcpyHostToDevice, of(ctx)->stream));
+    return WB_OK;
+  }
   CHECK(cudaPointerGetAttributes(&source, host_source));
   const bool locked = source.type == cudaMemoryTypeHost;
   if (locked) CHECK(cudaEventSynchronize(of(ctx)->uploaded));  // of an event never recorded it returns at once
@@ -227,9 +235,82 @@ wb_status wb_synchronize(wb_context* ctx) {
   return WB_OK;
 }
 
+wb_status wb_download_async(wb_context* ctx, void* host_destination, const void* source, int64_t bytes) {
+  CHECK(cudaSetDevice(of(ctx)->device));
+  CHECK(cudaMemcpyAsync(host_destination, source, size_t(bytes), cudaMemcpyDeviceToHost, of(ctx)->stream));
+  return WB_OK;
+}
+
+wb_status wb_event_create(wb_context* ctx, wb_event** event) {
+  *event = nullptr;
+  cudaEvent_t made;
+  CHECK(cudaSetDevice(of(ctx)->device));
+  CHECK(cudaEventCreateWithFlags(&made, cudaEventDisableTiming));
+  *event = reinterpret_cast<wb_event*>(made);
+  return WB_OK;
+}
+
+wb_status wb_event_destroy(wb_context*, wb_event* event) {
+  CHECK(cudaEventDestroy(reinterpret_cast<cudaEvent_t>(event)));
+  return WB_OK;
+}
+
+wb_status wb_event_record(wb_context* ctx, wb_event* event) {
+  CHECK(cudaEventRecord(reinterpret_cast<cudaEvent_t>(event), of(ctx)->stream));
+  return WB_OK;
+}
+
+wb_status wb_event_wait(wb_context*, wb_event* event) {
+  CHECK(cudaEventSynchronize(reinterpret_cast<cudaEvent_t>(event)));
+  return WB_OK;
+}
+
 wb_status wb_stream(wb_context* ctx, void** stream) {
   CHECK(cudaSetDevice(of(ctx)->device));
   *stream = of(ctx)->stream;
+  return WB_OK;
+}
+
+wb_status wb_host_call(wb_context*, wb_status (*)(const void*), const void*, int64_t) {
+  return fail(WB_UNSUPPORTED, "the CUDA backend's stream is not run by the host");
+}
+
+// Of this thread's calls alone: what others do with the device meanwhile is theirs.
+wb_status wb_capture_begin(wb_context* ctx) {
+  CHECK(cudaSetDevice(of(ctx)->device));
+  CHECK(cudaStreamBeginCapture(of(ctx)->stream, cudaStreamCaptureModeThreadLocal));
+  return WB_OK;
+}
+
+wb_status wb_capture_end(wb_context* ctx, wb_graph** graph) {
+  cudaGraph_t captured = nullptr;
+  cudaGraphExec_t made = nullptr;
+  CHECK(cudaSetDevice(of(ctx)->device));
+  const cudaError_t ended = cudaStreamEndCapture(of(ctx)->stream, &captured);  // also where an op before it failed
+  if (!graph) {
+    if (captured) cudaGraphDestroy(captured);
+    cudaGetLastError();
+    return WB_OK;
+  }
+  CHECK(ended);
+  const cudaError_t instantiated = cudaGraphInstantiate(&made, captured, 0);
+  cudaGraphDestroy(captured);
+  if (const wb_status status = check(instantiated, "cudaGraphInstantiate")) return status;
+  *graph = reinterpret_cast<wb_graph*>(made);
+  return WB_OK;
+}
+
+wb_status wb_graph_launch(wb_context* ctx, wb_graph* graph) {
+  CHECK(cudaSetDevice(of(ctx)->device));
+  launched = {"one of a graph (-Dwarpbert.graphs=false launches them one by one)", dim3(0), 0};
+  CHECK(cudaGraphLaunch(reinterpret_cast<cudaGraphExec_t>(graph), of(ctx)->stream));
+  return WB_OK;
+}
+
+wb_status wb_graph_destroy(wb_context* ctx, wb_graph* graph) {
+  CHECK(cudaSetDevice(of(ctx)->device));
+  CHECK(cudaStreamSynchronize(of(ctx)->stream));
+  CHECK(cudaGraphExecDestroy(reinterpret_cast<cudaGraphExec_t>(graph)));
   return WB_OK;
 }
 

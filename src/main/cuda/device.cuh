@@ -24,8 +24,7 @@
 template <class... P, class... A>
 wb_status launch(const char* name, void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes, wb_context* ctx,
                  A... arguments) {
-  auto body = [=] { kernel(static_cast<P>(arguments)...); };
-  return simt::run(name, grid, block, shared_bytes, ctx, [](void* b) { (*static_cast<decltype(body)*>(b))(); }, &body);
+  return simt::run(name, grid, block, shared_bytes, ctx, [=] { kernel(static_cast<P>(arguments)...); });
 }
 #else
 #define DYN_SMEM(T, name)                                        \

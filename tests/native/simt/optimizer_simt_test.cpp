@@ -130,6 +130,29 @@ void test_contexts() {
   OK(ops->download(ctx, back, static_cast<char*>(p) + 50, 6));
   CHECK(!strcmp(back, "hello") && *static_cast<char*>(p) == 0, "%s", back);
   OK(ops->synchronize(ctx));
+
+  void* host = nullptr;
+  wb_event *early = nullptr, *late = nullptr;
+  OK(ops->alloc_host(ctx, &host, 8));
+  OK(ops->event_create(ctx, &early));
+  OK(ops->event_create(ctx, &late));
+  unsigned char* landed = static_cast<unsigned char*>(host);
+  OK(ops->download_async(ctx, landed, static_cast<char*>(p) + 51, 2));
+  OK(ops->event_record(ctx, early));
+  OK(ops->zero(ctx, static_cast<char*>(p) + 51, 1));
+  OK(ops->download_async(ctx, landed + 2, static_cast<char*>(p) + 51, 2));
+  OK(ops->event_record(ctx, late));
+  CHECK(landed[0] == 0xff && landed[3] == 0xff, "a download landed before it was waited for");
+  OK(ops->event_wait(ctx, early));
+  CHECK(landed[0] == 'e' && landed[1] == 'l' && landed[2] == 0xff, "%02x %02x %02x", landed[0], landed[1], landed[2]);
+  OK(ops->event_wait(ctx, late));
+  CHECK(landed[0] == 'e' && landed[2] == 0 && landed[3] == 'l', "%02x %02x %02x", landed[0], landed[2], landed[3]);
+  OK(ops->event_destroy(ctx, early));
+  OK(ops->event_destroy(ctx, late));
+  OK(ops->download_async(ctx, landed + 4, p, 4));
+  OK(ops->free_host(ctx, host));  // no copy lands there later
+  OK(ops->synchronize(ctx));
+
   static_cast<char*>(p)[100] = 1;  // one byte too far
   CHECK(ops->free(ctx, p) == WB_DEVICE_ERROR && strstr(ops->last_error(), "100"), "%s", ops->last_error());
   static_cast<unsigned char*>(p)[100] = 0xcb;

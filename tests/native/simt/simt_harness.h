@@ -68,4 +68,5 @@ void test_embeddings();
 void test_attention_kernels();
 void test_optimizer();
 void test_contexts();
+void test_graphs();
 void test_faults();

@@ -11,7 +11,7 @@ int main() {
                 {"layernorm", test_layernorm},   {"embeddings", test_embeddings},
                 {"attention", test_attention_kernels}, {"losses", test_losses},
                 {"optimizer", test_optimizer},   {"contexts", test_contexts},
-                {"faults", test_faults}};
+                {"graphs", test_graphs},         {"faults", test_faults}};
   for (const auto& group : groups) {
     const int before = checks;
     const clock_t start = clock();

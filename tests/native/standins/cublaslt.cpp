@@ -22,7 +22,7 @@ struct Algorithm { uint64_t magic, m, n, k, align_a, align_b, align_d, workspace
 static_assert(sizeof(Algorithm) == 64, "cublasLtMatmulAlgo_t");
 struct Result { Algorithm algorithm; size_t workspace; int state; float waves; int reserved[4]; };
 
-int64_t heuristics = 0, live = 0;  // told when a handle is destroyed
+int64_t heuristics = 0, products = 0, live = 0;  // told when a handle is destroyed
 
 double get(const void* at, int type, int64_t i) {
   if (type == R_32F) return static_cast<const float*>(at)[i];
@@ -95,7 +95,8 @@ const char* cublasLtGetStatusName(Status status) {
 Status cublasLtCreate(Handle** handle) { return make(handle, Handle{ALGORITHM}); }
 Status cublasLtDestroy(Handle* handle) {
   destroy(handle);
-  fprintf(stderr, "cuBLASLt's stand-in: %lld heuristics, %lld objects left\n", (long long)heuristics, (long long)live);
+  fprintf(stderr, "cuBLASLt's stand-in: %lld heuristics, %lld products, %lld objects left\n", (long long)heuristics,
+          (long long)products, (long long)live);
   return SUCCESS;
 }
 
@@ -144,6 +145,7 @@ Status cublasLtMatmulAlgoGetHeuristic(Handle* handle, const Operation* operation
 Status cublasLtMatmul(Handle* handle, const Operation* operation, const float* alpha, const void* a, const Layout* la,
                       const void* b, const Layout* lb, const float* beta, const void* c, const Layout* lc, void* d,
                       const Layout* ld, const Algorithm* algorithm, void* workspace, size_t workspace_bytes, void* stream) {
+  ++products;
   if (handle->magic != ALGORITHM || algorithm->magic != ALGORITHM || stream) return INVALID_VALUE;
   if (const Status status = shapes(operation, la, lb, lc, ld)) return status;
   const int ta = operation->transpose_a, tb = operation->transpose_b;

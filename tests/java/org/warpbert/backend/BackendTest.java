@@ -23,6 +23,16 @@ class BackendTest {
         return assertThrows(WarpBertException.class, use).getMessage();
     }
 
+    private static void run(Executable use) {
+        try {
+            use.execute();
+        } catch (RuntimeException e) {
+            throw e;
+        } catch (Throwable e) {
+            throw new AssertionError(e);
+        }
+    }
+
     @Test
     void anUnknownDeviceIsNamedWithTheKnown() {
         String message = failure(() -> Backends.open("abacus", 1));
@@ -125,6 +135,76 @@ class BackendTest {
             assertTrue(failure(host::buffer).contains("host memory of staging is used after it was closed"));
             assertTrue(failure(() -> memory.upload(host, 4)).contains("used after it was closed"));
             assertEquals(name.equals("cuda"), backend.stream() != 0, "a stream where work is queued");
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void whatWasReadBackIsThereOnceItIsWaitedFor(String name) {
+        try (Backend backend = Backends.open(name, 1); DeviceMemory memory = backend.allocate("a", 12); HostMemory host = backend.allocateHost("read-back", 16);
+                Event first = backend.event(); Event second = backend.event()) {
+            first.await(); // never recorded
+            memory.upload(new float[] {1, 2, 3});
+            memory.downloadAsync(4, 8, host, 8);
+            first.record();
+            memory.upload(new float[] {4, 5, 6});
+            memory.downloadAsync(0, 4, host, 0);
+            second.record();
+            if (name.equals("simt")) {
+                assertTrue(Float.isNaN(host.buffer().getFloat(8)), "a host that does not wait sees it");
+            }
+            first.await();
+            assertEquals(2, host.buffer().getFloat(8));
+            assertEquals(3, host.buffer().getFloat(12), "as it was when the stream came to it");
+            if (name.equals("simt")) {
+                assertTrue(Float.isNaN(host.buffer().getFloat(0)), "the first event is not for the second copy");
+            }
+            second.await();
+            assertEquals(4, host.buffer().getFloat(0));
+            first.record(); // now a later place
+            memory.downloadAsync(8, 4, host, 4);
+            backend.synchronize();
+            assertEquals(6, host.buffer().getFloat(4));
+            assertTrue(failure(() -> memory.downloadAsync(8, 8, host, 0)).contains("leaves the 12 bytes of a"));
+            assertTrue(failure(() -> memory.downloadAsync(0, 8, host, 12)).contains("leaves the 16 bytes of host memory"));
+            memory.downloadAsync(0, 12, host, 0);
+            host.close(); // waits for it
+            first.close();
+            first.close();
+            assertTrue(failure(first::record).contains("used after it was closed"));
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void whatIsCapturedIsDoneAtEachLaunch(String name) {
+        try (Backend backend = Backends.open(name, 1); DeviceMemory memory = backend.allocate("a", 8); HostMemory host = backend.allocateHost("staging", 8);
+                Event event = backend.event()) {
+            Runnable work = () -> backend.copy(memory.address() + 4, memory.address(), 4);
+            assertEquals(!name.equals("cpu"), backend.capturesGraphs());
+            if (!backend.capturesGraphs()) {
+                assertTrue(failure(() -> backend.capture(work)).contains("has no graphs"));
+                return;
+            }
+            memory.upload(new float[] {1, 2});
+            Graph graph = backend.capture(work);
+            assertArrayEquals(new float[] {1, 2}, memory.downloadFloats(0, 2), "nothing was done");
+            graph.launch();
+            assertArrayEquals(new float[] {1, 1}, memory.downloadFloats(0, 2));
+            memory.upload(0, new float[] {3}, 1);
+            graph.launch();
+            assertArrayEquals(new float[] {3, 3}, memory.downloadFloats(0, 2));
+            List<Executable> refused = List.of(() -> backend.allocate("b", 4), () -> backend.allocateHost("b", 4), () -> memory.upload(new float[] {9}),
+                    () -> memory.upload(host, 4), () -> memory.downloadFloats(0, 1), () -> memory.downloadAsync(0, 4, host, 0), backend::synchronize,
+                    graph::launch, () -> backend.capture(work), backend::event);
+            for (Executable use : refused) {
+                String message = failure(() -> backend.capture(() -> run(use)));
+                assertTrue(message.contains("not while a graph is captured"), message);
+            }
+            assertArrayEquals(new float[] {3, 3}, memory.downloadFloats(0, 2), "a capture that failed is over");
+            graph.close();
+            graph.close();
+            assertTrue(failure(graph::launch).contains("used after it was closed"));
         }
     }
 

@@ -50,7 +50,24 @@ final class CudaGemmOnStandIn {
             products(backend, fast, Dtype.F32, SIZES[1], 0);
             assertEquals("cuBLASLt 13.2.3, TF32 for float32", fast.describe());
             fast.close();
+            captured(backend);
         }
+    }
+
+    /** The library is asked once eagerly and once at the capture, and never again. */
+    private static void captured(Backend backend) {
+        CudaGemm gemm = new CudaGemm(backend, false);
+        try (Typed x = new Typed(backend, Dtype.F32, integers(1, 6), 0); Typed w = new Typed(backend, Dtype.F32, integers(2, 12), 0);
+                Typed y = new Typed(backend, Dtype.F32, new float[8], 0)) {
+            Runnable product = () -> gemm.forward(Dtype.F32, y.address, x.address, w.address, 2, 3, 4);
+            product.run();
+            try (Graph graph = backend.capture(product)) {
+                for (int i = 0; i < 5; i++) {
+                    graph.launch();
+                }
+            }
+        }
+        gemm.close();
     }
 
     private static void products(Backend backend, CudaGemm gemm, Dtype dtype, int[] s, int shift) {
@@ -116,7 +133,7 @@ final class CudaGemmOnStandIn {
         assertEquals("simt backend, gemm BACKWARD_INPUT[bf16, rows=3, in=4, out=5]: cuBLASLt 13.2.3 says "
                 + "CUBLAS_STATUS_NOT_SUPPORTED, it has no algorithm for this", refused);
         String empty = assertThrows(WarpBertException.class, () -> gemm.forward(Dtype.F32, 256, 256, 256, 2, 0, 3)).getMessage();
-        assertTrue(empty.contains("gemm FORWARD[F32, rows=2, in=0, out=3]: cuBLASLt 13.2.3 says CUBLAS_STATUS_INVALID_VALUE"), empty);
+        assertTrue(empty.contains("gemm FORWARD[f32, rows=2, in=0, out=3]: cuBLASLt 13.2.3 says CUBLAS_STATUS_INVALID_VALUE"), empty);
         products(backend, gemm, Dtype.F32, SIZES[1], 0);
     }
 

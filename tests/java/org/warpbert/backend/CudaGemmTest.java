@@ -21,11 +21,16 @@ class CudaGemmTest {
         OtherJvm.Run run = OtherJvm.run(List.of(OtherJvm.CUBLASLT, OtherJvm.EMPTY), CudaGemmOnStandIn.class);
         run.done();
         List<String> told = run.err().stream().filter(line -> line.startsWith("cuBLASLt's stand-in: ")).toList();
-        assertEquals(2, told.size());
+        assertEquals(3, told.size());
         assertTrue(told.stream().allMatch(line -> line.endsWith(", 0 objects left")), told.toString());
         // 5 sizes, 3 shifts, 3 types: 3 products each, and one more with the bias fused where it is float32; each asked for once,
         // though used twice. Shifted by 1 and by 4, addresses differ in their alignment. And one that is refused.
         assertTrue(told.get(0).contains(": " + (5 * 3 * 3 * 3 + 5 * 3 + 1) + " heuristics"), told.toString());
+        assertEquals(products(told.get(1)) + 2, products(told.get(2)), "one eager, one at a capture, none at five launches");
+    }
+
+    private static int products(String line) {
+        return Integer.parseInt(line.replaceFirst(".* (\\d+) products.*", "$1"));
     }
 
     /** Python's packages lie where the dynamic loader does not look; they are found all the same, without LD_LIBRARY_PATH. */
@@ -36,7 +41,7 @@ class CudaGemmTest {
         OtherJvm.Run run = OtherJvm.run(System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")), List.of(OtherJvm.EMPTY),
                 List.of("-Duser.home=" + home), CudaGemmOnStandIn.class);
         run.done();
-        assertEquals(2, run.err().stream().filter(line -> line.startsWith("cuBLASLt's stand-in: ")).count());
+        assertEquals(3, run.err().stream().filter(line -> line.startsWith("cuBLASLt's stand-in: ")).count());
     }
 
     @Test

@@ -37,6 +37,7 @@ final class Plan {
         models.forEach(model -> PRECISIONS.forEach(precision -> steps.add(new Step("training " + model + " " + precision, 90))));
         PRECISIONS.forEach(precision -> steps.add(new Step("determinism " + precision, 60)));
         steps.add(new Step("memory " + Precision.BF16, 90));
+        List.of(Precision.F32, Precision.BF16).forEach(precision -> steps.add(new Step("graphs " + precision, 60)));
         steps.add(new Step("cudnn", 60));
         for (String lengths : gpu ? List.of("fixed:128", "fixed:512", "cola") : List.of("fixed:8")) {
             for (String what : List.of("train", "infer", "ops")) {

@@ -142,7 +142,7 @@ final class TrainingCheck {
             long free = 0;
             long held = 0;
             for (int step = 0; step < count; step++) {
-                trainer.step(batches.get(step % batches.size()));
+                trainer.submit(batches.get(step % batches.size()));
                 if (step == batches.size()) {
                     backend.synchronize();
                     free = backend.freeBytes();
@@ -165,8 +165,9 @@ final class TrainingCheck {
                 Trainer trainer = trainer(backend, parameters, dropout, batches.size())) {
             List<Trainer.Result> results = new ArrayList<>();
             for (PackedBatch batch : batches.subList(0, count)) {
-                results.add(trainer.step(batch));
+                add(results, trainer.submit(batch)); // as a run does: the host ahead of the device
             }
+            add(results, trainer.finish());
             int hash = 0;
             for (String name : parameters.shapes().keySet()) {
                 for (float value : parameters.get(name)) {
@@ -174,6 +175,12 @@ final class TrainingCheck {
                 }
             }
             return new Run(results, hash);
+        }
+    }
+
+    private static void add(List<Trainer.Result> results, Trainer.Result result) {
+        if (result != null) {
+            results.add(result);
         }
     }
 

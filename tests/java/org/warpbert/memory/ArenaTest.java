@@ -164,7 +164,7 @@ class ArenaTest {
         BertConfig config = BertConfig.ofSizes(53, 24, 2, 3, 40, 40, 2);
         try (Parameters parameters = Parameters.random(backend, ClassificationHead.parameters(config, 3), 1)) {
             long before = backend.allocatedBytes();
-            long plan = Trainer.memory(new TrainedPart(parameters.table(), 0), Dtype.F32).on("cpu").bytes()
+            long plan = Trainer.memory(new TrainedPart(parameters.table(), 0), Dtype.F32, Capacity.of(61, 7)).on("cpu").bytes()
                     + BertModel.plannedBytes(config, new ClassificationHead(3), new PassPlan(Capacity.of(61, 7), Dtype.F32, true), "cpu");
             Trainer trainer = new Trainer(backend, config, parameters, new ClassificationHead(3), Hyperparameters.DEFAULT, 10, Capacity.of(61, 7));
             try (trainer) {

@@ -1,5 +1,6 @@
 package org.warpbert.model;
 
+import java.util.List;
 import org.warpbert.backend.Activation;
 import org.warpbert.backend.Dtype;
 import org.warpbert.memory.Arena;
@@ -63,11 +64,7 @@ final class TokenHead implements Head {
     }
 
     @Override
-    public double[] lossSums() {
-        double sum = 0;
-        for (float value : loss.downloadFloats(count)) {
-            sum += value;
-        }
-        return new double[] {sum};
+    public List<LossTerm> lossTerms() {
+        return List.of(new LossTerm(loss, count));
     }
 }

@@ -1,9 +1,11 @@
 package org.warpbert.train;
 
+import java.util.List;
 import org.warpbert.backend.OutOfDeviceMemory;
 import org.warpbert.memory.Arena;
 import org.warpbert.model.BertConfig;
 import org.warpbert.model.Head;
+import org.warpbert.model.LossTerm;
 import org.warpbert.model.ParameterBuffers;
 import org.warpbert.model.Pass;
 import org.warpbert.model.PassPlan;
@@ -48,7 +50,7 @@ final class RefusingHead implements Head {
     }
 
     @Override
-    public double[] lossSums() {
-        return head.lossSums();
+    public List<LossTerm> lossTerms() {
+        return head.lossTerms();
     }
 }

@@ -72,6 +72,11 @@ public final class Backend implements AutoCloseable {
         return name.equals("cpu") ? EnumSet.of(Dtype.F32) : EnumSet.allOf(Dtype.class);
     }
 
+    /** Whether work may be under way when a call returns, so that the host can run ahead of it; simt pretends to. */
+    public boolean asynchronous() {
+        return !name.equals("cpu");
+    }
+
     /** The matrix products of this device. */
     public Gemm gemm() {
         return gemm;
@@ -203,13 +208,62 @@ public final class Backend implements AutoCloseable {
         }
     }
 
+    /** A place in the stream of work to wait for. */
+    public Event event() {
+        try (PointerPointer<Pointer> event = new PointerPointer<>(1)) {
+            check("event_create", Native.wb_event_create(context(), event));
+            return new Event(this, addressOf(event));
+        }
+    }
+
+    void destroyEvent(long event) {
+        if (context != 0) {
+            check("event_destroy", Native.wb_event_destroy(context, event));
+        }
+    }
+
+    /** Whether work can be captured here; {@code -Dwarpbert.graphs=false} says no, so that a fault names its op. */
+    public boolean capturesGraphs() {
+        return asynchronous() && !"false".equals(System.getProperty("warpbert.graphs"));
+    }
+
+    /**
+     * Captures what {@code work} asks of this backend; nothing of it is done yet. See "graphs" in warpbert.h for what it may
+     * ask for, and what of it may change from launch to launch.
+     *
+     * @throws OutOfDeviceMemory where there is no memory for the graph
+     */
+    public Graph capture(Runnable work) {
+        check("capture_begin", Native.wb_capture_begin(context()));
+        try {
+            work.run();
+        } catch (RuntimeException | Error e) {
+            Native.wb_capture_end(context(), null);
+            throw e;
+        }
+        try (PointerPointer<Pointer> graph = new PointerPointer<>(1)) {
+            check("capture_end", Native.wb_capture_end(context(), graph));
+            return new Graph(this, addressOf(graph));
+        }
+    }
+
+    void destroyGraph(long graph) {
+        if (context != 0) {
+            check("graph_destroy", Native.wb_graph_destroy(context, graph));
+        }
+    }
+
     /** The stream that ops are queued on, 0 where they run at once; its device becomes this thread's current one. */
     long stream() {
         try (PointerPointer<Pointer> stream = new PointerPointer<>(1)) {
             check("stream", Native.wb_stream(context(), stream));
-            Pointer queue = stream.get(0);
-            return queue == null ? 0 : queue.address();
+            return addressOf(stream);
         }
+    }
+
+    private static long addressOf(PointerPointer<Pointer> handle) {
+        Pointer pointer = handle.get(0);
+        return pointer == null ? 0 : pointer.address();
     }
 
     /** Sets {@code bytes} bytes at an address to 0. */

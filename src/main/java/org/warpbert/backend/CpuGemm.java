@@ -1,5 +1,8 @@
 package org.warpbert.backend;
 
+import java.util.ArrayList;
+import java.util.List;
+
 /**
  * Products on the backend's own threads, in float32: by kernels of our own where the CPU has AVX-512, else by OpenBLAS
  * (everywhere with {@code WARPBERT_GEMM=openblas} in the environment). Operands of 16 bits are widened first and the result is
@@ -10,6 +13,7 @@ final class CpuGemm implements Gemm {
     private final String library;
     private final String core;
     private final DeviceMemory[] wide = new DeviceMemory[3]; // of 16-bit products: left, right, result in float32
+    private final List<DeviceMemory> all = new ArrayList<>();
     private long nanos;
 
     CpuGemm(Backend backend) {
@@ -101,15 +105,13 @@ final class CpuGemm implements Gemm {
 
     /**
      * Room for {@code count} floats. It grows to the largest product of the first pass and stays: the plan knows nothing of
-     * it, for only simt computes in 16 bits here, which is for tests.
+     * it, for only simt computes in 16 bits here, which is for tests. What is outgrown stays too: a graph may use it.
      */
     private long scratch(int which, long count) {
         DeviceMemory held = wide[which];
         if (held == null || held.bytes() < count * Float.BYTES) {
-            if (held != null) {
-                held.close();
-            }
             wide[which] = backend.allocate("a product of 16-bit operands", count * Float.BYTES);
+            all.add(wide[which]);
         }
         return wide[which].address();
     }
@@ -126,10 +128,6 @@ final class CpuGemm implements Gemm {
 
     @Override
     public void close() {
-        for (DeviceMemory scratch : wide) {
-            if (scratch != null) {
-                scratch.close();
-            }
-        }
+        all.forEach(DeviceMemory::close);
     }
 }

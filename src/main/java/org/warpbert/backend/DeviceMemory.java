@@ -114,6 +114,18 @@ public final class DeviceMemory implements AutoCloseable {
     }
 
     /**
+     * Copies {@code count} bytes from byte {@code offset} of this block to byte {@code at} of host memory, perhaps after
+     * returning: they are there when an {@link Event} recorded after this was waited for.
+     */
+    public void downloadAsync(long offset, int count, HostMemory target, int at) {
+        check("download", offset, count);
+        if (at < 0 || at + count > target.buffer().capacity()) {
+            throw new WarpBertException("download of " + count + " bytes to " + at + " leaves the " + target.buffer().capacity() + " bytes of host memory");
+        }
+        backend.check("download", Native.wb_download_async(backend.context(), target.address() + at, address() + offset, count));
+    }
+
+    /**
      * Floats of this block as a buffer onto itself, or null: the device's memory is not the host's. Not to be used after the
      * block is closed.
      */

@@ -6,9 +6,10 @@ import org.bytedeco.javacpp.BytePointer;
 import org.warpbert.WarpBertException;
 
 /**
- * An owned block of host memory that the backend's device reads without a detour, 256-byte aligned: page-locked for a
- * GPU, plain otherwise. {@link DeviceMemory#upload(HostMemory, int)} from it may still be under way when it returns; the
- * block may be written again when the next such upload of the backend, or a download, has returned. Closing is
+ * An owned block of host memory that the backend's device reads and writes without a detour, 256-byte aligned: page-locked
+ * for a GPU, plain otherwise. {@link DeviceMemory#upload(HostMemory, int)} from it may still be under way when it returns; the
+ * block may be written again when the next such upload of the backend, or a download, has returned. What
+ * {@link DeviceMemory#downloadAsync} puts there may be read when an {@link Event} says so. Closing waits for copies, and is
  * idempotent.
  */
 public final class HostMemory implements AutoCloseable {

@@ -60,6 +60,15 @@ final class Native {
     @Cast("wb_status") static native int wb_copy(@Cast("wb_context*") long ctx, @Cast("void*") long destination, @Cast("const void*") long source, @Cast("int64_t") long bytes);
     @Cast("wb_status") static native int wb_zero(@Cast("wb_context*") long ctx, @Cast("void*") long destination, @Cast("int64_t") long bytes);
     @Cast("wb_status") static native int wb_synchronize(@Cast("wb_context*") long ctx);
+    @Cast("wb_status") static native int wb_download_async(@Cast("wb_context*") long ctx, @Cast("void*") long destination, @Cast("const void*") long source, @Cast("int64_t") long bytes);
+    @Cast("wb_status") static native int wb_event_create(@Cast("wb_context*") long ctx, @Cast("wb_event**") PointerPointer<?> event);
+    @Cast("wb_status") static native int wb_event_destroy(@Cast("wb_context*") long ctx, @Cast("wb_event*") long event);
+    @Cast("wb_status") static native int wb_event_record(@Cast("wb_context*") long ctx, @Cast("wb_event*") long event);
+    @Cast("wb_status") static native int wb_event_wait(@Cast("wb_context*") long ctx, @Cast("wb_event*") long event);
+    @Cast("wb_status") static native int wb_capture_begin(@Cast("wb_context*") long ctx);
+    @Cast("wb_status") static native int wb_capture_end(@Cast("wb_context*") long ctx, @Cast("wb_graph**") PointerPointer<?> graph);
+    @Cast("wb_status") static native int wb_graph_launch(@Cast("wb_context*") long ctx, @Cast("wb_graph*") long graph);
+    @Cast("wb_status") static native int wb_graph_destroy(@Cast("wb_context*") long ctx, @Cast("wb_graph*") long graph);
     @Cast("wb_status") static native int wb_stream(@Cast("wb_context*") long ctx, @Cast("void**") PointerPointer<?> stream);
 
     @Cast("wb_status") static native int wb_embeddings_forward(

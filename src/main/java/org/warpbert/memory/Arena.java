@@ -90,6 +90,15 @@ public final class Arena implements AutoCloseable {
             return values;
         }
 
+        /** Copies the first {@code count} elements to byte {@code at} of host memory; see {@link DeviceMemory#downloadAsync}. */
+        public void downloadAsync(int count, HostMemory target, int at) {
+            if ((long) count * dtype.bytes() > size) {
+                throw new WarpBertException(tensorName + " holds " + size / dtype.bytes() + " elements, not " + count);
+            }
+            address(); // or it says that there is no memory
+            memory.downloadAsync(offset, count * dtype.bytes(), target, at);
+        }
+
         /** Sets all elements of a float32 tensor; waits until they are there. */
         public void upload(float[] values) {
             address(); // or it says that there is no memory

@@ -17,12 +17,19 @@ public final class FixedOverhead {
      * to take, rounded up.
      */
     private static final long CUDA = 600L << 20;
+    /** Graphs that a model may hold at a time. */
+    public static final int GRAPHS = 64;
+    /**
+     * Of a captured encoder on the device: for each of some hundred kernels its arguments and launch, and what the driver rounds
+     * that up to. Not yet measured on a GPU.
+     */
+    private static final long GRAPH = 512L << 10;
 
     private FixedOverhead() {}
 
     /** Bytes on a device of this name, with so many host threads. */
     public static long of(String device, int threads) {
-        return Backends.isHost(device) ? JAVA + THREAD * threads : CUDA;
+        return Backends.isHost(device) ? JAVA + THREAD * threads : CUDA + GRAPHS * GRAPH;
     }
 
     /** Whether {@link #of} was measured, rather than assumed. */

@@ -11,7 +11,8 @@ import org.warpbert.text.PackedBatch;
 /**
  * BERT's encoder with a head, over packed batches up to a capacity, forward and backward by
  * hand. Everything it needs is allocated when it is made; a pass allocates nothing. Several models may share one
- * {@link Parameters}: one to train, one to evaluate.
+ * {@link Parameters}: one to train, one to evaluate. A model for inference asks a GPU for the encoder's ops one by one while a
+ * shape of batch is new, and as one graph where it comes back.
  */
 public final class BertModel implements AutoCloseable {
     private final BertConfig config;
@@ -25,7 +26,9 @@ public final class BertModel implements AutoCloseable {
     private final LayerAddresses[] layers;
     private final LayerAddresses[] layerGradients;
     private final Recomputation recomputation;
-    private LayerObserver observer = (layer, states, qkv) -> {};
+    private final GraphCache graphs; // null where there are none
+    private final Runnable encode = this::encode;
+    private LayerObserver observer;
 
     /**
      * A model whose forward saves everything for the backward.
@@ -73,6 +76,7 @@ public final class BertModel implements AutoCloseable {
             layerGradients[l] = LayerAddresses.gradients(buffers, l);
         }
         recomputation = new Recomputation(pass, layers);
+        graphs = !training && backend.capturesGraphs() ? new GraphCache(backend) : null;
         head.bind(buffers);
     }
 
@@ -111,14 +115,28 @@ public final class BertModel implements AutoCloseable {
         requireInside("position", packed.positions(), config.maxPositionEmbeddings());
         requireInside("segment", packed.segments(), config.typeVocabSize());
         batch.upload(packed, seed, step);
+        if (graphs == null || observer != null) { // who looks on reads from the device
+            encode();
+        } else {
+            graphs.run(GraphCache.Shape.of(packed), encode);
+        }
+        head.forward(pass); // in no graph: of few ops, and it keeps on the host what it saw
+    }
+
+    private void encode() {
         embeddings.forward(pass);
-        observer.seen(0, pass.activations.embeddings, null);
+        seen(0, pass.activations.embeddings, null);
         for (int l = 0; l < layers.length; l++) {
             SelfAttention.forward(pass, l, layers[l], pass.activations.input(l));
             FeedForward.forward(pass, l, layers[l]);
-            observer.seen(l + 1, pass.activations.layers[l].output(), pass.activations.layers[l].qkv());
+            seen(l + 1, pass.activations.layers[l].output(), pass.activations.layers[l].qkv());
         }
-        head.forward(pass);
+    }
+
+    private void seen(int layer, Arena.Tensor states, Arena.Tensor qkv) {
+        if (observer != null) {
+            observer.seen(layer, states, qkv);
+        }
     }
 
     /** No op reads past an embedding table: what an index may be is known here. */
@@ -170,6 +188,11 @@ public final class BertModel implements AutoCloseable {
         head.evaluate(pass);
     }
 
+    /** Shapes of batch whose encoder is launched as a graph now. */
+    public int graphs() {
+        return graphs == null ? 0 : graphs.size();
+    }
+
     public BertConfig config() {
         return config;
     }
@@ -190,6 +213,9 @@ public final class BertModel implements AutoCloseable {
 
     @Override
     public void close() {
+        if (graphs != null) {
+            graphs.close();
+        }
         arena.close();
         batch.close();
     }

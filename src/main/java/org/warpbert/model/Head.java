@@ -1,5 +1,6 @@
 package org.warpbert.model;
 
+import java.util.List;
 import org.warpbert.WarpBertException;
 import org.warpbert.memory.Arena;
 import org.warpbert.text.PackedBatch;
@@ -42,9 +43,14 @@ public interface Head {
         throw noLoss();
     }
 
-    /** For each term, the summed losses of the batch last run backward or evaluated; what has no label adds nothing. */
-    default double[] lossSums() {
+    /** For each term, the losses of the batch last run backward or evaluated, on the device. */
+    default List<LossTerm> lossTerms() {
         throw noLoss();
+    }
+
+    /** For each term, the sum of {@link #lossTerms}, which this waits for. */
+    default double[] lossSums() {
+        return lossTerms().stream().mapToDouble(LossTerm::sum).toArray();
     }
 
     /** The loss of summed losses: each term by its normaliser, and a term that nothing had a label for left out. */

@@ -41,9 +41,9 @@ public final class PassPlanner {
         return like.with(choice.microBatch(), choice.recompute());
     }
 
-    /** Tokens of the largest batch. */
-    public int largestBatch() {
-        return planner.batches().largest().tokens();
+    /** The most that any batch holds. */
+    public Capacity largest() {
+        return planner.batches().largest();
     }
 
     /** The way of the fewest bytes in which the batches can be computed. */

@@ -179,10 +179,9 @@ public final class Finetune {
                     truncated, train.size(), task.truncation(hyper.maxLength())));
         }
         List<TrainingListener.Epoch> epochs = new ArrayList<>();
-        long realTokens = 0;
+        StepLog log = new StepLog(folder, listener);
         long avoided = 0;
         long steps = 0;
-        long skipped = 0;
         long gemmNanos = 0;
         double trainSeconds = 0;
         Map<String, Double> baseline = Map.of();
@@ -195,28 +194,17 @@ public final class Finetune {
                 listener::note)) {
             listener.started(new TrainingListener.Start(task.name(), options.model, parameters.table().parameters(),
                     backend.describe(), precision.toString(), train.size(), devSize, train.skipped(), truncated, stepsPerEpoch, hyper.epochs(),
-                    plan.planner().largestBatch(), plan.memory().bytes()));
+                    plan.planner().largest().tokens(), plan.memory().bytes()));
             for (int epoch = 1; epoch <= hyper.epochs() && steps < last && !over; epoch++) {
-                double lossSum = 0;
-                int epochSteps = 0;
                 long gemmStart = backend.gemm().nanos();
                 long epochStart = System.nanoTime();
-                long stepStart = epochStart;
-                for (Iterator<PackedBatch> batches = trainLoader.epoch(epoch - 1, 0); batches.hasNext() && steps < last; ) {
+                log.begin(epoch);
+                for (Iterator<PackedBatch> batches = trainLoader.epoch(epoch - 1, 0); batches.hasNext() && steps < last; steps++) {
                     PackedBatch batch = batches.next();
-                    Trainer.Result result = trainer.step(batch);
-                    long now = System.nanoTime();
-                    TrainingListener.Step report = new TrainingListener.Step(++steps, epoch, result.loss(), result.gradNorm(),
-                            result.lr(), result.lossScale(), batch.totalTokens(), batch.totalTokens() * 1e9 / (now - stepStart));
-                    stepStart = now;
-                    folder.metric(report);
-                    listener.stepped(report);
-                    lossSum += result.loss();
-                    skipped += result.skipped() ? 1 : 0;
-                    epochSteps++;
-                    realTokens += batch.totalTokens();
+                    log.add(trainer.submit(batch));
                     avoided += batch.paddedTokens(hyper.maxLength()) - batch.totalTokens();
                 }
+                log.add(trainer.finish());
                 double seconds = (System.nanoTime() - epochStart) / 1e9;
                 trainSeconds += seconds;
                 gemmNanos += backend.gemm().nanos() - gemmStart;
@@ -226,7 +214,7 @@ public final class Finetune {
                     judged = Evaluation.run(backend, config, parameters, task, dev, devSource, devLoader, new Judging());
                 }
                 baseline = judged == null ? baseline : judged.baseline();
-                TrainingListener.Epoch report = new TrainingListener.Epoch(epoch, lossSum / epochSteps,
+                TrainingListener.Epoch report = new TrainingListener.Epoch(epoch, log.meanLoss(),
                         judged == null ? Double.NaN : judged.loss(), judged == null ? Map.of() : judged.metrics(), seconds);
                 epochs.add(report);
                 listener.finishedEpoch(report);
@@ -243,8 +231,8 @@ public final class Finetune {
         }
         int kept = hyper.selection().keepBest() ? best.epoch() : epochs.size();
         return new Summary(task.name(), options.model, parameters.table().parameters(), backend.name(), backend.describe(),
-                precision.toString(), hyper, hyper.seed(), task.saved(config).id2label(), train.size(), devSize, train.skipped(), truncated, steps, skipped, epochs, kept,
-                baseline, realTokens, avoided, plan.kept(), backend.peakBytes(), ProcessMemory.peakResidentBytes(),
+                precision.toString(), hyper, hyper.seed(), task.saved(config).id2label(), train.size(), devSize, train.skipped(), truncated, log.steps(), log.skipped(), epochs, kept,
+                baseline, log.tokens(), avoided, plan.kept(), backend.peakBytes(), ProcessMemory.peakResidentBytes(),
                 gemmNanos == 0 ? Double.NaN : gemmNanos / 1e9 / trainSeconds, (System.nanoTime() - start) / 1e9);
     }
 

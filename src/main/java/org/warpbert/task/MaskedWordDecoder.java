@@ -7,6 +7,7 @@ import org.warpbert.backend.Dtype;
 import org.warpbert.memory.Arena;
 import org.warpbert.model.BertConfig;
 import org.warpbert.model.Linear;
+import org.warpbert.model.LossTerm;
 import org.warpbert.model.ParameterBuffers;
 import org.warpbert.model.Pass;
 import org.warpbert.model.PassPlan;
@@ -151,6 +152,10 @@ final class MaskedWordDecoder {
     /** Cross-entropy of each row of the batch last run backward or evaluated, [M]. */
     float[] losses() {
         return loss.downloadFloats(count);
+    }
+
+    LossTerm lossTerm() {
+        return new LossTerm(loss, count);
     }
 
     /** The likeliest piece of each row of the batch last evaluated, [M]. */

@@ -1,12 +1,14 @@
 package org.warpbert.task;
 
 import java.util.Arrays;
+import java.util.List;
 import org.warpbert.backend.Activation;
 import org.warpbert.backend.Dtype;
 import org.warpbert.memory.Arena;
 import org.warpbert.model.BertConfig;
 import org.warpbert.model.Head;
 import org.warpbert.model.Linear;
+import org.warpbert.model.LossTerm;
 import org.warpbert.model.ParameterBuffers;
 import org.warpbert.model.ParameterTable;
 import org.warpbert.model.Pass;
@@ -131,17 +133,8 @@ public final class MaskedWordHead implements Head {
     }
 
     @Override
-    public double[] lossSums() {
-        double masked = sum(words.losses());
-        return relation ? new double[] {masked, sum(loss.downloadFloats(sequences))} : new double[] {masked};
-    }
-
-    private static double sum(float[] values) {
-        double sum = 0;
-        for (float value : values) {
-            sum += value;
-        }
-        return sum;
+    public List<LossTerm> lossTerms() {
+        return relation ? List.of(words.lossTerm(), new LossTerm(loss, sequences)) : List.of(words.lossTerm());
     }
 
     /** See {@link MaskedWordDecoder#logits}. */

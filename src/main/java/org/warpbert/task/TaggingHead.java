@@ -1,11 +1,13 @@
 package org.warpbert.task;
 
+import java.util.List;
 import org.warpbert.backend.Activation;
 import org.warpbert.backend.Dtype;
 import org.warpbert.memory.Arena;
 import org.warpbert.model.BertConfig;
 import org.warpbert.model.Head;
 import org.warpbert.model.Linear;
+import org.warpbert.model.LossTerm;
 import org.warpbert.model.ParameterBuffers;
 import org.warpbert.model.ParameterTable;
 import org.warpbert.model.Pass;
@@ -93,11 +95,7 @@ public final class TaggingHead implements Head {
     }
 
     @Override
-    public double[] lossSums() {
-        double sum = 0;
-        for (float value : loss.downloadFloats(count)) {
-            sum += value;
-        }
-        return new double[] {sum};
+    public List<LossTerm> lossTerms() {
+        return List.of(new LossTerm(loss, count));
     }
 }

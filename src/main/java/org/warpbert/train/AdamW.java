@@ -32,7 +32,7 @@ final class AdamW implements AutoCloseable {
     private final float clip;
     private final State state;
     private final List<Piece> pieces;
-    private final HostMemory staging; // the segments' table, then each step's numbers there and back
+    private final HostMemory staging; // the segments' table, then each step's numbers
     private long taken; // steps that changed the weights
 
     /** The table of all that is kept on the device. */
@@ -142,7 +142,7 @@ final class AdamW implements AutoCloseable {
         // of the betas that the kernel has: 1 - 0.999f is 1.3e-5 off 1 - 0.999, and v / c2 would be
         double c1 = 1 - Math.pow((float) Hyperparameters.BETA1, step);
         double c2 = 1 - Math.pow((float) Hyperparameters.BETA2, step);
-        // finish() of the step before has waited for the copy from here
+        // the step before was waited for, and with it the copy from here
         ByteBuffer values = staging.buffer().clear().putFloat((float) lr).putFloat((float) c1).putFloat((float) c2).putFloat(lossScale)
                 .putLong(seed).putLong(step);
         state.arena.upload(state.hyper, staging, values.position());
@@ -164,19 +164,14 @@ final class AdamW implements AutoCloseable {
                 (float) Hyperparameters.EPSILON, run.count(), segments);
     }
 
-    /**
-     * Reads what became of {@link #step}; once after each.
-     *
-     * @return the unscaled gradient's l2 norm before clipping; NaN where it was not finite and the step was skipped
-     */
-    double finish() {
-        state.arena.download(state.stats, staging, 3 * Float.BYTES);
-        ByteBuffer stats = staging.buffer();
-        if (stats.getFloat(2 * Float.BYTES) != 1) {
-            return Double.NaN;
-        }
+    /** [3], what became of the last {@link #step}: see wb_gradient_norm. */
+    Arena.Tensor stats() {
+        return state.stats;
+    }
+
+    /** Hears that a step's gradient was finite, so that it changed the weights; before the next {@link #step}. */
+    void stepped() {
         taken++;
-        return stats.getFloat(0);
     }
 
     @Override

@@ -32,6 +32,11 @@ final class LossScale {
         return new LossScale(true, start, patience);
     }
 
+    /** Whether {@link #value} depends on how the step before went. */
+    boolean isDynamic() {
+        return dynamic;
+    }
+
     /** What the loss of the next step is multiplied by. */
     float value() {
         return scale;

@@ -26,8 +26,13 @@ import org.warpbert.text.PackedBatch;
 /**
  * Training steps: forward and backward of each micro-batch, clip, update. Owns gradients, optimizer state and activations, all
  * allocated before the first step; a step that finds the device out of memory plans its micro-batches anew and begins again.
+ * The host runs a step ahead of a device that works while it goes on: it waits for nothing but a step's result, and for that
+ * when the next step's gradient is on its way (with a dynamic loss scale, its forward). Results are those of step by step.
  */
 public final class Trainer implements AutoCloseable {
+    private static final int READ_BACKS = 2; // of the step under way, and of the one that is being asked for
+
+    private final Backend backend;
     private final Hyperparameters hyper;
     private final long scheduledSteps;
     private final Head head;
@@ -35,6 +40,9 @@ public final class Trainer implements AutoCloseable {
     private final AdamW optimizer;
     private final PlannedModel planned;
     private final LossScale lossScale;
+    private final ReadBack[] readBacks; // in turn
+    private Pending pending;
+    private Result settled; // not told yet
     private long steps;
 
     /**
@@ -63,8 +71,9 @@ public final class Trainer implements AutoCloseable {
                 PassPlan.training(parameters.dtype(), hyper.layerRates().frozenLevels()), BatchSizes.worst(capacity, 1), backend.name(), DeviceSpeed.assumed(backend.name())), moments, line -> {}, lossScale);
     }
 
-    private Trainer(Backend backend, BertConfig config, Parameters parameters, Head head, Hyperparameters hyper, long scheduledSteps,
+    Trainer(Backend backend, BertConfig config, Parameters parameters, Head head, Hyperparameters hyper, long scheduledSteps,
             PassPlanner planner, Dtype moments, Consumer<String> note, LossScale lossScale) {
+        this.backend = backend;
         this.hyper = hyper;
         this.lossScale = lossScale;
         this.scheduledSteps = scheduledSteps;
@@ -72,12 +81,21 @@ public final class Trainer implements AutoCloseable {
         BertConfig used = hyper.dropout() == null ? config : config.withDropout(hyper.dropout());
         Gradients madeGradients = Retry.once(() -> new Gradients(backend, new TrainedPart(parameters.table(), hyper.layerRates().frozenLevels())), note);
         AdamW madeOptimizer = null;
+        PlannedModel madeModel = null;
+        readBacks = new ReadBack[READ_BACKS];
         try {
             madeOptimizer = Retry.once(() -> new AdamW(backend, parameters, madeGradients, moments, hyper,
                     parameter -> hyper.layerRates().scale(parameter, config.numHiddenLayers())), note);
-            planned = new PlannedModel(backend, used, parameters, madeGradients, head, planner, note);
-            prepare();
+            for (int i = 0; i < READ_BACKS; i++) {
+                readBacks[i] = Retry.once(() -> new ReadBack(backend, planner.largest()), note);
+            }
+            madeModel = new PlannedModel(backend, used, parameters, madeGradients, head, planner, note);
+            prepare(madeModel);
         } catch (RuntimeException e) { // no memory: what was taken goes back
+            closeReadBacks();
+            if (madeModel != null) {
+                madeModel.close();
+            }
             if (madeOptimizer != null) {
                 madeOptimizer.close();
             }
@@ -86,9 +104,18 @@ public final class Trainer implements AutoCloseable {
         }
         gradients = madeGradients;
         optimizer = madeOptimizer;
+        planned = madeModel;
     }
 
-    private void prepare() {
+    private void closeReadBacks() {
+        for (ReadBack readBack : readBacks) {
+            if (readBack != null) {
+                readBack.close();
+            }
+        }
+    }
+
+    private static void prepare(PlannedModel planned) {
         while (true) {
             try {
                 planned.get();
@@ -99,69 +126,126 @@ public final class Trainer implements AutoCloseable {
         }
     }
 
-    /** What a trainer holds whatever the batches are, the weights not counted; {@code moments}: what AdamW's are kept in. */
-    public static MemoryPlan memory(TrainedPart part, Dtype moments) {
-        return new MemoryPlan().add("gradients", Gradients.plannedBytes(part)).add(AdamW.memory(part, moments));
+    /**
+     * What a trainer holds beside the passes, the weights not counted.
+     *
+     * @param moments what AdamW's are kept in
+     * @param largest the most that a batch to come holds
+     */
+    public static MemoryPlan memory(TrainedPart part, Dtype moments, Capacity largest) {
+        return new MemoryPlan().add("gradients", Gradients.plannedBytes(part)).add(AdamW.memory(part, moments))
+                .addHost("read_back", READ_BACKS * (long) ReadBack.bytes(largest));
     }
 
     /** What a step did; see {@link TrainingListener.Step}. */
-    public record Result(double loss, double gradNorm, double lr, double lossScale) {
+    public record Result(double loss, double gradNorm, double lr, double lossScale, int tokens) {
         /** Whether the gradient was not finite, so that no weight was changed. */
         public boolean skipped() {
             return Double.isNaN(gradNorm);
         }
     }
 
-    /**
-     * One optimizer step on one batch. A loss that is not a number ends the run: no later step could mend it. A skipped step
-     * is a step of the schedule and of dropout all the same, so that a run of so many steps ends at the rate that was asked for.
-     */
+    /** A step that is under way, whose result was not read yet; {@code step} is 1 for the first. */
+    private record Pending(ReadBack readBack, double[] normalisers, double lr, float lossScale, long step, int tokens) {}
+
+    /** One step and its result: {@link #submit} and {@link #finish}, of which none may be open. */
     public Result step(PackedBatch batch) {
+        Result result = submit(batch);
+        return pending == null ? result : finish();
+    }
+
+    /**
+     * Asks the device for one optimizer step on one batch. Where the device works while the host goes on, the step is still
+     * under way when this returns, and the result is that of the step before, or null at the first; on a CPU it is this one's.
+     * {@link #finish} gives the last.
+     *
+     * <p>A loss that is not a number ends the run: no later step could mend it. A skipped step is a step of the schedule and of
+     * dropout all the same, so that a run of so many steps ends at the rate that was asked for.
+     */
+    public Result submit(PackedBatch batch) {
         double lr = hyper.lr(steps, scheduledSteps);
         double[] normalisers = head.normalisers(batch);
-        float[] scales = new float[normalisers.length];
-        for (int k = 0; k < scales.length; k++) {
-            scales[k] = normalisers[k] == 0 ? 0 : (float) (lossScale.value() / normalisers[k]); // a term that nothing in the batch has a label for
-        }
-        double[] sums = gradients(batch, scales);
+        ReadBack readBack = readBacks[(int) (steps % READ_BACKS)];
+        gradients(batch, normalisers, readBack);
+        settle(); // the device has all of this step's gradient before it; bias correction depends on what the last step did
         optimizer.step(lr, lossScale.value());
+        readBack.end(optimizer.stats());
         steps++;
-        double loss = Head.loss(sums, normalisers);
-        if (Double.isNaN(loss)) {
-            throw new WarpBertException("the loss is not a number at step " + steps + "; a lower --lr may help (it was " + lr + ")");
+        pending = new Pending(readBack, normalisers, lr, lossScale.value(), steps, batch.totalTokens());
+        if (!backend.asynchronous()) {
+            settle();
         }
-        Result result = new Result(loss, optimizer.finish(), lr, lossScale.value());
-        lossScale.update(!result.skipped(), steps);
+        return takeSettled();
+    }
+
+    /** Waits for the last step. @return its result, or null where that was told before */
+    public Result finish() {
+        settle();
+        return takeSettled();
+    }
+
+    private Result takeSettled() {
+        Result result = settled;
+        settled = null;
         return result;
     }
 
-    /** The summed losses of a batch, its gradient left in the gradients. Nothing is changed before that is whole. */
-    private double[] gradients(PackedBatch batch, float[] scales) {
+    /** Reads what the step under way did, if there is one. */
+    private void settle() {
+        if (pending == null) {
+            return;
+        }
+        Pending step = pending;
+        pending = null;
+        double loss = Head.loss(step.readBack.sums(step.normalisers.length), step.normalisers);
+        if (Double.isNaN(loss)) {
+            throw new WarpBertException("the loss is not a number at step " + step.step + "; a lower --lr may help (it was " + step.lr + ")");
+        }
+        settled = new Result(loss, step.readBack.gradNorm(), step.lr, step.lossScale, step.tokens);
+        if (!settled.skipped()) {
+            optimizer.stepped();
+        }
+        lossScale.update(!settled.skipped(), step.step);
+    }
+
+    /** A batch's gradient, left in the gradients. Nothing is changed before that is whole. */
+    private void gradients(PackedBatch batch, double[] normalisers, ReadBack readBack) {
         while (true) {
             try {
-                double[] sums = accumulate(batch, scales);
+                accumulate(batch, normalisers, readBack);
                 planned.done();
-                return sums;
+                return;
             } catch (OutOfDeviceMemory e) {
                 planned.recover(e, "step " + (steps + 1));
             }
         }
     }
 
-    private double[] accumulate(PackedBatch batch, float[] scales) {
+    private void accumulate(PackedBatch batch, double[] normalisers, ReadBack readBack) {
         BertModel model = planned.get();
-        double[] sums = new double[scales.length];
-        boolean accumulate = false;
+        readBack.begin(batch);
+        float[] scales = null;
         for (PackedBatch part : MicroBatches.of(batch, planned.choice().microBatch())) {
             model.forward(part, hyper.seed(), steps);
-            model.backward(scales, accumulate);
-            accumulate = true;
-            double[] losses = head.lossSums();
-            for (int k = 0; k < sums.length; k++) {
-                sums[k] += losses[k];
+            boolean first = scales == null;
+            if (first) {
+                scales = scales(normalisers);
             }
+            model.backward(scales, !first);
+            readBack.add(head.lossTerms());
         }
-        return sums;
+    }
+
+    /** Factors of the terms' gradients. A dynamic loss scale waits for the last step, while the device has this one's forward to do. */
+    private float[] scales(double[] normalisers) {
+        if (lossScale.isDynamic()) {
+            settle();
+        }
+        float[] scales = new float[normalisers.length];
+        for (int k = 0; k < scales.length; k++) {
+            scales[k] = normalisers[k] == 0 ? 0 : (float) (lossScale.value() / normalisers[k]); // a term that nothing in the batch has a label for
+        }
+        return scales;
     }
 
     /** How the batches are computed now. */
@@ -181,6 +265,7 @@ public final class Trainer implements AutoCloseable {
 
     @Override
     public void close() {
+        closeReadBacks();
         planned.close();
         optimizer.close();
         gradients.close();

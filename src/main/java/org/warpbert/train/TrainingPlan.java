@@ -78,7 +78,7 @@ public final class TrainingPlan {
         if (held > 0) {
             whole.add("products", held);
         }
-        whole.add(Parameters.memory(table, new WeightFormat(dtype, true), device)).add(Trainer.memory(part, moments));
+        whole.add(Parameters.memory(table, new WeightFormat(dtype, true), device)).add(Trainer.memory(part, moments, planner.largest()));
         long rest = whole.on(device).bytes();
         long available = Math.min(budget.own() - held, free) + held - rest;
         Choice judged = judging == null ? null : judging.choose(available);
