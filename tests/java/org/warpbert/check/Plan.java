@@ -37,6 +37,8 @@ final class Plan {
         models.forEach(model -> PRECISIONS.forEach(precision -> steps.add(new Step("training " + model + " " + precision, 90))));
         PRECISIONS.forEach(precision -> steps.add(new Step("determinism " + precision, 60)));
         steps.add(new Step("memory " + Precision.BF16, 90));
+        steps.add(new Step("budget 4GiB 2", 60));
+        steps.add(new Step("budget 9.07GB 10", 60));
         List.of(Precision.F32, Precision.BF16).forEach(precision -> steps.add(new Step("graphs " + precision, 60)));
         steps.add(new Step("cudnn", 60));
         for (String lengths : gpu ? List.of("fixed:128", "fixed:512", "cola") : List.of("fixed:8")) {

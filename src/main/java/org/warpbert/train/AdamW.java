@@ -125,7 +125,8 @@ final class AdamW implements AutoCloseable {
             if (slice.offset() < run.from() || slice.offset() >= run.from() + run.count()) {
                 continue;
             }
-            Segment segment = new Segment(slice.offset() + slice.count() - run.from(), slice.region().decays() ? (float) weightDecay : 0, (float) scale.applyAsDouble(slice));
+            Segment segment = new Segment(slice.offset() + slice.count() - run.from(), slice.region().decays() ? (float) weightDecay : 0,
+                    (float) scale.applyAsDouble(slice));
             if (!segments.isEmpty() && segments.getLast().isLike(segment)) {
                 segments.removeLast();
             }
@@ -157,11 +158,11 @@ final class AdamW implements AutoCloseable {
         long rounded = parameters.roundedAddress();
         long inMoments = run.at() * moments.bytes();
         backend.adamw(parameters.dtype(), moments, parameters.address() + run.from() * Float.BYTES, state.m.address() + inMoments,
-                state.v.address() + inMoments,
-                rounded == 0 ? 0 : rounded + run.from() * parameters.dtype().bytes(), gradients.address() + run.at() * Float.BYTES, state.stats.address(),
-                state.hyper.address(), state.hyper.address() + 4 * Float.BYTES, state.ends.address() + firstSegment * Long.BYTES, state.decay.address() + firstSegment * Float.BYTES,
-                state.lrScale.address() + firstSegment * Float.BYTES, (float) Hyperparameters.BETA1, (float) Hyperparameters.BETA2,
-                (float) Hyperparameters.EPSILON, run.count(), segments);
+                state.v.address() + inMoments, rounded == 0 ? 0 : rounded + run.from() * parameters.dtype().bytes(),
+                gradients.address() + run.at() * Float.BYTES, state.stats.address(), state.hyper.address(),
+                state.hyper.address() + 4 * Float.BYTES, state.ends.address() + firstSegment * Long.BYTES,
+                state.decay.address() + firstSegment * Float.BYTES, state.lrScale.address() + firstSegment * Float.BYTES,
+                (float) Hyperparameters.BETA1, (float) Hyperparameters.BETA2, (float) Hyperparameters.EPSILON, run.count(), segments);
     }
 
     /** [3], what became of the last {@link #step}: see wb_gradient_norm. */

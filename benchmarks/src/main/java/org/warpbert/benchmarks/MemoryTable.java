@@ -75,8 +75,8 @@ public final class MemoryTable implements Callable<Integer> {
             DeviceSpeed speed = assumed ? DeviceSpeed.assumed(backend.name()) : DeviceSpeed.measure(backend);
             long least = plan(backend, config, table, sizes, speed, 0).memory().bytes();
             long all = plan(backend, config, table, sizes, speed, Long.MAX_VALUE / 2).memory().bytes();
-            System.out.println("| planned | micro-batch | parts | recomputed | predicted | measured |");
-            System.out.println("|---:|---:|---:|---|---:|---:|");
+            System.out.println("| planned | micro-batch | parts | recomputed | moments | predicted | measured |");
+            System.out.println("|---:|---:|---:|---|---|---:|---:|");
             double[] fastest = {0, 0};
             try (Parameters parameters = steps == 0 ? null : Parameters.random(backend, table, 1)) {
                 for (int i = 0; i < budgets; i++) {
@@ -88,8 +88,8 @@ public final class MemoryTable implements Callable<Integer> {
                         fastest[0] = choice.seconds();
                         fastest[1] = measured;
                     }
-                    System.out.println(String.format(Locale.ROOT, "| %s | %,d | %d | %s | %.2f s (%.2f) | %s |", ByteSize.format(plan.memory().bytes()),
-                            choice.microBatch().tokens(), choice.parts(), choice.recompute(), choice.seconds(), choice.seconds() / fastest[0],
+                    System.out.println(String.format(Locale.ROOT, "| %s | %,d | %d | %s | %s | %.2f s (%.2f) | %s |", ByteSize.format(plan.memory().bytes()),
+                            choice.microBatch().tokens(), choice.parts(), choice.recompute(), plan.moments(), choice.seconds(), choice.seconds() / fastest[0],
                             steps == 0 ? "" : String.format(Locale.ROOT, "%.2f s (%.2f)", measured, measured / fastest[1])));
                 }
             }
