@@ -15,6 +15,8 @@ unwanted() {
         ;;
     tokenizers-*) echo native/lib/{win-x86_64,osx-aarch64,linux-aarch64} ;;
     openblas-*-linux-x86_64.jar) echo "$openblas"/{include,libjniopenblas.so,libjniopenblas_full.so} ;;
+    openblas-*) echo org/bytedeco/openblas/global/openblas{,_full}.class ;; # LAPACK
+    jline-native-*) echo org/jline/nativ/{Windows,Mac,FreeBSD} org/jline/nativ/Linux/{arm,arm64,armv6,armv7,ppc64,x86} ;;
     cuda-*-linux-x86_64.jar) eval "echo $cuda/linux-x86_64/libjni{$other}.so" ;;
     cuda-*) eval "echo $cuda/global/{$other}.class" ;;
     jna-*)
