@@ -1,8 +1,8 @@
 // AdamW (Loshchilov & Hutter 2019, algorithm 2), in PyTorch's order of operations: one pass over the flat buffers.
 #include <cmath>
-#include <cstring>
 
 #include "dropout.h"
+#include "float_bits.h"
 #include "parallel.h"
 
 namespace warpbert::WB_ISA {
@@ -30,17 +30,8 @@ void update(float* __restrict p, float* __restrict m, float* __restrict v, const
   }
 }
 
-WB_INLINE static inline float widened(uint16_t bfloat16) {
-  const uint32_t bits = (uint32_t)bfloat16 << 16;
-  float x;
-  memcpy(&x, &bits, sizeof x);
-  return x;
-}
-
 WB_INLINE static inline uint16_t rounded(float x, uint32_t random16) {
-  uint32_t bits;
-  memcpy(&bits, &x, sizeof bits);
-  return (uint16_t)(wb_round_by_chance(bits, random16) >> 16);
+  return (uint16_t)(wb_round_by_chance(bits(x), random16) >> 16);
 }
 
 // The same with bfloat16 moments; `element` is the number of the first.
@@ -54,8 +45,7 @@ void update(float* __restrict p, uint16_t* __restrict m, uint16_t* __restrict v,
 #pragma omp simd
     for (int64_t j = 0; j < count; ++j) {
       const int64_t i = done + j;
-      uint32_t word;
-      memcpy(&word, words + j, sizeof word);
+      const uint32_t word = bits(words[j]);
       const Moments now = advance(p[i], {widened(m[i]), widened(v[i])}, gradient[i], s);
       m[i] = rounded(now.m, word & 0xffff);
       v[i] = rounded(now.v, word >> 16);

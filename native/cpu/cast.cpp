@@ -1,34 +1,20 @@
 // float32, float16 and bfloat16 into one another: to nearest, ties to even; NaN stays NaN and becomes quiet.
-#include <cstring>
-
+#include "float_bits.h"
 #include "parallel.h"
 
 namespace warpbert::WB_ISA {
 namespace {
 
-#define WB_INLINE __attribute__((always_inline)) static inline
-
-WB_INLINE uint32_t bits(float x) {
-  uint32_t u;
-  memcpy(&u, &x, sizeof u);
-  return u;
-}
-WB_INLINE float value(uint32_t u) {
-  float x;
-  memcpy(&x, &u, sizeof x);
-  return x;
-}
-
 struct Float32 {
   typedef float Store;
-  WB_INLINE float read(float x) { return x; }
-  WB_INLINE float write(float x) { return x; }
+  WB_INLINE static inline float read(float x) { return x; }
+  WB_INLINE static inline float write(float x) { return x; }
 };
 
 struct Bfloat16 {
   typedef uint16_t Store;
-  WB_INLINE float read(uint16_t h) { return value((uint32_t)h << 16); }
-  WB_INLINE uint16_t write(float x) {
+  WB_INLINE static inline float read(uint16_t h) { return widened(h); }
+  WB_INLINE static inline uint16_t write(float x) {
     const uint32_t u = bits(x);
     const uint32_t rounded = (u + 0x7fff + ((u >> 16) & 1)) >> 16;
     return (uint16_t)((u & 0x7fffffff) > 0x7f800000 ? (u >> 16) | 0x40 : rounded);
@@ -38,13 +24,13 @@ struct Bfloat16 {
 struct Float16 {
   typedef uint16_t Store;
   // Shifted into place, the exponent is 112 too small; the product puts that right, for subnormals too.
-  WB_INLINE float read(uint16_t h) {
+  WB_INLINE static inline float read(uint16_t h) {
     const uint32_t magnitude = (uint32_t)(h & 0x7fff) << 13;
     const uint32_t finite = bits(value(magnitude) * 5.192296858534828e33f); // 2^112
     const uint32_t special = magnitude | 0x7f800000;
     return value((magnitude >= 0x0f800000 ? special : finite) | (uint32_t)(h & 0x8000) << 16);
   }
-  WB_INLINE uint16_t write(float x) {
+  WB_INLINE static inline uint16_t write(float x) {
     const uint32_t u = bits(x), magnitude = u & 0x7fffffff;
     const uint32_t normal = (magnitude + 0xfff + ((magnitude >> 13) & 1) - 0x38000000) >> 13;
     const uint32_t subnormal = bits(value(magnitude) + 0.5f) - 0x3f000000; // 0.5 + x rounds at 2^-24
