@@ -4,7 +4,6 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
-import java.util.function.Consumer;
 import java.util.stream.Collectors;
 import org.warpbert.WarpBertException;
 import org.warpbert.model.BertConfig;
@@ -62,12 +61,6 @@ public final class ChoiceTask implements Task {
     public void check(Path file) {
         ChoiceFile.check(file);
     }
-
-    @Override
-    public void learn(Dataset train, Checkpoint model, Consumer<String> note) {}
-
-    @Override
-    public void open(Checkpoint model) {}
 
     @Override
     public void assume(Integer asked, Checkpoint model) {

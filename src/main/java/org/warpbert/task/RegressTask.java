@@ -3,7 +3,6 @@ package org.warpbert.task;
 import java.math.BigDecimal;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.function.Consumer;
 import org.warpbert.WarpBertException;
 import org.warpbert.model.BertConfig;
 import org.warpbert.model.Head;
@@ -49,12 +48,6 @@ public final class RegressTask implements Task {
     public void check(Path file) {
         columns.check(file);
     }
-
-    @Override
-    public void learn(Dataset train, Checkpoint model, Consumer<String> note) {}
-
-    @Override
-    public void open(Checkpoint model) {}
 
     @Override
     public ParameterTable parameters(BertConfig config) {

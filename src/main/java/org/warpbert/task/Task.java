@@ -36,10 +36,10 @@ public interface Task {
     default void check(Path file) {}
 
     /** Fixes what the head is to look like: from the training data, and from the model's own head where it has a fitting one. */
-    void learn(Dataset train, Checkpoint model, Consumer<String> note);
+    default void learn(Dataset train, Checkpoint model, Consumer<String> note) {}
 
     /** As {@link #learn}, from a finished model; one without this task's head is an error. */
-    void open(Checkpoint model);
+    default void open(Checkpoint model) {}
 
     /**
      * As {@link #learn} where there are no data yet, to plan.
