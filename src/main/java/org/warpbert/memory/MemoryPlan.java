@@ -23,7 +23,7 @@ public final class MemoryPlan {
         return this;
     }
 
-    /** Adds bytes of the host to a part, whose name is to begin with {@link #HOST}. */
+    /** Adds bytes of the host to a part, which is then called {@link #HOST} and this name. */
     public MemoryPlan addHost(String part, long bytes) {
         hostParts.merge(HOST + part, bytes, Long::sum);
         return this;

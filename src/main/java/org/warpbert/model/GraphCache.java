@@ -62,11 +62,7 @@ final class GraphCache implements AutoCloseable {
     /** Does the work, which is the same for every batch of this shape, in one way or the other. */
     void run(Shape shape, Runnable work) {
         Graph graph = graphs.get(shape);
-        if (graph == null && (full || seen.put(shape, true) == null)) {
-            work.run();
-            return;
-        }
-        if (graph == null) {
+        if (graph == null && !full && seen.put(shape, true) != null) {
             graph = captured(shape, work);
         }
         if (graph == null) {
