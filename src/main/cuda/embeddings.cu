@@ -101,21 +101,44 @@ __global__ void __launch_bounds__(ROW_THREADS<G>, BACKWARD_BLOCKS<G>)
   store_partial<N, G>(partial + int64_t(gridDim.x) * H, dbeta, H, scratch);
 }
 
-constexpr int TABLE_THREADS = 128;
+constexpr int TABLE_THREADS = 128, RUN_THREADS = 256;
+
+// Where the run of `entry` ends that holds order[first], rows being sorted: steps double until one leaves it, then halve. A
+// run of thousands, such as that of [MASK], is not walked through.
+__device__ __forceinline__ int64_t end_of_run(const int32_t* __restrict__ entries, const int32_t* __restrict__ order,
+                                              int32_t entry, int64_t first, int64_t rows) {
+  auto inside = [&](int64_t i) { return i < rows && entries[order[i]] == entry; };
+  int64_t last = first, step = 1;
+  for (; inside(last + step); step *= 2) last += step;
+  for (step /= 2; step > 0; step /= 2) {
+    if (inside(last + step)) last += step;
+  }
+  return last + 1;
+}
 
 // table[entry] += sum of dz over the run of rows of `entry` that begins at order[blockIdx.x]; other blocks leave.
-__global__ void __launch_bounds__(TABLE_THREADS)
+template <int N>
+__global__ void __launch_bounds__(RUN_THREADS)
     add_runs(float* __restrict__ table, const float* __restrict__ dz, const int32_t* __restrict__ entries,
              const int32_t* __restrict__ order, int64_t rows, int64_t H, int64_t size) {
   const int64_t first = blockIdx.x;
   const int32_t entry = entries[order[first]];
   if (!within(entry, size) || (first > 0 && entries[order[first - 1]] == entry)) return;
-  int64_t end = first + 1;
-  while (end < rows && entries[order[end]] == entry) ++end;
-  for (int64_t c = threadIdx.x; c < H; c += TABLE_THREADS) {
-    float sum = 0;
-    for (int64_t i = first; i < end; ++i) sum += dz[int64_t(order[i]) * H + c];
-    table[int64_t(entry) * H + c] += sum;
+  const int64_t end = end_of_run(entries, order, entry, first, rows);
+  for (int64_t c = int64_t(threadIdx.x) * N; c < H; c += RUN_THREADS * N) {
+    float sum[N] = {}, sums[N];
+#pragma unroll 8
+    for (int64_t i = first; i < end; ++i) {
+      float x[N];
+      load(x, dz + int64_t(order[i]) * H + c);
+#pragma unroll
+      for (int j = 0; j < N; ++j) sum[j] += x[j];
+    }
+    float* const to = table + int64_t(entry) * H + c;
+    load(sums, to);
+#pragma unroll
+    for (int j = 0; j < N; ++j) sums[j] += sum[j];
+    store(to, sums);
   }
 }
 
@@ -126,10 +149,12 @@ __global__ void __launch_bounds__(TABLE_THREADS)
   const int64_t c = int64_t(blockIdx.x) * TABLE_THREADS + threadIdx.x;
   if (c >= H) return;
   float low = 0, high = 0;
+#pragma unroll 4
   for (int64_t t = blockIdx.y; t < rows; t += gridDim.y) {
     const int32_t segment = segments[t];
-    if (segment == first) low += dz[t * H + c];
-    if (segment == first + 1) high += dz[t * H + c];
+    const float x = dz[t * H + c];  // of any segment: the load waits for nothing
+    low += segment == first ? x : 0.0f;
+    high += segment == first + 1 ? x : 0.0f;
   }
   partial[int64_t(blockIdx.y) * H + c] = low;
   partial[int64_t(gridDim.y + blockIdx.y) * H + c] = high;
@@ -188,8 +213,16 @@ extern "C" wb_status wb_embeddings_backward(wb_context* ctx, wb_dtype dtype, flo
   }));
   RETURN_IF_FAILED(add_column_sums(ctx, {{dgamma, dbeta, nullptr}}, 2, partial, blocks, H));
 
-  RETURN_IF_FAILED(LAUNCH(add_runs, dim3(unsigned(T)), TABLE_THREADS, 0, ctx, dword, dz, tokens, word_order, T, H, V));
-  RETURN_IF_FAILED(LAUNCH(add_runs, dim3(unsigned(T)), TABLE_THREADS, 0, ctx, dposition, dz, positions, position_order, T, H, P));
+  auto add_to_table = [&](float* table, const int32_t* entries, const int32_t* order, int64_t size) {
+    return by_width<float>(
+        H,
+        [&](auto width) {
+          return LAUNCH(add_runs<decltype(width)::value>, dim3(unsigned(T)), RUN_THREADS, 0, ctx, table, dz, entries, order, T, H, size);
+        },
+        static_cast<const float*>(table), static_cast<const float*>(dz));
+  };
+  RETURN_IF_FAILED(add_to_table(dword, tokens, word_order, V));
+  RETURN_IF_FAILED(add_to_table(dposition, positions, position_order, P));
   const int rows = int(T < WB_REDUCE_BLOCKS ? T : WB_REDUCE_BLOCKS);
   for (int64_t s = 0; s < S; s += 2) {
     RETURN_IF_FAILED(LAUNCH(sum_two_segments, dim3(unsigned(ceil_div(H, TABLE_THREADS)), rows), TABLE_THREADS, 0, ctx,
