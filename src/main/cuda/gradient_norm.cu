@@ -7,6 +7,13 @@
 namespace {
 
 constexpr int THREADS = 256;
+constexpr int VECTORS = 4;  // loads in flight a thread: with two blocks a multiprocessor, one would leave half of the bandwidth
+
+template <int N>
+__device__ __forceinline__ void add_squares(double& sum, const float (&x)[N]) {
+#pragma unroll
+  for (int j = 0; j < N; ++j) sum += double(x[j]) * double(x[j]);
+}
 
 // The block's sum in thread 0, by a tree over shared memory. scratch: THREADS doubles.
 __device__ __forceinline__ double block_sum(double x, double* scratch) {
@@ -24,12 +31,19 @@ __global__ void __launch_bounds__(THREADS, 4) sum_squares(double* __restrict__ p
   DYN_SMEM(double, scratch);
   double sum = 0;
   const int64_t step = int64_t(gridDim.x) * THREADS * N;
-  for (int64_t i = (int64_t(blockIdx.x) * THREADS + threadIdx.x) * N; i < n; i += step) {
+  int64_t i = (int64_t(blockIdx.x) * THREADS + threadIdx.x) * N;
+  for (; i + (VECTORS - 1) * step + N <= n; i += VECTORS * step) {
+    float x[VECTORS][N];
+#pragma unroll
+    for (int v = 0; v < VECTORS; ++v) load(x[v], g + i + v * step);
+#pragma unroll
+    for (int v = 0; v < VECTORS; ++v) add_squares(sum, x[v]);
+  }
+  for (; i < n; i += step) {
     if (i + N <= n) {
       float x[N];
       load(x, g + i);
-#pragma unroll
-      for (int j = 0; j < N; ++j) sum += double(x[j]) * double(x[j]);
+      add_squares(sum, x);
     } else {
       for (int64_t j = i; j < n; ++j) sum += double(g[j]) * double(g[j]);
     }
