@@ -1,7 +1,8 @@
 // y = activation(x + bias) and its gradient.
 // Forward: reads N*C, writes N*C elements; 25 flops an element for GELU by erf, which on an H100 in 16 bits is about what
-// memory leaves time for: hence one branch on the activation for 8 elements. Backward: reads 2 N*C, writes N*C; the bias
-// gradient rides along in registers, so that dx is not read again: WB_REDUCE_BLOCKS partial rows, then add_column_sums.
+// memory leaves time for: hence one branch on the activation for 8 elements. Backward: reads 2 N*C, writes N*C (without an
+// activation and in place it reads N*C and writes nothing); the bias gradient rides along in registers, so that dx is not
+// read again: at most WB_REDUCE_BLOCKS partial rows, then add_column_sums.
 #include "elementwise.cuh"
 #include "reduce.cuh"
 
@@ -58,7 +59,7 @@ __device__ __forceinline__ void multiply_slope(float (&gradient)[N], const float
 }
 
 template <class T, int N>
-__global__ void __launch_bounds__(ELEMENTWISE_THREADS, 4)
+__global__ void __launch_bounds__(ELEMENTWISE_THREADS, ELEMENTWISE_BLOCKS)
     bias_activation_forward(T* y, const T* x, const float* __restrict__ bias, int activation, int64_t rows, int64_t C) {
   const int64_t c = first_column<N>();
   if (c >= C) return;
@@ -74,7 +75,7 @@ __global__ void __launch_bounds__(ELEMENTWISE_THREADS, 4)
 }
 
 template <class T, int N>
-__global__ void __launch_bounds__(ELEMENTWISE_THREADS, 4)
+__global__ void __launch_bounds__(ELEMENTWISE_THREADS, ELEMENTWISE_BLOCKS)
     bias_activation_backward(T* dx, float* __restrict__ partial, const T* dy, const T* __restrict__ x,
                              const float* __restrict__ bias, int activation, int64_t rows, int64_t C) {
   DYN_SMEM(float, scratch);  // [blockDim.y, blockDim.x * N]
@@ -92,7 +93,7 @@ __global__ void __launch_bounds__(ELEMENTWISE_THREADS, 4)
         EACH v[i] += b[i];
         multiply_slope(g, v, activation);
       }
-      store(dx + r * C + c, g);
+      if (activation != WB_IDENTITY || dx != dy) store(dx + r * C + c, g);
       EACH sum[i] += g[i];
     }
   }

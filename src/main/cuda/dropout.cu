@@ -7,7 +7,7 @@
 namespace {
 
 template <class T, int N>
-__global__ void __launch_bounds__(ELEMENTWISE_THREADS, 4) dropout(T* y, const T* x, Dropout d, int64_t rows, int64_t C) {
+__global__ void __launch_bounds__(ELEMENTWISE_THREADS, ELEMENTWISE_BLOCKS) dropout(T* y, const T* x, Dropout d, int64_t rows, int64_t C) {
   const int64_t c = first_column<N>();
   if (c >= C) return;
   for (int64_t r = first_row(); r < rows; r += row_step()) {

@@ -9,15 +9,22 @@ struct ElementwiseGrid {
 };
 
 constexpr int ELEMENTWISE_THREADS = 128;
+constexpr int ELEMENTWISE_BLOCKS = 4;  // that a multiprocessor holds at the least: the kernels' launch bounds
 
-// max_rows: at most so many blocks down the rows; 0: as many as keep the device busy.
+// max_rows: at most so many blocks down the rows, and no more than the device holds at once, as each leaves a row of sums;
+// 0: as many as keep the device busy.
 inline ElementwiseGrid elementwise_grid(wb_context* ctx, int64_t rows, int64_t columns, int N, int max_rows = 0) {
   const int64_t vectors = columns / N;
   unsigned x = 1;
   while (x < vectors && x < ELEMENTWISE_THREADS) x *= 2;
   const unsigned y = ELEMENTWISE_THREADS / x;
   const int64_t across = ceil_div(vectors, x);
-  int64_t down = max_rows ? max_rows : ceil_div(int64_t(processors(ctx)) * 32, across);
+  const int64_t at_once = int64_t(processors(ctx)) * ELEMENTWISE_BLOCKS;
+  int64_t down = ceil_div(at_once * 8, across);
+  if (max_rows) {
+    down = at_once / across < 1 ? 1 : at_once / across;
+    if (down > max_rows) down = max_rows;
+  }
   if (down > ceil_div(rows, y)) down = ceil_div(rows, y);
   if (down > 65535) down = 65535;
   return {dim3(unsigned(across), unsigned(down)), dim3(x, y)};

@@ -10,7 +10,7 @@ struct LossAndSlope {
 // loss = w * Loss::of(x, target).loss and dx = scale * w * slope, both 0 where target is NaN. weights, [C], and dx may be
 // null; dx may be x.
 template <class Loss, class T, int N>
-__global__ void __launch_bounds__(ELEMENTWISE_THREADS, 4)
+__global__ void __launch_bounds__(ELEMENTWISE_THREADS, ELEMENTWISE_BLOCKS)
     elementwise_loss(float* __restrict__ loss, T* dx, const T* x, const float* __restrict__ target,
                      const float* __restrict__ weights, float scale, int64_t rows, int64_t C) {
   const int64_t c = first_column<N>();

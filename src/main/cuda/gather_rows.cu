@@ -5,7 +5,7 @@
 namespace {
 
 template <class T, int N>
-__global__ void __launch_bounds__(ELEMENTWISE_THREADS, 4)
+__global__ void __launch_bounds__(ELEMENTWISE_THREADS, ELEMENTWISE_BLOCKS)
     gather_rows(T* __restrict__ y, const T* __restrict__ x, const int32_t* __restrict__ rows, int64_t count, int64_t T_,
                 int64_t H) {
   const int64_t c = first_column<N>();
@@ -21,7 +21,7 @@ __global__ void __launch_bounds__(ELEMENTWISE_THREADS, 4)
 }
 
 template <class T, int N>
-__global__ void __launch_bounds__(ELEMENTWISE_THREADS, 4)
+__global__ void __launch_bounds__(ELEMENTWISE_THREADS, ELEMENTWISE_BLOCKS)
     scatter_rows(T* __restrict__ dx, const T* __restrict__ dy, const int32_t* __restrict__ rows, int64_t count, int64_t T_,
                  int64_t H) {
   const int64_t c = first_column<N>();
