@@ -97,6 +97,7 @@ wb_status wb_create(wb_context** ctx, int32_t device, int32_t) {
   }
   const cudaError_t counted = cudaGetDeviceCount(&devices);
   if (counted != cudaErrorNoDevice) CHECK(counted);
+  cudaGetLastError();  // or the next launch, on another device, would be taken to have failed
   if (device < 0 || device >= devices) {
     const char* visible = getenv("CUDA_VISIBLE_DEVICES");
     return fail(WB_LOAD_FAILED, "there is no CUDA device %d: %d found%s%s", device, devices,
@@ -111,6 +112,7 @@ wb_status wb_create(wb_context** ctx, int32_t device, int32_t) {
   cudaFuncAttributes code;
   const cudaError_t loaded = cudaFuncGetAttributes(&code, probe);
   if (loaded == cudaErrorNoKernelImageForDevice || loaded == cudaErrorInvalidDeviceFunction) {
+    cudaGetLastError();
     return fail(WB_LOAD_FAILED, "libwarpbert_cuda.so has no code for device %d, which is sm_%d%d (%s): build it with "
                 "make -C native cuda CUDA_ARCHS=%d%d", device, major, minor, cudaGetErrorName(loaded), major, minor);
   }
