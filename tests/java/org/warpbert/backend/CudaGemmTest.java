@@ -45,6 +45,21 @@ class CudaGemmTest {
         assertEquals(3, run.err().stream().filter(line -> line.startsWith("cuBLASLt's stand-in: ")).count());
     }
 
+    /** So are those of a Python that is nowhere near the usual places, and no environment of it active: it says itself where it looks. */
+    @Test
+    void librariesOfThePythonOnThePathAreFound(@TempDir Path folder) throws IOException, InterruptedException {
+        Path packages = folder.resolve("some where/site-packages");
+        Path libraries = Files.createDirectories(packages.resolve("nvidia/cu13/lib"));
+        Files.copy(OtherJvm.CUBLASLT.resolve("libcublasLt.so.13"), libraries.resolve("libcublasLt.so.13"));
+        Path python = Files.writeString(folder.resolve("python3"), "#!/bin/sh\n[ \"$1\" = -c ] && printf '\\n/nowhere.zip\\n%s\\n' '" + packages + "'\n");
+        assertTrue(python.toFile().setExecutable(true));
+        OtherJvm.Run run = OtherJvm.run(System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")),
+                Map.of("LD_LIBRARY_PATH", OtherJvm.EMPTY.toString(), "PATH", folder + ":" + System.getenv("PATH")),
+                List.of("-Duser.home=" + folder), CudaGemmOnStandIn.class);
+        run.done();
+        assertEquals(3, run.err().stream().filter(line -> line.startsWith("cuBLASLt's stand-in: ")).count());
+    }
+
     @Test
     void aMissingLibraryIsNamedEachTime() throws IOException, InterruptedException {
         Map<Path, String> missing = Map.of(OtherJvm.CUBLASLT, "libcuda.so.1", OtherJvm.EMPTY, "libcublasLt.so.13");

@@ -6,6 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.Collectors;
 
 /** Runs a main class of the tests in a JVM of its own, which finds other CUDA libraries: the stand-ins of the native tests. */
@@ -36,6 +37,11 @@ public final class OtherJvm {
 
     /** @param options of the JVM */
     public static Run run(String classes, List<Path> libraries, List<String> options, Class<?> main, String... args) throws IOException, InterruptedException {
+        return run(classes, Map.of("LD_LIBRARY_PATH", libraries.stream().map(Path::toString).collect(Collectors.joining(":"))), options, main, args);
+    }
+
+    /** @param environment beside this process's */
+    static Run run(String classes, Map<String, String> environment, List<String> options, Class<?> main, String... args) throws IOException, InterruptedException {
         List<String> line = new ArrayList<>(List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                 "-Dorg.bytedeco.javacpp.maxphysicalbytes=0"));
         String cache = System.getProperty("org.bytedeco.javacpp.cachedir"); // this build's own
@@ -48,7 +54,7 @@ public final class OtherJvm {
         Path err = Files.createTempFile("warpbert", ".err");
         try {
             ProcessBuilder builder = new ProcessBuilder(line).redirectError(err.toFile());
-            builder.environment().put("LD_LIBRARY_PATH", libraries.stream().map(Path::toString).collect(Collectors.joining(":")));
+            builder.environment().putAll(environment);
             Process process = builder.start();
             String out = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
             return new Run(process.waitFor(), out.lines().toList(), Files.readAllLines(err));

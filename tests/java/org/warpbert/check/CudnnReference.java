@@ -23,6 +23,7 @@ import static org.bytedeco.cuda.global.cudnn.cudnnSoftmaxBackward;
 import static org.bytedeco.cuda.global.cudnn.cudnnSoftmaxForward;
 
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
 import org.bytedeco.cuda.cudnn.cudnnActivationStruct;
@@ -44,7 +45,8 @@ import org.warpbert.backend.Dtype;
  * ours and it wait for each other with.
  */
 final class CudnnReference implements AutoCloseable {
-    private static final String LIBRARY = "libcudnn.so.9";
+    /** What its bindings are linked with, in the order in which they need each other. */
+    private static final List<String> LIBRARIES = List.of("libcudnn_graph.so.9", "libcudnn_ops.so.9", "libcudnn_cnn.so.9", "libcudnn_adv.so.9");
     private static final int ROWS = 97;
     private static final int COLUMNS = 1025;
     private static final int SIZE = ROWS * COLUMNS;
@@ -68,12 +70,9 @@ final class CudnnReference implements AutoCloseable {
         if (!device.equals("cuda")) {
             return Found.skipped("cuDNN needs a GPU");
         }
-        if (CudaLibraries.found(LIBRARY).isEmpty()) {
-            return Found.skipped(LIBRARY + " was not found" + CudaLibraries.elsewhere(LIBRARY).stream().findFirst()
-                    .map(file -> ", but " + file + ": put its folder in LD_LIBRARY_PATH").orElse(""));
-        }
         try (Backend backend = Backends.open(device, 0)) { // first: it makes the device current
             try {
+                CudaLibraries.loadFromElsewhere(LIBRARIES);
                 Loader.load(org.bytedeco.cuda.presets.cudnn.class);
             } catch (LinkageError e) {
                 return Found.skipped("cuDNN cannot be loaded: " + (e.getCause() != null ? e.getCause() : e).getMessage());

@@ -18,7 +18,7 @@ final class CublasLt {
         }
         if (!loaded) {
             try {
-                loadFromElsewhere();
+                CudaLibraries.loadFromElsewhere(CudaLibraries.NEEDED);
                 Loader.load(cublas.class);
                 loaded = true;
             } catch (LinkageError e) {
@@ -26,15 +26,6 @@ final class CublasLt {
                         + "(libcublas-13-x and cuda-cudart-13-x in NVIDIA's Debian packages), or put the folders of "
                         + "libcublasLt.so.13 and libcudart.so.13 in LD_LIBRARY_PATH", e);
                 throw failed;
-            }
-        }
-    }
-
-    /** What the dynamic loader would not find is loaded by its path: the bindings then find it by its name. */
-    private static void loadFromElsewhere() {
-        for (String library : CudaLibraries.NEEDED) {
-            if (CudaLibraries.found(library).isEmpty()) {
-                CudaLibraries.elsewhere(library).stream().findFirst().ifPresent(file -> System.load(file.toAbsolutePath().toString()));
             }
         }
     }

@@ -16,7 +16,7 @@ import org.bytedeco.javacpp.Loader;
 
 /**
  * Where the machine's CUDA libraries are: looked for as the dynamic loader does, and in the places that it does not look in
- * of itself. Nothing is loaded.
+ * of itself.
  */
 public final class CudaLibraries {
     /** The driver; libwarpbert_cuda looks for it by this name. */
@@ -33,7 +33,7 @@ public final class CudaLibraries {
 
     /** Whether a driver is likely to be found: cheap, for what opens a GPU only where there may be one. */
     static boolean driverLikely() {
-        return Files.exists(Path.of("/proc/driver/nvidia/version")) || !in(folders(), DRIVER).isEmpty();
+        return Files.exists(Path.of("/proc/driver/nvidia/version")) || Files.exists(Path.of("/dev/nvidiactl")) || !in(folders(), DRIVER).isEmpty();
     }
 
     /** Whether this build has our own library, the kernels. */
@@ -67,7 +67,7 @@ public final class CudaLibraries {
 
     /**
      * Places where a library lies and the dynamic loader does not look: toolkits under /usr/local/cuda*, and NVIDIA's Python
-     * packages (nvidia/cu13/lib in site-packages) of the active environment, the user's and the system's.
+     * packages (nvidia/cu13/lib in site-packages) of the active environment, the user's, the system's and the Python's on the PATH.
      */
     public static List<Path> elsewhere(String library) {
         List<Path> folders = new ArrayList<>();
@@ -75,13 +75,34 @@ public final class CudaLibraries {
         for (String prefix : Arrays.asList(System.getenv("VIRTUAL_ENV"), System.getenv("CONDA_PREFIX"), System.getProperty("user.home") + "/.local", "/usr/local", "/usr")) {
             for (Path python : prefix == null ? List.<Path>of() : children(Path.of(prefix, "lib"), "python3*")) {
                 for (String packages : List.of("site-packages", "dist-packages")) {
-                    children(python.resolve(packages).resolve("nvidia"), "*").forEach(part -> folders.add(part.resolve("lib")));
+                    folders.addAll(nvidia(python.resolve(packages)));
                 }
             }
         }
+        PythonPath.FOLDERS.forEach(packages -> folders.addAll(nvidia(packages)));
         List<Path> there = new ArrayList<>(in(folders, library));
         there.removeAll(found(library));
         return there;
+    }
+
+    /** Those that the dynamic loader would not find are loaded by their path, in this order: bindings then find them by their name. */
+    public static void loadFromElsewhere(List<String> libraries) {
+        for (String library : libraries) {
+            if (found(library).isEmpty()) {
+                elsewhere(library).stream().findFirst().ifPresent(file -> System.load(file.toAbsolutePath().toString()));
+            }
+        }
+    }
+
+    /** Where NVIDIA's packages among Python's keep their libraries. */
+    private static List<Path> nvidia(Path packages) {
+        return children(packages.resolve("nvidia"), "*").stream().map(part -> part.resolve("lib")).toList();
+    }
+
+    /** Where the Python on the PATH looks for packages, in its own words, asked once: it may be a link or a script that leads anywhere. */
+    private static final class PythonPath {
+        static final List<Path> FOLDERS = lines("python3", "-c", "import sys; print('\\n'.join(sys.path))").stream()
+                .filter(line -> line.startsWith("/")).map(Path::of).toList();
     }
 
     /** Sorted; none where there is no such folder. */
@@ -114,16 +135,23 @@ public final class CudaLibraries {
     /** What {@code ldconfig -p} knows: lines such as "libz.so.1 (libc6,x86-64) => /lib/x86_64-linux-gnu/libz.so.1". */
     private static List<Path> loaderCache(String library) {
         for (String command : List.of("/sbin/ldconfig", "/usr/sbin/ldconfig", "ldconfig")) {
-            try {
-                Process process = new ProcessBuilder(command, "-p").redirectError(ProcessBuilder.Redirect.DISCARD).start();
-                process.getOutputStream().close();
-                return new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8).lines()
-                        .filter(line -> line.strip().startsWith(library + " ") && line.contains("x86-64") && line.contains("=> "))
+            List<String> lines = lines(command, "-p");
+            if (!lines.isEmpty()) {
+                return lines.stream().filter(line -> line.strip().startsWith(library + " ") && line.contains("x86-64") && line.contains("=> "))
                         .map(line -> Path.of(line.substring(line.indexOf("=> ") + 3).strip())).toList();
-            } catch (IOException e) {
-                continue; // not there
             }
         }
         return List.of();
+    }
+
+    /** What a command prints; nothing where it cannot be run. */
+    private static List<String> lines(String... command) {
+        try {
+            Process process = new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.DISCARD).start();
+            process.getOutputStream().close();
+            return new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8).lines().toList();
+        } catch (IOException e) {
+            return List.of(); // no such command
+        }
     }
 }

@@ -60,16 +60,21 @@ final class DoctorCuda {
         lines.add("cudart for the kernels is in libwarpbert_cuda.so");
         List<String> missing = new ArrayList<>();
         for (String library : CudaLibraries.NEEDED) {
-            List<Path> found = CudaLibraries.found(library);
-            List<Path> places = found.isEmpty() ? CudaLibraries.elsewhere(library) : found;
+            List<Path> places = places(library);
             lines.add(places.isEmpty() ? library + " not found" : places.stream().map(Path::toString).collect(Collectors.joining(" and ")));
             if (places.isEmpty()) {
                 missing.add(library);
             }
         }
-        List<Path> cudnn = CudaLibraries.found(CUDNN);
+        List<Path> cudnn = places(CUDNN);
         lines.add(cudnn.isEmpty() ? CUDNN + " (for checks only) not found" : cudnn.get(0).toString());
         return finding("cuda libraries", String.join(", ", lines), driver && !missing.isEmpty() ? remedy(missing) : null);
+    }
+
+    /** Where it will be taken from. */
+    private static List<Path> places(String library) {
+        List<Path> found = CudaLibraries.found(library);
+        return found.isEmpty() ? CudaLibraries.elsewhere(library) : found;
     }
 
     private static String remedy(List<String> missing) {
