@@ -94,7 +94,9 @@ class GpuCheckTest {
             System.setProperty("java.class.path", classes);
         }
         Found hung = StepProcess.run(new Plan.Step(Plan.DEVICE, 0), 60, "simt", null, null).found();
-        assertEquals(Found.failed("it had not ended after 0 s", java.util.Map.of()), hung);
+        assertEquals(Found.failed("it had not ended after 0 s; where its threads stood is in the log", java.util.Map.of()), hung);
+        String stood = StepProcess.run(new Plan.Step("parity OpParityTest", 4), 60, "simt", null, null).output();
+        assertTrue(stood.contains("Full thread dump") && stood.contains("org.warpbert.check.ParityCheck.run"), stood);
         assertEquals(Found.Outcome.SKIPPED, StepProcess.run(device, 0.001, "simt", null, null).found().outcome(), "not its own fault");
     }
 }
