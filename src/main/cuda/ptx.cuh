@@ -23,6 +23,7 @@ inline void cp_async_wait() {
   simt::wait_copies(IN_FLIGHT);
 }
 inline float fast_exp2(float x) { return exp2f(x); }
+inline float fast_reciprocal(float x) { return 1.0f / x; }
 template <class T>
 inline uint32_t pack(float low, float high) {
   return from_float<T>(low).bits | uint32_t(from_float<T>(high).bits) << 16;
@@ -82,6 +83,12 @@ __device__ __forceinline__ void cp_async_wait() {
 __device__ __forceinline__ float fast_exp2(float x) {  // 2 ulp, subnormal results are 0
   float y;
   asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+
+__device__ __forceinline__ float fast_reciprocal(float x) {  // 1 ulp, subnormals are 0
+  float y;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
   return y;
 }
 
