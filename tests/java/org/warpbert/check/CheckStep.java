@@ -48,7 +48,7 @@ final class CheckStep {
             case "parity" -> ParityCheck.run(words[1], device);
             case "training" -> training(words[1], precision(words[2]));
             case "determinism" -> TrainingCheck.small(device).determinism(precision(words[1]));
-            case "memory" -> TrainingCheck.small(device).leak(precision(words[1]), gpu ? 1000 : 16);
+            case "memory" -> TrainingCheck.small(device).leak(precision(words[1]), gpu ? 1000 : 20);
             case "budget" -> BudgetCheck.check(device, words[1], Integer.parseInt(words[2]));
             case "graphs" -> GraphCheck.check(device, precision(words[1]));
             case "cudnn" -> CudnnReference.check(device);

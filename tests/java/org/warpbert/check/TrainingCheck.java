@@ -132,8 +132,8 @@ final class TrainingCheck {
     }
 
     /**
-     * What is held does not grow over {@code count} steps with the same batches again and again, after the first round of
-     * them, in which libraries load code. Of a GPU, free memory is looked at as well, which other processes must leave alone.
+     * What is held does not grow over {@code count} steps with the same batches again and again, after two rounds of them, in
+     * which libraries load code and what came back is captured. Of a GPU, free memory is looked at as well, which other processes must leave alone.
      */
     Found leak(Precision precision, int count) {
         try (Backend backend = Backends.open(device, 0);
@@ -143,7 +143,7 @@ final class TrainingCheck {
             long held = 0;
             for (int step = 0; step < count; step++) {
                 trainer.submit(batches.get(step % batches.size()));
-                if (step == batches.size()) {
+                if (step == 2 * batches.size()) {
                     backend.synchronize();
                     free = backend.freeBytes();
                     held = backend.allocatedBytes();
