@@ -8,7 +8,7 @@ import org.warpbert.backend.ColumnMajorGemm.Product;
  * makes no object; a {@link #copy} goes into the map.
  */
 final class GemmKey {
-    private static final int MOST_ALIGNED = 16; // bytes: the widest access of a kernel; more would only make more keys
+    private static final int MOST_ALIGNED = 256;
 
     private Product product;
     private Dtype dtype;
@@ -67,7 +67,7 @@ final class GemmKey {
         return alignD;
     }
 
-    /** The largest power of two that divides an address, at most {@link #MOST_ALIGNED}. */
+    /** The largest power of two that divides an address, at most 256, what whole allocations have. */
     private static int alignment(long address) {
         return (int) Math.min(MOST_ALIGNED, Long.lowestOneBit(address | MOST_ALIGNED));
     }
