@@ -103,7 +103,7 @@ __global__ void __launch_bounds__(ELEMENTWISE_THREADS, ELEMENTWISE_BLOCKS)
 }
 
 template <class T, int N>
-__global__ void __launch_bounds__(ELEMENTWISE_THREADS, ELEMENTWISE_BLOCKS)
+__global__ void __launch_bounds__(ELEMENTWISE_THREADS, SUMMING_BLOCKS)
     bias_activation_backward(T* dx, float* __restrict__ partial, const T* dy, const T* __restrict__ x,
                              const float* __restrict__ bias, int activation, int64_t rows, int64_t C) {
   DYN_SMEM(float, scratch);  // [blockDim.y, blockDim.x * N]

@@ -9,7 +9,8 @@ struct ElementwiseGrid {
 };
 
 constexpr int ELEMENTWISE_THREADS = 128;
-constexpr int ELEMENTWISE_BLOCKS = 4;  // that a multiprocessor holds at the least: the kernels' launch bounds
+// Blocks that a multiprocessor holds at the least, the kernels' launch bounds; of those that sum columns, which have no more.
+constexpr int ELEMENTWISE_BLOCKS = 4, SUMMING_BLOCKS = 6;
 
 // max_rows: at most so many blocks down the rows, and no more than the device holds at once, as each leaves a row of sums;
 // 0: as many as keep the device busy.
@@ -19,11 +20,10 @@ inline ElementwiseGrid elementwise_grid(wb_context* ctx, int64_t rows, int64_t c
   while (x < vectors && x < ELEMENTWISE_THREADS) x *= 2;
   const unsigned y = ELEMENTWISE_THREADS / x;
   const int64_t across = ceil_div(vectors, x);
-  const int64_t at_once = int64_t(processors(ctx)) * ELEMENTWISE_BLOCKS;
-  int64_t down = ceil_div(at_once * 8, across);
+  int64_t down = ceil_div(int64_t(processors(ctx)) * 32, across);
   if (max_rows) {
-    down = at_once / across < 1 ? 1 : at_once / across;
-    if (down > max_rows) down = max_rows;
+    const int64_t at_once = int64_t(processors(ctx)) * SUMMING_BLOCKS / across;
+    down = at_once < 1 ? 1 : at_once > max_rows ? max_rows : at_once;
   }
   if (down > ceil_div(rows, y)) down = ceil_div(rows, y);
   if (down > 65535) down = 65535;
