@@ -81,6 +81,14 @@ class GpuCheckTest {
         report.get("steps").forEach(step -> assertEquals("SKIPPED", step.get("outcome").asText(), step.toString()));
     }
 
+    /** Errors of a broken device speak of it, and so does this one. */
+    @Test
+    void whatABrokenDeviceFailsIsRunOnceMore() throws IOException, InterruptedException {
+        StepProcess.Ended ended = StepProcess.run(new Plan.Step("CUDA_LAUNCH_BLOCKING", 60), 60, "simt", null, null);
+        assertEquals("no step CUDA_LAUNCH_BLOCKING; with CUDA_LAUNCH_BLOCKING=1: no step CUDA_LAUNCH_BLOCKING", ended.found().detail());
+        assertEquals(2, ended.output().split("IllegalArgumentException: no step", -1).length - 1, ended.output());
+    }
+
     @Test
     void aProcessThatDiesOrHangsHasFailed() throws IOException, InterruptedException {
         Plan.Step device = new Plan.Step(Plan.DEVICE, 60);
