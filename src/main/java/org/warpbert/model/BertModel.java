@@ -38,7 +38,7 @@ public final class BertModel implements AutoCloseable {
      */
     public BertModel(Backend backend, BertConfig config, Parameters parameters, Gradients gradients, Head head, Capacity capacity) {
         this(backend, config, parameters, gradients, head, (gradients == null ? PassPlan.inference(parameters.dtype())
-                : PassPlan.training(parameters.dtype(), gradients.part().frozenLevels())).with(capacity, Recompute.NONE));
+                : PassPlan.training(parameters.dtype(), gradients.part().frozenLevels(), backend.name())).with(capacity, Recompute.NONE));
     }
 
     /**
@@ -61,7 +61,7 @@ public final class BertModel implements AutoCloseable {
         head.plan(arena, config, plan);
         this.arena.allocate(backend);
         try {
-            this.batch = new DeviceBatch(backend, plan.capacity());
+            this.batch = new DeviceBatch(backend, plan.capacity(), plan.filled());
         } catch (RuntimeException e) {
             arena.close();
             throw e;
@@ -87,8 +87,8 @@ public final class BertModel implements AutoCloseable {
 
     /** What a model of this plan allocates, part by part: layers, buffers that they share, the backward's, the head's. */
     public static MemoryPlan memory(BertConfig config, Head head, PassPlan plan) {
-        return new MemoryPlan().add(table(config, head, plan), BertModel::part).add("batch", DeviceBatch.bytes(plan.capacity()))
-                .addHost("batch", DeviceBatch.hostBytes(plan.capacity()));
+        return new MemoryPlan().add(table(config, head, plan), BertModel::part).add("batch", DeviceBatch.bytes(plan.capacity(), plan.filled()))
+                .addHost("batch", DeviceBatch.hostBytes(plan.capacity(), plan.filled()));
     }
 
     private static Arena table(BertConfig config, Head head, PassPlan plan) {
@@ -170,6 +170,7 @@ public final class BertModel implements AutoCloseable {
         }
         pass.accumulate = accumulate;
         head.backward(pass, gradientScales);
+        clearFiller();
         boolean all = gradients.part().frozenLevels() == 0;
         int lowest = pass.activations.lowest; // below it nothing is learned: the backward ends there
         for (int l = layers.length - 1; l >= lowest; l--) {
@@ -180,6 +181,15 @@ public final class BertModel implements AutoCloseable {
         }
         if (all) {
             embeddings.backward(pass);
+        }
+    }
+
+    /** The head has left the gradient of the real tokens; what stands behind them teaches nothing. */
+    private void clearFiller() {
+        Arena.Tensor gradient = pass.activations.backward.gradient();
+        long row = (long) config.hiddenSize() * pass.dtype().bytes();
+        if (pass.encoderTokens() > pass.tokens()) {
+            pass.backend.zero(gradient.address() + pass.tokens() * row, (pass.encoderTokens() - pass.tokens()) * row);
         }
     }
 

@@ -1,5 +1,6 @@
 package org.warpbert.model;
 
+import org.warpbert.backend.Backends;
 import org.warpbert.backend.Dtype;
 import org.warpbert.memory.Recompute;
 import org.warpbert.text.Capacity;
@@ -12,12 +13,13 @@ import org.warpbert.text.Capacity;
  * @param training whether the forward saves for a backward and drops out
  * @param recompute what of it the forward does not save; {@link Recompute#NONE} without training
  * @param frozenLevels levels from below that are not trained (see {@link ParameterTable.Slice#level}), for which nothing is saved
+ * @param filled    whether the encoder's buffers are for batches filled up to sizes that come back, see {@link EncoderShape}
  */
-public record PassPlan(Capacity capacity, Dtype dtype, boolean training, Recompute recompute, int frozenLevels) {
+public record PassPlan(Capacity capacity, Dtype dtype, boolean training, Recompute recompute, int frozenLevels, boolean filled) {
 
-    /** Where all is trained, if anything is. */
+    /** Where all is trained, if anything is, and batches are as they are. */
     public PassPlan(Capacity capacity, Dtype dtype, boolean training, Recompute recompute) {
-        this(capacity, dtype, training, recompute, 0);
+        this(capacity, dtype, training, recompute, 0, false);
     }
 
     /** Of a forward that saves everything for the backward, where there is one. */
@@ -25,9 +27,13 @@ public record PassPlan(Capacity capacity, Dtype dtype, boolean training, Recompu
         this(capacity, dtype, training, Recompute.NONE);
     }
 
-    /** For training, of no capacity yet: see {@link #with}. */
-    public static PassPlan training(Dtype dtype, int frozenLevels) {
-        return new PassPlan(Capacity.NONE, dtype, true, Recompute.NONE, frozenLevels);
+    /**
+     * For training, of no capacity yet: see {@link #with}.
+     *
+     * @param device "cpu", "cuda" or "simt": where steps are launched as graphs, batches are filled
+     */
+    public static PassPlan training(Dtype dtype, int frozenLevels, String device) {
+        return new PassPlan(Capacity.NONE, dtype, true, Recompute.NONE, frozenLevels, Backends.capturesGraphs(device));
     }
 
     /** For inference, of no capacity yet: see {@link #with}. */
@@ -35,8 +41,13 @@ public record PassPlan(Capacity capacity, Dtype dtype, boolean training, Recompu
         return new PassPlan(Capacity.NONE, dtype, false);
     }
 
+    /** Rows of the encoder's activations. */
+    int encoderTokens() {
+        return EncoderShape.tokens(capacity.tokens(), filled);
+    }
+
     /** The same for other batches, recomputing otherwise. */
     public PassPlan with(Capacity other, Recompute level) {
-        return new PassPlan(other, dtype, training, level, frozenLevels);
+        return new PassPlan(other, dtype, training, level, frozenLevels, filled);
     }
 }

@@ -68,7 +68,7 @@ public final class Trainer implements AutoCloseable {
     Trainer(Backend backend, BertConfig config, Parameters parameters, Head head, Hyperparameters hyper, long scheduledSteps,
             Capacity capacity, Dtype moments, LossScale lossScale) {
         this(backend, config, parameters, head, hyper, scheduledSteps, new PassPlanner(config, parameters.table(), head,
-                PassPlan.training(parameters.dtype(), hyper.layerRates().frozenLevels()), BatchSizes.worst(capacity, 1), backend.name(),
+                PassPlan.training(parameters.dtype(), hyper.layerRates().frozenLevels(), backend.name()), BatchSizes.worst(capacity, 1), backend.name(),
                 DeviceSpeed.assumed(backend.name())), moments, line -> {}, lossScale);
     }
 
