@@ -254,6 +254,11 @@ public final class Trainer implements AutoCloseable {
         return planned.choice();
     }
 
+    /** Graphs that steps are launched as now: see {@link BertModel#graphs}. */
+    public int graphs() {
+        return planned.graphs();
+    }
+
     /** Gives the activations' memory back until the next step. */
     public void release() {
         planned.release();
