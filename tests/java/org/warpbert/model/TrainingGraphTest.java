@@ -73,7 +73,7 @@ class TrainingGraphTest {
             steps.add(List.of(batch(30 + round, 24, 24, 18), batch(40 + round, 12))); // filler of 62 tokens and of 52
             steps.add(List.of(batch(50 + round, 24, 24, 16), batch(60 + round, 6, 4).padded(8, 0))); // none; a key mask
         }
-        PassPlan plan = new PassPlan(CAPACITY, dtype, true, recompute, frozenLevels, filled);
+        PassPlan plan = new PassPlan(CAPACITY, dtype, true, recompute, frozenLevels, false, filled);
         Run replayed = run(plan, steps);
         System.setProperty(GRAPHS, "false");
         Run eager = run(plan, steps);

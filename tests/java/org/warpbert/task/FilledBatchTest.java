@@ -78,7 +78,7 @@ class FilledBatchTest {
 
     /** The whole gradient of a batch, and the loss behind it, after a larger one has left its numbers everywhere. */
     private static double[] gradient(Backend backend, Kind kind, PackedBatch larger, PackedBatch batch, Recompute recompute, boolean filled) {
-        PassPlan plan = new PassPlan(Capacity.of(larger), Dtype.F32, true, recompute, 0, filled);
+        PassPlan plan = new PassPlan(Capacity.of(larger), Dtype.F32, true, recompute, 0, false, filled);
         try (Parameters parameters = Parameters.random(backend, kind.table, 5); Gradients gradients = new Gradients(backend, kind.table);
                 BertModel model = new BertModel(backend, CONFIG, parameters, gradients, kind.head, plan)) {
             double[] normalisers = kind.head.normalisers(batch);

@@ -13,13 +13,15 @@ import org.warpbert.text.Capacity;
  * @param training whether the forward saves for a backward and drops out
  * @param recompute what of it the forward does not save; {@link Recompute#NONE} without training
  * @param frozenLevels levels from below that are not trained (see {@link ParameterTable.Slice#level}), for which nothing is saved
- * @param filled    whether the encoder's buffers are for batches filled up to sizes that come back, see {@link EncoderShape}
+ * @param whole    whether batches are never computed in parts, so that each backward writes the gradients anew: until it comes to a
+ *                 layer, activations of layers above stand where that layer's will be
+ * @param filled   whether the encoder's buffers are for batches filled up to sizes that come back, see {@link EncoderShape}
  */
-public record PassPlan(Capacity capacity, Dtype dtype, boolean training, Recompute recompute, int frozenLevels, boolean filled) {
+public record PassPlan(Capacity capacity, Dtype dtype, boolean training, Recompute recompute, int frozenLevels, boolean whole, boolean filled) {
 
-    /** Where all is trained, if anything is, and batches are as they are. */
+    /** Where all is trained, if anything is, and batches may be parts and are not filled. */
     public PassPlan(Capacity capacity, Dtype dtype, boolean training, Recompute recompute) {
-        this(capacity, dtype, training, recompute, 0, false);
+        this(capacity, dtype, training, recompute, 0, false, false);
     }
 
     /** Of a forward that saves everything for the backward, where there is one. */
@@ -33,7 +35,7 @@ public record PassPlan(Capacity capacity, Dtype dtype, boolean training, Recompu
      * @param device "cpu", "cuda" or "simt": where steps are launched as graphs, batches are filled
      */
     public static PassPlan training(Dtype dtype, int frozenLevels, String device) {
-        return new PassPlan(Capacity.NONE, dtype, true, Recompute.NONE, frozenLevels, Backends.capturesGraphs(device));
+        return new PassPlan(Capacity.NONE, dtype, true, Recompute.NONE, frozenLevels, false, Backends.capturesGraphs(device));
     }
 
     /** For inference, of no capacity yet: see {@link #with}. */
@@ -46,8 +48,13 @@ public record PassPlan(Capacity capacity, Dtype dtype, boolean training, Recompu
         return EncoderShape.tokens(capacity.tokens(), filled);
     }
 
-    /** The same for other batches, recomputing otherwise. */
+    /** The same for other batches, which may be parts, recomputing otherwise. */
     public PassPlan with(Capacity other, Recompute level) {
-        return new PassPlan(other, dtype, training, level, frozenLevels, filled);
+        return new PassPlan(other, dtype, training, level, frozenLevels, false, filled);
+    }
+
+    /** The same for batches that are computed whole, where they train. */
+    public PassPlan withWhole(Capacity other, Recompute level) {
+        return new PassPlan(other, dtype, training, level, frozenLevels, training, filled);
     }
 }
