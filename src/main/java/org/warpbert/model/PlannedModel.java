@@ -108,6 +108,11 @@ public final class PlannedModel implements AutoCloseable {
         }
     }
 
+    /** Graphs that the model holds, 0 where there is none now. */
+    public int graphs() {
+        return model == null ? 0 : model.graphs();
+    }
+
     /** Gives the buffers back until they are needed again. */
     public void release() {
         if (model != null) {

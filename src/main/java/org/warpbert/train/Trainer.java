@@ -68,7 +68,7 @@ public final class Trainer implements AutoCloseable {
     Trainer(Backend backend, BertConfig config, Parameters parameters, Head head, Hyperparameters hyper, long scheduledSteps,
             Capacity capacity, Dtype moments, LossScale lossScale) {
         this(backend, config, parameters, head, hyper, scheduledSteps, new PassPlanner(config, parameters.table(), head,
-                PassPlan.training(parameters.dtype(), hyper.layerRates().frozenLevels()), BatchSizes.worst(capacity, 1), backend.name(),
+                PassPlan.training(parameters.dtype(), hyper.layerRates().frozenLevels(), backend.name()), BatchSizes.worst(capacity, 1), backend.name(),
                 DeviceSpeed.assumed(backend.name())), moments, line -> {}, lossScale);
     }
 
@@ -252,6 +252,11 @@ public final class Trainer implements AutoCloseable {
     /** How the batches are computed now. */
     public BatchPlanner.Choice choice() {
         return planned.choice();
+    }
+
+    /** Graphs that steps are launched as now: see {@link BertModel#graphs}. */
+    public int graphs() {
+        return planned.graphs();
     }
 
     /** Gives the activations' memory back until the next step. */
