@@ -53,6 +53,11 @@ public record PassPlan(Capacity capacity, Dtype dtype, boolean training, Recompu
         return new PassPlan(other, dtype, training, level, frozenLevels, false, filled);
     }
 
+    /** The same for batches that may be parts. */
+    PassPlan inParts() {
+        return with(capacity, recompute);
+    }
+
     /** The same for batches that are computed whole, where they train. */
     public PassPlan withWhole(Capacity other, Recompute level) {
         return new PassPlan(other, dtype, training, level, frozenLevels, training, filled);

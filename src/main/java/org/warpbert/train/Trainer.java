@@ -1,5 +1,6 @@
 package org.warpbert.train;
 
+import java.util.List;
 import java.util.function.Consumer;
 import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
@@ -226,7 +227,11 @@ public final class Trainer implements AutoCloseable {
         BertModel model = planned.get();
         readBack.begin(batch);
         float[] scales = null;
-        for (PackedBatch part : MicroBatches.of(batch, planned.choice().microBatch())) {
+        List<PackedBatch> parts = MicroBatches.of(batch, planned.choice().microBatch());
+        if (parts.size() > 1) {
+            model = planned.getForParts();
+        }
+        for (PackedBatch part : parts) {
             model.forward(part, hyper.seed(), steps);
             boolean first = scales == null;
             if (first) {
