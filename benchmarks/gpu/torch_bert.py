@@ -52,6 +52,11 @@ def packed(sequences):
     return [i for s in sequences for i in s], [p for s in sequences for p in range(len(s))], starts
 
 
+def vocabulary(size):
+    """Lines of a vocab.txt, without which a folder is no whole model to us; nobody reads a word of it."""
+    return ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] + [f"word{i}" for i in range(5, size)]
+
+
 class Answers:
     """Standard output for answers alone: whatever a library prints goes to standard error."""
 
@@ -212,7 +217,10 @@ def main(argv):
 
     if args.what == "model":
         torch.manual_seed(42)
-        transformers.BertForSequenceClassification(transformers.BertConfig(num_labels=2)).save_pretrained(args.folder)
+        config = transformers.BertConfig(num_labels=2)
+        transformers.BertForSequenceClassification(config).save_pretrained(args.folder)
+        with open(os.path.join(args.folder, "vocab.txt"), "w", encoding="utf-8") as file:
+            file.write("\n".join(vocabulary(config.vocab_size)) + "\n")
         return
     torch.set_float32_matmul_precision("high")
     torch.manual_seed(42)
