@@ -24,7 +24,7 @@ int64_t pieces_of(int64_t n, int64_t size) { return (n + size - 1) / size; }
 V load(const float* p) { return *(const Unaligned*)p; }
 void store(float* p, V v) { *(Unaligned*)p = v; }
 
-// The panels of this thread's products; grown when a larger product comes, so that a step allocates nothing.
+// Memory for the panels of this thread's products; grown when a larger product comes, so that a step allocates nothing.
 struct Panels {
   float* at = nullptr;
   int64_t floats = 0;
@@ -39,7 +39,7 @@ struct Panels {
   }
   ~Panels() { free(at); }
 };
-thread_local Panels panels;
+thread_local Panels a_panels, b_panels;
 
 // block[i][j] becomes block[j][i]: for each power of two, the off-diagonal halves change places.
 inline __attribute__((always_inline)) void transpose(V* block) {

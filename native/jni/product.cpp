@@ -1,6 +1,7 @@
 // Goto and van de Geijn 2008: blocks of both operands are packed into panels, in the order in which a kernel that holds a
-// tile of C in registers reads them. All threads pack, then all multiply, from the same panels. OpenBLAS keeps its packing
-// to one thread's part of a product, and packs the other operand once for each of them.
+// tile of C in registers reads them. All threads pack A, once. Then each takes pieces of C: it packs the panels of B that
+// its piece needs into its own cache and multiplies, while the memory, which has little to do meanwhile, brings what its next
+// piece will pack. In training B is mostly a layer's weights, which no cache kept since they were used last.
 //
 // This file is compiled for AVX-512: nothing here may be inlined elsewhere, so it uses no templates of the library.
 #include "product.h"
@@ -12,27 +13,48 @@
 namespace warpbert {
 namespace {
 
-constexpr int64_t kDepth = 384;                // of a block: 8 rows of it are 12 KB, which stay in L1
-constexpr int64_t kTileRows = 8, kTileColumns = 4; // panels of one piece of work: 98 and 295 KB, which stay in L2
-constexpr int64_t kHeight = 192 * kRows, kWidth = 64 * kColumns; // of blocks: 2.4 and 4.7 MB, which stay in L3
+constexpr int64_t kDepth = 384;         // of a block: 8 rows of it are 12 KB, which stay in L1
+constexpr int64_t kHeight = 192 * kRows; // of a block: 2.4 MB of A, which stay in L3
+constexpr int64_t kTileColumns = 4;      // panels of B used together: 295 KB, which stay in L2
+constexpr int64_t kHighest = 64;         // panels of A in a piece: to pack B for each so many costs next to nothing
+constexpr int64_t kLowest = 16;          // and for each so many is still better than threads that wait
+constexpr int64_t kPieces = 6;           // for each thread, so that none waits long for the last
+constexpr int64_t kStride = 16;          // steps of depth between fetches
+
+// Cache lines that will be wanted, rows of them, fetched some at a time.
+struct Lines {
+  const char* at;
+  int64_t row, in_row, line, left; // bytes from row to row; lines in each; the next line of this row; lines in all
+
+  Lines(const float* first, int64_t floats, int64_t rows, int64_t width)
+      : at((const char*)first), row(floats * (int64_t)sizeof(float)), in_row(pieces_of(width, kLanes)), line(0), left(rows * in_row) {}
+  void fetch(int64_t lines) {
+    for (lines = least(lines, left), left -= lines; lines > 0; --lines) {
+      __builtin_prefetch(at + line * 64, 0, 2);
+      if (++line == in_row) line = 0, at += row;
+    }
+  }
+};
 
 // c[8,48] = (add ? c : 0) + a b over one block's depth. Meanwhile the lines of c are fetched, which are wanted at the end, and
-// `stride` floats for each step of depth from `next` on, which another tile will want.
-void multiply_tile(float* c, int64_t c_row, const float* a, const float* b, int64_t depth, bool add, const float* next, int64_t stride) {
+// `share` of the `ahead` now and then.
+void multiply_tile(float* c, int64_t c_row, const float* a, const float* b, int64_t depth, bool add, Lines& ahead, int64_t share) {
   for (int i = 0; i < kRows; ++i) {
     for (int j = 0; j < kVectors; ++j) __builtin_prefetch(c + i * c_row + j * kLanes, 1);
   }
   V sums[kRows][kVectors] = {};
-  for (int64_t d = 0; d < depth; ++d, a += kRows, b += kColumns, next += stride) {
-    __builtin_prefetch(next, 0, 2);
-    V right[kVectors];
+  for (int64_t deep = 0; deep < depth; deep += kStride) {
+    ahead.fetch(share);
+    for (int64_t d = deep, end = least(deep + kStride, depth); d < end; ++d, a += kRows, b += kColumns) {
+      V right[kVectors];
 #pragma GCC unroll 3
-    for (int j = 0; j < kVectors; ++j) right[j] = load(b + j * kLanes);
+      for (int j = 0; j < kVectors; ++j) right[j] = load(b + j * kLanes);
 #pragma GCC unroll 8
-    for (int i = 0; i < kRows; ++i) {
-      const V left = a[i] - V{};
+      for (int i = 0; i < kRows; ++i) {
+        const V left = a[i] - V{};
 #pragma GCC unroll 3
-      for (int j = 0; j < kVectors; ++j) sums[i][j] += left * right[j];
+        for (int j = 0; j < kVectors; ++j) sums[i][j] += left * right[j];
+      }
     }
   }
 #pragma GCC unroll 8
@@ -45,36 +67,40 @@ void multiply_tile(float* c, int64_t c_row, const float* a, const float* b, int6
   }
 }
 
-// One block of the product: rows and columns of C, one range of depth.
+// One block of the product: rows of C, one range of depth. A piece of it is `group` panels of columns by `high` panels of rows.
 struct Block {
-  Matrix a, b; // b from its first column on that has no panel yet
+  Matrix a, b;
   float* c;
   int64_t c_row, rows, columns, depth;
   bool add;
-  bool pack_b; // else the panels of the last block of rows are these
-  float *a_panels, *b_panels;
+  float* a_panels;
   const float* ready; // panels that were packed before, `ready_panels` of them, the first columns'
   int64_t ready_row, ready_panels;
+  bool last; // no block is deeper
+  int64_t group, high, threads;
+  bool* failed; // a thread has no memory for its panels
 
   int64_t row_panels() const { return pieces_of(rows, kRows); }
   int64_t column_panels() const { return pieces_of(columns, kColumns); }
-  const float* column_panel(int64_t j) const {
-    return j < ready_panels ? ready + j * ready_row : b_panels + (j - ready_panels) * kColumns * depth;
+  int64_t ranges() const { return pieces_of(row_panels(), high); }
+  int64_t pieces() const { return pieces_of(column_panels(), group) * ranges(); }
+  const float* column(int64_t j) const { return b.at + j * (b.transposed ? b.row : 1); }
+
+  // Wide pieces read A less often, high ones pack B less often; small ones are shared out evenly.
+  void cut() {
+    group = kTileColumns;
+    high = row_panels();
+    while (high > kHighest && pieces() < kPieces * threads) high = pieces_of(high, 2);
+    while (group > 1 && pieces() < kPieces * threads) group /= 2;
+    while (high > kLowest && pieces() < kPieces * threads) high = pieces_of(high, 2);
   }
 };
 
-constexpr int64_t kRowPanelsAtOnce = 6; // of A; as many lines as a panel of B has
+constexpr int64_t kRowPanelsAtOnce = 6;
 
 void pack_piece(const void* argument, int64_t piece) {
   const Block& block = *(const Block*)argument;
-  const int64_t b_pieces = block.pack_b ? block.column_panels() - block.ready_panels : 0;
-  if (piece < b_pieces) {
-    const int64_t first = piece * kColumns, columns = block.columns - block.ready_panels * kColumns;
-    pack(block.b_panels + first * block.depth, kColumns, block.b.at + first * (block.b.transposed ? block.b.row : 1), block.b.row,
-         block.b.transposed, least(kColumns, columns - first), block.depth);
-    return;
-  }
-  const int64_t from = (piece - b_pieces) * kRowPanelsAtOnce, end = least(from + kRowPanelsAtOnce, block.row_panels());
+  const int64_t from = piece * kRowPanelsAtOnce, end = least(from + kRowPanelsAtOnce, block.row_panels());
   for (int64_t panel = from; panel < end; ++panel) {
     const int64_t first = panel * kRows;
     pack(block.a_panels + first * block.depth, kRows, block.a.at + first * (block.a.transposed ? 1 : block.a.row), block.a.row,
@@ -82,26 +108,54 @@ void pack_piece(const void* argument, int64_t piece) {
   }
 }
 
+// What `piece` will pack of B, as it is stored. Behind a block's last piece come the first pieces of the block that is deeper.
+Lines wanted(const Block& block, int64_t piece) {
+  const bool deeper = piece >= block.pieces();
+  const int64_t from = (deeper ? piece - block.pieces() : piece) / block.ranges() * block.group, end = least(from + block.group, block.column_panels());
+  if ((deeper && block.last) || from >= end) return {nullptr, 0, 0, 0};
+  const int64_t below = deeper ? block.depth : 0;
+  if (from < block.ready_panels) {
+    return {block.ready + from * block.ready_row + below * kColumns, block.ready_row, least(end, block.ready_panels) - from, kColumns * block.depth};
+  }
+  const int64_t columns = least(end * kColumns, block.columns) - from * kColumns;
+  const float* first = block.column(from * kColumns);
+  if (block.b.transposed) return {first + below, block.b.row, columns, block.depth};
+  return {first + below * block.b.row, block.b.row, block.depth, columns};
+}
+
 void multiply_piece(const void* argument, int64_t piece) {
   const Block& block = *(const Block*)argument;
-  const int64_t high = pieces_of(block.row_panels(), kTileRows); // neighbours share columns
-  const int64_t row_from = piece % high * kTileRows, row_end = least(row_from + kTileRows, block.row_panels());
-  const int64_t column_from = piece / high * kTileColumns, column_end = least(column_from + kTileColumns, block.column_panels());
-  const int64_t share = kColumns / (row_end - row_from); // of each step of depth of the panels to the right, fetched while this row is computed
+  const int64_t row_from = piece % block.ranges() * block.high, row_end = least(row_from + block.high, block.row_panels());
+  const int64_t from = piece / block.ranges() * block.group, end = least(from + block.group, block.column_panels());
+  const float* right[kTileColumns]; // panels of B
+  float* own = end > block.ready_panels ? b_panels.of(kTileColumns * kColumns * kDepth) : nullptr;
+  if (end > block.ready_panels && !own) {
+    __atomic_store_n(block.failed, true, __ATOMIC_RELAXED);
+    return;
+  }
+  for (int64_t j = from; j < end; ++j) {
+    if (j < block.ready_panels) {
+      right[j - from] = block.ready + j * block.ready_row;
+      continue;
+    }
+    float* to = own + (j - from) * kColumns * block.depth;
+    pack(to, kColumns, block.column(j * kColumns), block.b.row, block.b.transposed, least(kColumns, block.columns - j * kColumns), block.depth);
+    right[j - from] = to;
+  }
+  Lines ahead = wanted(block, piece + block.threads); // others take the pieces between
+  const int64_t share = pieces_of(ahead.left, (row_end - row_from) * (end - from) * pieces_of(block.depth, kStride));
   for (int64_t i = row_from; i < row_end; ++i) {
     const float* a = block.a_panels + i * kRows * block.depth;
     const int64_t rows = least(kRows, block.rows - i * kRows);
-    for (int64_t j = column_from; j < column_end; ++j) {
-      const float* b = block.column_panel(j);
-      const float* next = block.column_panel(j + kTileColumns) + (i - row_from) * share * block.depth;
+    for (int64_t j = from; j < end; ++j) {
       const int64_t columns = least(kColumns, block.columns - j * kColumns);
       float* c = block.c + i * kRows * block.c_row + j * kColumns;
       if (rows == kRows && columns == kColumns) {
-        multiply_tile(c, block.c_row, a, b, block.depth, block.add, next, share);
+        multiply_tile(c, block.c_row, a, right[j - from], block.depth, block.add, ahead, share);
         continue;
       }
       alignas(64) float edge[kRows * kColumns];
-      multiply_tile(edge, kColumns, a, b, block.depth, false, next, share);
+      multiply_tile(edge, kColumns, a, right[j - from], block.depth, false, ahead, share);
       for (int64_t r = 0; r < rows; ++r) {
         for (int64_t s = 0; s < columns; ++s) {
           c[r * block.c_row + s] = block.add ? c[r * block.c_row + s] + edge[r * kColumns + s] : edge[r * kColumns + s];
@@ -154,29 +208,25 @@ wb_status product(wb_context* ctx, int32_t threads, int64_t m, int64_t n, int64_
     return WB_OK;
   }
   const int64_t blocks = pieces_of(k, kDepth), depth = pieces_of(k, blocks);
-  const int64_t a_floats = pieces_of(least(m, kHeight), kRows) * kRows * depth;
-  const int64_t b_floats = pieces_of(least(b.packed ? n % kColumns : n, kWidth), kColumns) * kColumns * depth;
-  float* space = panels.of(b_floats + a_floats);
+  float* space = a_panels.of(pieces_of(least(m, kHeight), kRows) * kRows * depth);
   if (!space) return WB_OUT_OF_MEMORY;
-  for (int64_t column = 0; column < n; column += kWidth) {
-    const int64_t columns = least(kWidth, n - column), ready = b.packed ? columns / kColumns : 0;
-    for (int64_t deep = 0; deep < k; deep += depth) {
-      for (int64_t row = 0; row < m; row += kHeight) {
-        const Block block = {from(a, row, deep), from(b, deep, column + ready * kColumns), c + row * c_row + column, c_row,
-                             least(kHeight, m - row), columns, least(depth, k - deep), add || deep > 0, row == 0, space + b_floats, space,
-                             b.at + column * k + deep * kColumns, kColumns * k, ready};
-        const int64_t packing = (block.pack_b ? block.column_panels() - ready : 0) + pieces_of(block.row_panels(), kRowPanelsAtOnce);
-        if (wb_status status = on_threads(ctx, threads, pack_piece, &block, packing)) return status;
-        const int64_t tiles = pieces_of(block.row_panels(), kTileRows) * pieces_of(block.column_panels(), kTileColumns);
-        if (wb_status status = on_threads(ctx, threads, multiply_piece, &block, tiles)) return status;
-      }
+  const int64_t ready = b.packed ? n / kColumns : 0;
+  bool failed = false;
+  for (int64_t deep = 0; deep < k; deep += depth) {
+    for (int64_t row = 0; row < m; row += kHeight) {
+      Block block = {from(a, row, deep), from(b, deep, 0), c + row * c_row, c_row, least(kHeight, m - row), n, least(depth, k - deep),
+                     add || deep > 0, space, b.at + deep * kColumns, kColumns * k, ready, deep + depth >= k, 0, 0, threads, &failed};
+      block.cut();
+      if (wb_status status = on_threads(ctx, threads, pack_piece, &block, pieces_of(block.row_panels(), kRowPanelsAtOnce))) return status;
+      if (wb_status status = on_threads(ctx, threads, multiply_piece, &block, block.pieces())) return status;
+      if (failed) return WB_OUT_OF_MEMORY;
     }
   }
   return WB_OK;
 }
 
 wb_status pack_weights(wb_context* ctx, int32_t threads, int64_t n, int64_t k, float* w) {
-  const Weights weights = {w, panels.of(threads * kColumns * k), k, n / kColumns, threads};
+  const Weights weights = {w, a_panels.of(threads * kColumns * k), k, n / kColumns, threads};
   if (!weights.scratch) return WB_OUT_OF_MEMORY;
   return on_threads(ctx, threads, pack_weights_piece, &weights, threads);
 }

@@ -11,8 +11,8 @@ wb_status wb_parallel(wb_context* ctx, void (*function)(const void*, int64_t), c
 namespace {
 
 struct Sizes { int64_t m, n, k; };
-// less than a tile; one more and one less than tiles, panels, pieces; beyond a block's height, width and depth
-const Sizes kSizes[] = {{1, 1, 1}, {7, 47, 5}, {9, 49, 17}, {33, 97, 31}, {64, 192, 383}, {65, 193, 385}, {1537, 50, 9}, {3, 3121, 770}};
+// less than a tile; one more and one less than tiles, panels, pieces; beyond a block's height and depth
+const Sizes kSizes[] = {{1, 1, 1}, {7, 47, 5}, {9, 49, 17}, {33, 97, 31}, {64, 192, 383}, {65, 193, 385}, {1537, 50, 9}, {300, 721, 400}, {3, 3121, 770}};
 const int kThreads = 5; // pieces are handed to as many threads as a context has
 
 Doubles multiplied(Sizes s, const Floats& a, const Floats& b, const Floats& before) { // a [m,k], b [k,n]

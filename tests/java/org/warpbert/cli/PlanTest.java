@@ -155,7 +155,8 @@ class PlanTest {
         args[args.length - 1] = "1";
         JsonNode some = plan(args);
         assertTrue(some.path("breakdown").path("layer.0").isMissingNode(), "nothing is saved of it");
-        assertEquals(all.path("breakdown").path("layer.1"), some.path("breakdown").path("layer.1"));
+        assertEquals(all.path("breakdown").path("layer.0"), some.path("breakdown").path("layer.1"), "no gradients below lend it memory");
+        assertTrue(all.path("breakdown").path("layer.1").asLong() < all.path("breakdown").path("layer.0").asLong(), "those of layer 0 do");
         assertTrue(some.path("breakdown").path("moments").asLong() < all.path("breakdown").path("moments").asLong());
         args[args.length - 1] = "3";
         CommandRun.of("plan", "--model", model, "--freeze-layers", "3").failedWith("--freeze-layers 3 is more than the model's 2 layers");

@@ -17,6 +17,7 @@ import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.Backends;
 import org.warpbert.backend.Dtype;
+import org.warpbert.backend.DeviceMemory;
 import org.warpbert.backend.HostMemory;
 import org.warpbert.model.BertConfig;
 import org.warpbert.model.BertModel;
@@ -89,6 +90,29 @@ class ArenaTest {
 
     private static void assertNamed(String message) {
         assertTrue(message.contains("a plan") && message.contains("x"), message);
+    }
+
+    @Test
+    void tensorsStandInWhatIsLentWhileItLasts() {
+        try (DeviceMemory lender = backend.allocate("the lender", 1024); Arena arena = new Arena("test")) {
+            Arena.Tensor own = arena.add("own", Dtype.F32, 4);
+            Arena.Tensor early = arena.addLent(100, "early", Dtype.F32, 26);
+            Arena.Tensor first = arena.addLent(600, "first", Dtype.F32, 10);
+            Arena.Tensor large = arena.addLent(600, "large", Dtype.F32, 87);
+            Arena.Tensor second = arena.addLent(600, "second", Dtype.F32, 86);
+            assertEquals(256 + 256 + 512, arena.bytes(), "own, early and large");
+            assertTrue(failure(() -> arena.allocate(backend)).contains("test is to borrow 768 bytes, of nobody"));
+            arena.allocate(backend, new Loan(lender, 256));
+            assertEquals(List.of(lender.address() + 256, lender.address() + 512), List.of(first.address(), second.address()));
+            assertEquals(List.of(own.address() + 256, own.address() + 512), List.of(early.address(), large.address()));
+            float[] values = new float[86];
+            for (int i = 0; i < values.length; i++) {
+                values[i] = i + 1;
+            }
+            second.upload(values);
+            assertArrayEquals(values, second.downloadFloats(86));
+            assertArrayEquals(values, lender.downloadFloats(128, 86), "in the lender's memory");
+        }
     }
 
     /** More than the block on the host holds comes and goes in pieces. */
@@ -165,7 +189,7 @@ class ArenaTest {
         try (Parameters parameters = Parameters.random(backend, ClassificationHead.parameters(config, 3), 1)) {
             long before = backend.allocatedBytes();
             long plan = Trainer.memory(new TrainedPart(parameters.table(), 0), Dtype.F32, Capacity.of(61, 7)).on("cpu").bytes()
-                    + BertModel.plannedBytes(config, new ClassificationHead(3), new PassPlan(Capacity.of(61, 7), Dtype.F32, true), "cpu");
+                    + BertModel.plannedBytes(config, new ClassificationHead(3), PassPlan.training(Dtype.F32, 0).withWhole(Capacity.of(61, 7), Recompute.NONE), "cpu");
             Trainer trainer = new Trainer(backend, config, parameters, new ClassificationHead(3), Hyperparameters.DEFAULT, 10, Capacity.of(61, 7));
             try (trainer) {
                 assertEquals(plan, backend.allocatedBytes() - before);

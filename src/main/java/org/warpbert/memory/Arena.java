@@ -17,15 +17,17 @@ import org.warpbert.backend.HostMemory;
  * a block of the host's memory is taken, {@link #hostBytes}, through which tensors come to the host piece by piece.
  */
 public final class Arena implements AutoCloseable {
-    private static final int ALIGNMENT = 256;
+    public static final int ALIGNMENT = 256;
     private static final long STAGING = 64 << 10; // a loss is read at once; for more a copy's start is lost in its time
 
     private final String name;
     private final List<Tensor> tensors = new ArrayList<>();
     private long bytes;
+    private long borrowed; // bytes
     private Backend backend;
     private DeviceMemory memory;
-    private long base;
+    private long base; // 0 while it holds none
+    private Loan loan;
     private HostMemory staging;
 
     public Arena(String name) {
@@ -37,19 +39,22 @@ public final class Arena implements AutoCloseable {
         private final String tensorName;
         private final Dtype dtype;
         private final long[] shape;
-        private final long offset;
+        private final boolean lent;
+        private final long offset; // in the arena's own memory, or in the loan
         private final long size;
 
-        private Tensor(String tensorName, Dtype dtype, long[] shape) {
+        /** @param lendable bytes of the loan that it may stand in */
+        private Tensor(String tensorName, Dtype dtype, long[] shape, long lendable) {
             this.tensorName = tensorName;
             this.dtype = dtype;
             this.shape = shape.clone();
-            this.offset = bytes;
             long elements = 1;
             for (long extent : shape) {
                 elements = Math.multiplyExact(elements, extent);
             }
             this.size = Math.multiplyExact(elements, (long) dtype.bytes());
+            this.lent = borrowed + size <= lendable;
+            this.offset = lent ? borrowed : bytes;
         }
 
         public String name() {
@@ -61,17 +66,38 @@ public final class Arena implements AutoCloseable {
             return size;
         }
 
-        /** Bytes up to the next tensor. */
-        long span() {
-            return align(size);
+        /** Bytes that the arena takes for it, up to the next tensor; none where it stands in borrowed memory. */
+        long taken() {
+            return lent ? 0 : align(size);
         }
 
         /** Where the tensor is in the backend's memory; an error before {@link Arena#allocate} and after close. */
         public long address() {
+            requireMemory();
+            return lent ? loan.memory().address() + loan.offset() + offset : base + offset;
+        }
+
+        private void requireMemory() {
             if (base == 0) {
                 throw new WarpBertException(name + ": " + tensorName + " is used while the arena holds no memory");
             }
-            return base + offset;
+        }
+
+        private void check(int count) {
+            requireMemory();
+            if (count > size) {
+                throw new WarpBertException(name + ": " + count + " bytes do not fit " + this + " of " + size);
+            }
+        }
+
+        private DeviceMemory owner() {
+            requireMemory();
+            return lent ? loan.memory() : memory;
+        }
+
+        /** Where a byte of it is in its owner's memory. */
+        private long at(long index) {
+            return (lent ? loan.offset() : 0) + offset + index;
         }
 
         /** The first {@code count} elements, on the host, as floats. */
@@ -79,12 +105,12 @@ public final class Arena implements AutoCloseable {
             if ((long) count * dtype.bytes() > size) {
                 throw new WarpBertException(tensorName + " holds " + size / dtype.bytes() + " elements, not " + count);
             }
-            address(); // or it says that there is no memory
+            DeviceMemory owner = owner();
             float[] values = new float[count];
             int most = staging.buffer().capacity() / dtype.bytes();
             for (int from = 0; from < count; from += most) {
                 int part = Math.min(most, count - from);
-                memory.download(offset + (long) from * dtype.bytes(), staging, part * dtype.bytes());
+                owner.download(at((long) from * dtype.bytes()), staging, part * dtype.bytes());
                 dtype.toFloats(staging.buffer().clear().limit(part * dtype.bytes()), FloatBuffer.wrap(values, from, part));
             }
             return values;
@@ -95,13 +121,12 @@ public final class Arena implements AutoCloseable {
             if ((long) count * dtype.bytes() > size) {
                 throw new WarpBertException(tensorName + " holds " + size / dtype.bytes() + " elements, not " + count);
             }
-            address(); // or it says that there is no memory
-            memory.downloadAsync(offset, count * dtype.bytes(), target, at);
+            owner().downloadAsync(at(0), count * dtype.bytes(), target, at);
         }
 
         /** Sets all elements of a float32 tensor; waits until they are there. */
         public void upload(float[] values) {
-            address(); // or it says that there is no memory
+            DeviceMemory owner = owner();
             if (dtype != Dtype.F32 || (long) values.length * Float.BYTES != size) {
                 throw new WarpBertException(values.length + " floats are not the elements of " + this);
             }
@@ -109,7 +134,7 @@ public final class Arena implements AutoCloseable {
             for (int from = 0; from < values.length; from += most) {
                 int part = Math.min(most, values.length - from);
                 staging.buffer().clear().asFloatBuffer().put(values, from, part);
-                memory.upload(offset + (long) from * Float.BYTES, staging, part * Float.BYTES);
+                owner.upload(at((long) from * Float.BYTES), staging, part * Float.BYTES);
                 backend.synchronize(); // the block is to be written again
             }
         }
@@ -122,12 +147,21 @@ public final class Arena implements AutoCloseable {
 
     /** Adds a row to the table. Only before {@link #allocate}. */
     public Tensor add(String tensorName, Dtype dtype, long... shape) {
+        return addLent(-1, tensorName, dtype, shape);
+    }
+
+    /**
+     * Adds a row whose tensor stands in the first {@code lendable} bytes of a loan, behind those that stand there already; in the
+     * arena's own memory where it does not fit.
+     */
+    public Tensor addLent(long lendable, String tensorName, Dtype dtype, long... shape) {
         if (memory != null) {
             throw new WarpBertException(name + " is allocated; " + tensorName + " comes too late");
         }
-        Tensor tensor = new Tensor(tensorName, dtype, shape);
+        Tensor tensor = new Tensor(tensorName, dtype, shape, lendable);
         tensors.add(tensor);
-        bytes = Math.addExact(bytes, tensor.span());
+        bytes = Math.addExact(bytes, tensor.taken());
+        borrowed += tensor.lent ? align(tensor.size) : 0;
         return tensor;
     }
 
@@ -135,8 +169,16 @@ public final class Arena implements AutoCloseable {
         return (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     }
 
-    /** Takes the memory that the table asks for. */
+    /** Takes the memory that the table asks for, which is all its own. */
     public void allocate(Backend owner) {
+        allocate(owner, null);
+    }
+
+    /** @param lender of what {@link #addLent} placed with it; it must outlive this arena. Null where that is nothing */
+    public void allocate(Backend owner, Loan lender) {
+        if (borrowed > 0 && lender == null) {
+            throw new WarpBertException(name + " is to borrow " + borrowed + " bytes, of nobody");
+        }
         if (memory != null) {
             throw new WarpBertException(name + " is allocated already");
         }
@@ -150,25 +192,19 @@ public final class Arena implements AutoCloseable {
         backend = owner;
         memory = taken;
         base = memory.address();
+        loan = lender;
     }
 
     /** Copies the first {@code count} bytes of host memory to the start of a tensor; see {@link HostMemory} for when it may be written again. */
     public void upload(Tensor tensor, HostMemory source, int count) {
-        check(tensor, count);
-        memory.upload(tensor.offset, source, count);
+        tensor.check(count);
+        tensor.owner().upload(tensor.at(0), source, count);
     }
 
     /** Copies the first {@code count} bytes of a tensor to the start of host memory, and waits until they are there. */
     public void download(Tensor tensor, HostMemory target, int count) {
-        check(tensor, count);
-        memory.download(tensor.offset, target, count);
-    }
-
-    private void check(Tensor tensor, int count) {
-        tensor.address(); // or it says that there is no memory
-        if (count > tensor.size) {
-            throw new WarpBertException(name + ": " + count + " bytes do not fit " + tensor + " of " + tensor.size);
-        }
+        tensor.check(count);
+        tensor.owner().download(tensor.at(0), target, count);
     }
 
     /** What {@link #allocate} takes of the device, or took. */

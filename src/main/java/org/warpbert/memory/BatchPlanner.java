@@ -10,7 +10,7 @@ import org.warpbert.text.Capacity;
  * one of the least predicted time is taken, the first of equals.
  */
 public final class BatchPlanner {
-    /** Bytes that buffers for micro-batches of this size take; no fewer for a larger one. */
+    /** Bytes that buffers for micro-batches of this size take; no fewer for a larger one, unless that is the whole batch. */
     @FunctionalInterface
     public interface Sizes {
         long bytes(Capacity microBatch, Recompute recompute);
@@ -61,11 +61,15 @@ public final class BatchPlanner {
     }
 
     private Choice choose(long available, Recompute level) {
+        int whole = batches.largest().tokens();
+        if (bytes(whole, level) <= available) {
+            return choice(whole, level);
+        }
         int fits = batches.largestExample().tokens();
         if (bytes(fits, level) > available) {
             return null;
         }
-        int most = batches.largest().tokens();
+        int most = whole - 1;
         while (fits < most) {
             int middle = fits + (most - fits + 1) / 2;
             if (bytes(middle, level) <= available) {

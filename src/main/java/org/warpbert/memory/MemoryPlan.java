@@ -31,10 +31,10 @@ public final class MemoryPlan {
 
     /**
      * Adds every tensor of an arena, with the gap up to the next, to the part that {@code part} names for it, and its block on the
-     * host.
+     * host. What stands in borrowed memory counts with its owner.
      */
     public MemoryPlan add(Arena arena, Function<String, String> part) {
-        arena.tensors().forEach(tensor -> add(part.apply(tensor.name()), tensor.span()));
+        arena.tensors().forEach(tensor -> add(part.apply(tensor.name()), tensor.taken()));
         return addHost("read_back", arena.hostBytes());
     }
 

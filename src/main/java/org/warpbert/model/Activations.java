@@ -84,7 +84,7 @@ final class Activations {
         if (training) {
             Map<String, Arena.Tensor> shared = new HashMap<>();
             for (int l = lowest; l < layers.length; l++) {
-                Keeper keeper = new Keeper(arena, "layer." + l + ".", shared);
+                Keeper keeper = new Keeper(arena, "layer." + l + ".", plan.whole() ? Gradients.lent(config, l - lowest) : -1, shared);
                 layers[l] = new Layer(
                         keeper.add(recompute.keepsAttention(), "qkv", dtype, t, 3 * h),
                         keeper.add(recompute.keepsAttention(), "context", dtype, t, h),
@@ -131,10 +131,13 @@ final class Activations {
         return new Layer(qkv, context, lse, sum, mean, rstd, attentionOut, up, up, sum, mean, rstd, embeddings);
     }
 
-    /** Adds a layer's tensors to the arena: its own, or those that all layers share. */
-    private record Keeper(Arena arena, String layer, Map<String, Arena.Tensor> shared) {
+    /**
+     * Adds a layer's tensors to the arena: its own, where possible in what the gradients of layers below lend, or those that all
+     * layers share.
+     */
+    private record Keeper(Arena arena, String layer, long lent, Map<String, Arena.Tensor> shared) {
         Arena.Tensor add(boolean keep, String name, Dtype dtype, long... shape) {
-            return keep ? arena.add(layer + name, dtype, shape)
+            return keep ? arena.addLent(lent, layer + name, dtype, shape)
                     : shared.computeIfAbsent(name, n -> arena.add("recomputed." + n, dtype, shape));
         }
     }

@@ -21,6 +21,7 @@ public final class BertModel implements AutoCloseable {
     private final Head head;
     private final Arena arena;
     private final DeviceBatch batch;
+    private final boolean whole;
     private final Pass pass;
     private final Embeddings embeddings;
     private final LayerAddresses[] layers;
@@ -55,11 +56,12 @@ public final class BertModel implements AutoCloseable {
         this.parameters = parameters;
         this.gradients = gradients;
         this.head = head;
+        this.whole = plan.whole();
         ParameterBuffers buffers = parameters.buffers(training ? gradients : null);
         this.arena = new Arena(training ? "activations for training" : "activations for inference");
         Activations activations = new Activations(arena, config, plan);
         head.plan(arena, config, plan);
-        this.arena.allocate(backend);
+        this.arena.allocate(backend, training ? gradients.loan() : null);
         try {
             this.batch = new DeviceBatch(backend, plan.capacity());
         } catch (RuntimeException e) {
@@ -165,6 +167,9 @@ public final class BertModel implements AutoCloseable {
      * @param accumulate     whether gradients are added to those of earlier micro-batches of this step
      */
     public void backward(float[] gradientScales, boolean accumulate) {
+        if (accumulate && whole) {
+            throw new WarpBertException("a model that is planned for whole batches cannot add to the gradients of a part");
+        }
         if (!accumulate) {
             gradients.clear();
         }

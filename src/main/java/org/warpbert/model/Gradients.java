@@ -3,6 +3,8 @@ package org.warpbert.model;
 import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.DeviceMemory;
+import org.warpbert.memory.Arena;
+import org.warpbert.memory.Loan;
 
 /** Gradients of the parameters that are trained, one flat float32 buffer: see {@link TrainedPart}. */
 public final class Gradients implements AutoCloseable {
@@ -30,6 +32,26 @@ public final class Gradients implements AutoCloseable {
     /** Clears what ops add to: tables and vectors. Matrices' gradients are written by the step's first GEMM. */
     void clear() {
         backend.zero(memory.address(), part.beforeMatrices() * Float.BYTES);
+    }
+
+    /**
+     * Bytes of {@link #loan} that a backward does not write before it is done with so many trained layers from above: the
+     * gradients of the others' matrices, which its products write and nobody clears. None where gaps lie between matrices, since
+     * the gaps stay 0.
+     *
+     * @param layers trained ones below
+     */
+    static long lent(BertConfig config, int layers) {
+        long h = config.hiddenSize();
+        long i = config.intermediateSize();
+        boolean gaps = h * h % ParameterTable.ALIGNMENT != 0 || h * i % ParameterTable.ALIGNMENT != 0;
+        return gaps ? 0 : layers * (4 * h * h + 2 * h * i) * Float.BYTES - Arena.ALIGNMENT; // the loan begins up to so much later
+    }
+
+    /** The memory of the layers' matrices from the lowest layer that is trained on, or null: none is. */
+    Loan loan() {
+        return part.table().slices().stream().filter(slice -> slice.isLayerMatrix() && part.place(slice) >= 0).findFirst()
+                .map(lowest -> new Loan(memory, (part.place(lowest) * Float.BYTES + Arena.ALIGNMENT - 1) / Arena.ALIGNMENT * Arena.ALIGNMENT)).orElse(null);
     }
 
     /** The parameters that have gradients. */

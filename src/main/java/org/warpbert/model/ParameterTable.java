@@ -17,7 +17,7 @@ import org.warpbert.WarpBertException;
  * all three. Slices start at multiples of 64 bytes; the gaps hold zeros.
  */
 public final class ParameterTable {
-    private static final int ALIGNMENT = 16; // floats
+    static final int ALIGNMENT = 16; // floats
 
     /** Which part of the buffers a parameter belongs to. */
     public enum Region {

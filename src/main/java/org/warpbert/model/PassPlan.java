@@ -12,12 +12,14 @@ import org.warpbert.text.Capacity;
  * @param training whether the forward saves for a backward and drops out
  * @param recompute what of it the forward does not save; {@link Recompute#NONE} without training
  * @param frozenLevels levels from below that are not trained (see {@link ParameterTable.Slice#level}), for which nothing is saved
+ * @param whole    whether batches are never computed in parts, so that each backward writes the gradients anew: until it comes to a
+ *                 layer, activations of layers above stand where that layer's will be
  */
-public record PassPlan(Capacity capacity, Dtype dtype, boolean training, Recompute recompute, int frozenLevels) {
+public record PassPlan(Capacity capacity, Dtype dtype, boolean training, Recompute recompute, int frozenLevels, boolean whole) {
 
     /** Where all is trained, if anything is. */
     public PassPlan(Capacity capacity, Dtype dtype, boolean training, Recompute recompute) {
-        this(capacity, dtype, training, recompute, 0);
+        this(capacity, dtype, training, recompute, 0, false);
     }
 
     /** Of a forward that saves everything for the backward, where there is one. */
@@ -27,7 +29,7 @@ public record PassPlan(Capacity capacity, Dtype dtype, boolean training, Recompu
 
     /** For training, of no capacity yet: see {@link #with}. */
     public static PassPlan training(Dtype dtype, int frozenLevels) {
-        return new PassPlan(Capacity.NONE, dtype, true, Recompute.NONE, frozenLevels);
+        return new PassPlan(Capacity.NONE, dtype, true, Recompute.NONE, frozenLevels, false);
     }
 
     /** For inference, of no capacity yet: see {@link #with}. */
@@ -35,8 +37,13 @@ public record PassPlan(Capacity capacity, Dtype dtype, boolean training, Recompu
         return new PassPlan(Capacity.NONE, dtype, false);
     }
 
-    /** The same for other batches, recomputing otherwise. */
+    /** The same for other batches, which may be parts, recomputing otherwise. */
     public PassPlan with(Capacity other, Recompute level) {
-        return new PassPlan(other, dtype, training, level, frozenLevels);
+        return new PassPlan(other, dtype, training, level, frozenLevels, false);
+    }
+
+    /** The same for batches that are computed whole, where they train. */
+    public PassPlan withWhole(Capacity other, Recompute level) {
+        return new PassPlan(other, dtype, training, level, frozenLevels, training);
     }
 }

@@ -17,6 +17,7 @@ public final class PassPlanner {
 
     private final BatchPlanner planner;
     private final PassPlan like;
+    private final Capacity whole;
 
     /**
      * @param head   which planning takes from the model that it stands on: to be asked while there is none
@@ -25,10 +26,11 @@ public final class PassPlanner {
      */
     public PassPlanner(BertConfig config, ParameterTable table, Head head, PassPlan like, BatchSizes batches, String device, DeviceSpeed speed) {
         this.like = like;
+        this.whole = batches.largest();
         Capacity example = batches.largestExample();
         StepCost cost = new StepCost(config, table, like, (double) example.tokens() / example.sequences(), speed);
         this.planner = new BatchPlanner(batches, like.training() ? List.of(Recompute.values()) : List.of(Recompute.NONE),
-                (capacity, recompute) -> BertModel.plannedBytes(config, head, like.with(capacity, recompute), device), cost);
+                (capacity, recompute) -> BertModel.plannedBytes(config, head, plan(capacity, recompute), device), cost);
     }
 
     /** The fastest way in so many bytes, or null: there is none. */
@@ -38,7 +40,11 @@ public final class PassPlanner {
 
     /** What a model is made to for this choice. */
     public PassPlan plan(Choice choice) {
-        return like.with(choice.microBatch(), choice.recompute());
+        return plan(choice.microBatch(), choice.recompute());
+    }
+
+    private PassPlan plan(Capacity microBatch, Recompute recompute) {
+        return microBatch.holds(whole) ? like.withWhole(microBatch, recompute) : like.with(microBatch, recompute);
     }
 
     /** The most that any batch holds. */
