@@ -59,13 +59,13 @@ contests() {
 }
 
 ops() {
-    local batch lengths size what name how=(--precision bf16 --repeats 21 --peak-tflops 989)
+    local batch lengths size of what name how=(--precision bf16 --repeats 21 --peak-tflops 989)
     [ -z "${SMALL:-}" ] || how=(--model random:bert-tiny --warmup 1 --repeats 1)
     for batch in 'fixed:512 32' 'fixed:128 128' 'cola 1024'; do
-        lengths=${batch% *} size=${batch#* }
-        [ -z "${SMALL:-}" ] || size=1
+        lengths=${batch% *} size=${batch#* } of=${lengths#fixed:}
+        [ -z "${SMALL:-}" ] || size=1 lengths=fixed:8
         for what in ops train infer; do
-            name=gpu-bench-$what-${lengths#fixed:}
+            name=gpu-bench-$what-$of
             step "$name" 120 "$warpbert" bench "$what" --device "$device" --lengths "$lengths" --batch-size "$size" "${how[@]}" --json "$results/$name.json"
         done
     done

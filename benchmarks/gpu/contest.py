@@ -139,7 +139,13 @@ def report(chosen, options, seconds, absent, warmup):
     targets = {entry["title"]: entry["target"] for entry in chosen["rivals"]}
     entries = []
     for engine, times in seconds.items():
-        about = engine.finish(TURN_SECONDS)
+        try:
+            about = engine.finish(TURN_SECONDS)
+        except Absent as reason:
+            if not entries:
+                raise
+            leave(absent, engine, reason)
+            continue
         if entries and chosen["kind"] == "infer":
             apart = difference(entries[0]["about"]["result"], about["result"])
             if not apart < AGREEMENT:
@@ -182,7 +188,7 @@ def hold(chosen, options, deadline):
             seconds = take_rounds(engines, absent, options.steps or chosen["steps"], options.warmup, options.rounds, min(deadline, time.monotonic() + ROUNDS_SECONDS))
             made = report(chosen, options, seconds, absent, options.warmup)
     except Absent as reason:
-        print(f"  WarpBERT: {reason}", flush=True)
+        print(f"  WarpBERT: not measured: {reason}", flush=True)
         return False
     finally:
         for engine in engines:

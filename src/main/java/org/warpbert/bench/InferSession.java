@@ -52,7 +52,7 @@ final class InferSession implements Session {
 
     @Override
     public double[] result() {
-        double[] shown = new double[Math.min(SHOWN, logits.length)];
+        double[] shown = new double[logits == null ? 0 : Math.min(SHOWN, logits.length)];
         for (int i = 0; i < shown.length; i++) {
             shown[i] = logits[i];
         }

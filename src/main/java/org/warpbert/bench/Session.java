@@ -8,7 +8,7 @@ interface Session extends AutoCloseable {
     /** How a batch is computed that memory does not hold whole, such as {@code ", in 2 parts"}; empty where it does. */
     String inParts();
 
-    /** What came of the last run: of training the loss, of inference the first logits. */
+    /** What came of the last run: of training the loss, of inference the first logits; nothing before the first. */
     double[] result();
 
     @Override
