@@ -51,6 +51,7 @@ final class CheckStep {
             case "memory" -> TrainingCheck.small(device).leak(precision(words[1]), gpu ? 1000 : 16);
             case "budget" -> BudgetCheck.check(device, words[1], Integer.parseInt(words[2]));
             case "graphs" -> GraphCheck.check(device, precision(words[1]));
+            case "step-graphs" -> StepGraphCheck.check(device, precision(words[1]));
             case "cudnn" -> CudnnReference.check(device);
             case "bench" -> bench(Report.Kind.valueOf(words[1].toUpperCase(Locale.ROOT)), words[2]);
             default -> throw new IllegalArgumentException("no step " + String.join(" ", words));

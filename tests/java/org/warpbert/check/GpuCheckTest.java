@@ -61,11 +61,11 @@ class GpuCheckTest {
 
     @Test
     void stepsPassUnderSimt() throws IOException, InterruptedException {
-        OtherJvm.Run run = check(List.of(), "--only", "parity DropoutTest,training small bf16,determinism fp16,memory,budget 4GiB,graphs bf16,cudnn");
+        OtherJvm.Run run = check(List.of(), "--only", "parity DropoutTest,training small bf16,determinism fp16,memory,budget 4GiB,graphs bf16,step-graphs bf16,cudnn");
         assertEquals(0, run.code(), run.out() + "\n" + run.err());
         JsonNode report = report();
         assertEquals("device PASSED, parity DropoutTest PASSED, training small bf16 PASSED, "
-                + "determinism fp16 PASSED, memory bf16 PASSED, budget 4GiB 2 PASSED, graphs bf16 PASSED, cudnn SKIPPED", outcomes(report));
+                + "determinism fp16 PASSED, memory bf16 PASSED, budget 4GiB 2 PASSED, graphs bf16 PASSED, step-graphs bf16 PASSED, cudnn SKIPPED", outcomes(report));
         assertTrue(report.get("passed").asBoolean());
         assertEquals("simt", report.at("/machine/device").asText());
         assertTrue(report.at("/steps/1/figures/cases").asInt() >= 5, report.toString());
@@ -73,6 +73,7 @@ class GpuCheckTest {
         assertEquals(report.at("/steps/5/figures/planned_bytes").asLong(), report.at("/steps/5/figures/held_bytes").asLong());
         assertEquals(8, report.at("/steps/2/figures/losses").size());
         assertTrue(report.at("/steps/6/figures/tokens_12/graph_host/median").asDouble() > 0, report.toString());
+        assertTrue(report.at("/steps/7/figures/graphs/pipelined/median").asDouble() > 0, report.toString());
     }
 
     /** Every backend's second request for memory is refused: cases fail, and are in the report. */

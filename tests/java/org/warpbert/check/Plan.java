@@ -40,6 +40,7 @@ final class Plan {
         steps.add(new Step("budget 4GiB 2", 60));
         steps.add(new Step("budget 9.07GB 10", 60));
         List.of(Precision.F32, Precision.BF16).forEach(precision -> steps.add(new Step("graphs " + precision, 60)));
+        List.of(Precision.F32, Precision.BF16).forEach(precision -> steps.add(new Step("step-graphs " + precision, 90)));
         steps.add(new Step("cudnn", 60));
         for (String lengths : gpu ? List.of("fixed:128", "fixed:512", "cola") : List.of("fixed:8")) {
             for (String what : List.of("train", "infer", "ops")) {

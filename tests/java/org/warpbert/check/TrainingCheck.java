@@ -168,14 +168,19 @@ final class TrainingCheck {
                 add(results, trainer.submit(batch)); // as a run does: the host ahead of the device
             }
             add(results, trainer.finish());
-            int hash = 0;
-            for (String name : parameters.shapes().keySet()) {
-                for (float value : parameters.get(name)) {
-                    hash = 31 * hash + Float.floatToRawIntBits(value);
-                }
-            }
-            return new Run(results, hash);
+            return new Run(results, hash(parameters));
         }
+    }
+
+    /** A checksum of all weights. */
+    static int hash(Parameters parameters) {
+        int hash = 0;
+        for (String name : parameters.shapes().keySet()) {
+            for (float value : parameters.get(name)) {
+                hash = 31 * hash + Float.floatToRawIntBits(value);
+            }
+        }
+        return hash;
     }
 
     private static void add(List<Trainer.Result> results, Trainer.Result result) {

@@ -14,6 +14,7 @@ import java.util.List;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.warpbert.task.Compute;
 import org.warpbert.WarpBertException;
 import org.warpbert.task.MultiLabelClassifier;
 import org.warpbert.task.TextClassifier;
@@ -104,12 +105,12 @@ class MultiLabelCommandsTest {
         CommandRun one = CommandRun.of("predict", "--model", run.toString(), "--threshold", Double.toString(between), text).done();
         assertTrue(one.out().matches(most + " 0\\.\\d{4}\t" + text + "\n"), one.out());
         assertEquals("\t" + text + "\n", CommandRun.of("predict", "--model", run.toString(), "--threshold", "1", text).done().out());
-        try (MultiLabelClassifier classifier = MultiLabelClassifier.load(run.toString(), "cpu", 1)) {
+        try (MultiLabelClassifier classifier = MultiLabelClassifier.load(run.toString(), Compute.on("cpu").withThreads(1))) {
             assertEquals(List.of("food", "sport"), classifier.labels());
             assertEquals(food, classifier.predict(List.of("Another text.", text), null, 64, 1).get(1)[0], 1e-5);
         }
-        assertThrows(WarpBertException.class, () -> TextClassifier.load(run.toString(), "cpu", 1));
-        assertThrows(WarpBertException.class, () -> MultiLabelClassifier.load("all-MiniLM-L6-v2", "cpu", 1));
+        assertThrows(WarpBertException.class, () -> TextClassifier.load(run.toString(), Compute.on("cpu").withThreads(1)));
+        assertThrows(WarpBertException.class, () -> MultiLabelClassifier.load("all-MiniLM-L6-v2", Compute.on("cpu").withThreads(1)));
     }
 
     /** The loss of one label: weights are told, and a run with them still predicts one class. */

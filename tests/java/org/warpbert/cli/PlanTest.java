@@ -70,15 +70,16 @@ class PlanTest {
         JsonNode cuda = plan(options);
         options[options.length - 1] = "cpu";
         JsonNode cpu = plan(options);
+        long filler = 8 * Integer.BYTES; // where steps are graphs, 8 sequences of 512 tokens are filled up to 16
         long staging = 0;
         for (String part : new String[] {"host.batch", "host.read_back", "host.optimizer"}) {
             assertTrue(cpu.path("breakdown").path(part).asLong() > 0, part);
-            assertEquals(cpu.path("breakdown").path(part), cuda.path("host_breakdown").path(part), part);
+            assertEquals(cpu.path("breakdown").path(part).asLong() + (part.equals("host.batch") ? 2 * filler : 0), cuda.path("host_breakdown").path(part).asLong(), part);
             assertTrue(cuda.path("breakdown").path(part).isMissingNode(), part);
             staging += cpu.path("breakdown").path(part).asLong();
         }
         assertEquals(2 * cpu.path("breakdown").path("batch").asLong(), cpu.path("breakdown").path("host.batch").asLong(), "two blocks in turn");
-        assertEquals(cuda.path("planned_bytes").asLong() - cuda.path("breakdown").path("products").asLong() + staging, cpu.path("planned_bytes").asLong());
+        assertEquals(cuda.path("planned_bytes").asLong() - cuda.path("breakdown").path("products").asLong() - filler + staging, cpu.path("planned_bytes").asLong());
         assertTrue(cuda.path("host_breakdown").path("host.weights").asLong() > 0, "a GPU's weights pass through the host");
         assertEquals(cpu.path("host_breakdown").path("host.ready_batches"), cuda.path("host_breakdown").path("host.ready_batches"));
         assertTrue(cpu.path("host_breakdown").path("host.ready_batches").asLong() >= 5 * 8 * 512 * 6 * 4, "six numbers a token, in batches that are ready");

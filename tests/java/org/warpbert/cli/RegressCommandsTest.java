@@ -14,6 +14,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.warpbert.task.Compute;
 import org.warpbert.task.TextScorer;
 
 /** Fine-tunes all-MiniLM-L6-v2 once on pairs and how alike they are, in a file as STS-B's are, then uses the run with every command. */
@@ -83,7 +84,7 @@ class RegressCommandsTest {
         assertEquals(lines, CommandRun.of(table).done().jsonLines(), "as columns of a table too");
         String[] plain = CommandRun.of("predict", "--model", run.toString(), "A dog.", "--pair", "A cat.").done().out().split("\t");
         assertTrue(plain[0].matches("-?\\d+\\.\\d{4}") && plain[1].equals("A dog.") && plain[2].equals("A cat.\n"), String.join("|", plain));
-        try (TextScorer scorer = TextScorer.load(run.toString(), "cpu", 1)) {
+        try (TextScorer scorer = TextScorer.load(run.toString(), Compute.on("cpu").withThreads(1))) {
             float[] values = scorer.score(List.of("A dog.", "A plane."), List.of("A cat.", "A plane."), 32, 1);
             assertEquals(Double.parseDouble(plain[0]), values[0], 1e-4);
             assertTrue(values[1] != values[0], "each text its own");

@@ -189,7 +189,7 @@ class ArenaTest {
         try (Parameters parameters = Parameters.random(backend, ClassificationHead.parameters(config, 3), 1)) {
             long before = backend.allocatedBytes();
             long plan = Trainer.memory(new TrainedPart(parameters.table(), 0), Dtype.F32, Capacity.of(61, 7)).on("cpu").bytes()
-                    + BertModel.plannedBytes(config, new ClassificationHead(3), PassPlan.training(Dtype.F32, 0).withWhole(Capacity.of(61, 7), Recompute.NONE), "cpu");
+                    + BertModel.plannedBytes(config, new ClassificationHead(3), PassPlan.training(Dtype.F32, 0, "cpu").withWhole(Capacity.of(61, 7), Recompute.NONE), "cpu");
             Trainer trainer = new Trainer(backend, config, parameters, new ClassificationHead(3), Hyperparameters.DEFAULT, 10, Capacity.of(61, 7));
             try (trainer) {
                 assertEquals(plan, backend.allocatedBytes() - before);

@@ -1,14 +1,19 @@
 package org.warpbert.model;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.IntBuffer;
+import java.util.Comparator;
 import java.util.List;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.Backends;
@@ -28,7 +33,7 @@ class DeviceBatchTest {
 
     @Test
     void aBatchStaysWholeOnTheHostWhileTheNextIsWritten() {
-        try (Backend backend = Backends.open("cpu", 1); DeviceBatch device = new DeviceBatch(backend, Capacity.of(batch(9)))) {
+        try (Backend backend = Backends.open("cpu", 1); DeviceBatch device = new DeviceBatch(backend, Capacity.of(batch(9)), false)) {
             ByteBuffer host = null;
             ByteBuffer before = null;
             for (int length = 3; length <= 9; length++) {
@@ -45,9 +50,41 @@ class DeviceBatchTest {
         }
     }
 
+    /** Also of batches that filler repeats more than once. */
+    @ParameterizedTest
+    @ValueSource(ints = {2, 20, 21, 63, 64, 65, 100})
+    void fillerRepeatsTheBatchInOneMoreSequence(int tokens) {
+        PackedBatch batch = PackedBatch.of(TinyBert.sequences(tokens, tokens / 2, tokens - tokens / 2), null);
+        int rows = (tokens + 63) / 64 * 64;
+        try (Backend backend = Backends.open("cpu", 1); DeviceBatch device = new DeviceBatch(backend, Capacity.of(batch), true)) {
+            device.upload(batch, 5, 6);
+            IntBuffer ints = device.host().duplicate().order(ByteOrder.nativeOrder()).position(16).asIntBuffer();
+            int[][] arrays = new int[6][rows];
+            for (int[] array : arrays) {
+                ints.get(array);
+            }
+            int[][] real = {batch.tokens(), batch.positions(), batch.segments(), batch.dropoutRows()};
+            for (int k = 0; k < real.length; k++) {
+                int[] of = real[k];
+                assertArrayEquals(IntStream.range(0, rows).map(t -> of[t % tokens]).toArray(), arrays[k], "array " + k);
+            }
+            for (int k = 0; k < 2; k++) {
+                int[] values = arrays[k];
+                int[] sorted = IntStream.range(0, rows).boxed().sorted(Comparator.comparingInt(t -> values[t])).mapToInt(t -> t).toArray();
+                assertArrayEquals(sorted, arrays[4 + k], "order " + k);
+            }
+            int[] starts = new int[9];
+            ints.get(starts);
+            assertArrayEquals(new int[] {0, tokens / 2, tokens, rows, rows, rows, rows, rows, rows}, starts);
+            int[] heads = new int[3];
+            ints.get(heads);
+            assertArrayEquals(batch.cuSeqlens(), heads, "heads see the real sequences");
+        }
+    }
+
     @Test
     void whatDoesNotFitIsRefused() {
-        try (Backend backend = Backends.open("cpu", 1); DeviceBatch device = new DeviceBatch(backend, Capacity.of(batch(3)))) {
+        try (Backend backend = Backends.open("cpu", 1); DeviceBatch device = new DeviceBatch(backend, Capacity.of(batch(3)), false)) {
             assertThrows(WarpBertException.class, () -> device.upload(batch(4), 0, 0));
         }
     }

@@ -22,7 +22,7 @@ import org.warpbert.task.ClassificationHead;
 import org.warpbert.text.Capacity;
 import org.warpbert.text.PackedBatch;
 
-/** Forwards that are launched as graphs, under simt, which keeps what is captured and does it at each launch. */
+/** Forwards for inference that are launched as graphs, under simt, which keeps what is captured and does it at each launch. */
 class GraphCacheTest {
     private static final String GRAPHS = "warpbert.graphs";
     private static final int CLASSES = 3;
@@ -116,21 +116,20 @@ class GraphCacheTest {
 
     /** Whether captured work does what it does eagerly, after its inputs and a number of the host's have changed. y, x, scalars [4]. */
     private static boolean followsChanges(float[] hostValue, Work work) {
-        try (Backend backend = Backends.open("simt", 1); DeviceMemory memory = backend.allocate("floats", 16 * Float.BYTES); GraphCache graphs = new GraphCache(backend)) {
+        try (Backend backend = Backends.open("simt", 1); DeviceMemory memory = backend.allocate("floats", 16 * Float.BYTES); GraphCache graphs = new GraphCache(backend, false)) {
             long y = memory.address();
             long x = y + 4 * Float.BYTES;
             long scalars = x + 4 * Float.BYTES;
             Runnable op = () -> work.on(backend, y, x, scalars);
-            GraphCache.Shape shape = new GraphCache.Shape(CAPACITY, 1, false);
             for (int i = 0; i < 3; i++) {
                 hostValue[0] = 1;
                 memory.upload(4, new float[] {1, 2, 3, 4, 1, 1, 1, 1}, 8);
-                graphs.run(shape, op);
+                graphs.run(key(1), op);
             }
             assertEquals(1, graphs.size());
             hostValue[0] = 5;
             memory.upload(4, new float[] {4, 3, 2, 1, 2, 2, 2, 2}, 8);
-            graphs.run(shape, op);
+            graphs.run(key(1), op);
             float[] replayed = memory.downloadFloats(0, 4);
             op.run();
             return Arrays.equals(memory.downloadFloats(0, 4), replayed);
@@ -153,8 +152,8 @@ class GraphCacheTest {
         }), "which op it is");
     }
 
-    private static GraphCache.Shape shape(int tokens) {
-        return new GraphCache.Shape(Capacity.of(tokens, 1), tokens, false);
+    private static GraphCache.Key key(int tokens) {
+        return new GraphCache.Key(GraphCache.Work.FORWARD, new EncoderShape(tokens, 1, tokens, false));
     }
 
     @Test
@@ -168,7 +167,7 @@ class GraphCacheTest {
             int[] sights = {1, 1, 2, 2, 1, 3, 3, 1, 2};
             int[] runs = {1, 2, 3, 4, 4, 5, 6, 6, 7}; // eager or at a capture: 3 takes 2's place, which is new again
             for (int i = 0; i < sights.length; i++) {
-                graphs.run(shape(sights[i]), work);
+                graphs.run(key(sights[i]), work);
                 assertEquals(runs[i], ran[0], "sight " + i);
             }
             assertEquals(2, graphs.size());
@@ -180,11 +179,11 @@ class GraphCacheTest {
 
     @Test
     void withoutMemoryForAGraphItGoesOn() {
-        try (Backend backend = Backends.open("simt", 1); DeviceMemory memory = backend.allocate("floats", 16); GraphCache graphs = new GraphCache(backend)) {
+        try (Backend backend = Backends.open("simt", 1); DeviceMemory memory = backend.allocate("floats", 16); GraphCache graphs = new GraphCache(backend, false)) {
             int[] ran = {0};
             for (int i = 1; i <= 4; i++) {
                 memory.upload(new float[] {1, 1, 1, 1});
-                graphs.run(shape(1), () -> {
+                graphs.run(key(1), () -> {
                     backend.zero(memory.address(), 16);
                     if (++ran[0] == 2) { // the capture
                         throw new OutOfDeviceMemory("no memory for a graph");
@@ -194,7 +193,7 @@ class GraphCacheTest {
                 assertEquals(i == 1 ? 1 : i + 1, ran[0]);
             }
             assertEquals(0, graphs.size());
-            assertThrows(OutOfDeviceMemory.class, () -> graphs.run(shape(2), () -> {
+            assertThrows(OutOfDeviceMemory.class, () -> graphs.run(key(2), () -> {
                 throw new OutOfDeviceMemory("the work's own");
             }));
         }

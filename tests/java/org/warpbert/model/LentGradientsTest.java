@@ -49,7 +49,7 @@ class LentGradientsTest {
         TinyBert tiny = new TinyBert(64, 2, 96, 5, Activation.GELU, 0.2, 3, 7);
         int[] lengths = new int[(tokens + 19) / 20];
         Arrays.fill(lengths, Math.min(tokens, 20));
-        PassPlan own = PassPlan.training(dtype, frozenLevels).with(Capacity.of(tokens, lengths.length), recompute);
+        PassPlan own = PassPlan.training(dtype, frozenLevels, device).with(Capacity.of(tokens, lengths.length), recompute);
         PassPlan lent = own.withWhole(own.capacity(), recompute);
         try (Backend backend = Backends.open(device, 2)) {
             Map<String, float[]> expected = gradients(backend, tiny, lengths, dtype, own);
@@ -89,7 +89,7 @@ class LentGradientsTest {
         try (Backend backend = Backends.open("cpu", 1); Parameters parameters = tiny.parameters(backend, new WeightFormat(Dtype.F32, true));
                 Gradients gradients = new Gradients(backend, parameters.table());
                 BertModel model = new BertModel(backend, tiny.config, parameters, gradients, new ClassificationHead(tiny.classes),
-                        PassPlan.training(Dtype.F32, 0).withWhole(Capacity.of(9, 1), Recompute.NONE))) {
+                        PassPlan.training(Dtype.F32, 0, "cpu").withWhole(Capacity.of(9, 1), Recompute.NONE))) {
             model.forward(PackedBatch.of(TinyBert.sequences(1, 9), tiny.labels(2, 1)), 1, 1);
             assertThrows(WarpBertException.class, () -> model.backward(new float[] {1}, true));
         }

@@ -25,7 +25,7 @@ class RecomputationTest {
     /** Gradients by name, the losses under "", of a batch in two micro-batches. */
     private static Map<String, float[]> gradients(Backend backend, TinyBert tiny, PackedBatch batch, Dtype dtype, Recompute recompute, int frozenLevels) {
         ClassificationHead head = new ClassificationHead(tiny.classes);
-        PassPlan plan = new PassPlan(Capacity.of(50, 5), dtype, true, recompute, frozenLevels, false);
+        PassPlan plan = new PassPlan(Capacity.of(50, 5), dtype, true, recompute, frozenLevels, false, false);
         try (Parameters parameters = tiny.parameters(backend, new WeightFormat(dtype, true)); Gradients gradients = new Gradients(backend, new TrainedPart(parameters.table(), frozenLevels));
                 BertModel model = new BertModel(backend, tiny.config, parameters, gradients, head, plan)) {
             Map<String, float[]> all = new LinkedHashMap<>();
@@ -76,7 +76,7 @@ class RecomputationTest {
         for (Recompute level : Recompute.values()) {
             long[] bytes = new long[14];
             for (int frozen = 0; frozen < bytes.length; frozen++) {
-                PassPlan plan = new PassPlan(Capacity.of(1000, 4), Dtype.F32, true, level, frozen, false);
+                PassPlan plan = new PassPlan(Capacity.of(1000, 4), Dtype.F32, true, level, frozen, false, false);
                 bytes[frozen] = BertModel.plannedBytes(config, Head.NONE, plan, "cpu");
                 assertTrue(frozen < 2 || bytes[frozen] < bytes[frozen - 1], level + " " + frozen);
             }

@@ -59,9 +59,9 @@ class GoldenTest {
     @Test
     void featuresAndMaskedWords() throws IOException {
         JsonNode golden = json("features_bert_base_uncased.json");
-        try (Embedder cls = Embedder.load(MODEL, Embedder.Pooling.CLS, "cpu", 0);
-                Embedder pooler = Embedder.load(MODEL, Embedder.Pooling.POOLER, "cpu", 0);
-                FillMask fill = FillMask.load(MODEL, "cpu", 0);
+        try (Embedder cls = Embedder.load(MODEL, Embedder.Pooling.CLS, Compute.on("cpu"));
+                Embedder pooler = Embedder.load(MODEL, Embedder.Pooling.POOLER, Compute.on("cpu"));
+                FillMask fill = FillMask.load(MODEL, Compute.on("cpu"));
                 Checkpoint checkpoint = Checkpoint.open(MODEL)) {
             for (JsonNode expected : golden) {
                 String text = expected.get("text").asText();

@@ -42,7 +42,7 @@ class PretrainTextTest {
         Path train = text("wikitext2-valid.txt");
         Hyperparameters hyper = new Hyperparameters(1, 16, 128, 1e-3, 30, 0.01, 1.0, null, Schedule.CONSTANT, 0, 5 * WINDOW, 1, true);
         Finetune.Options options = new Finetune.Options("small", new PretrainTask(Objective.NSP, Masking.SHARE, true, 1), train, null, null, hyper,
-                "cpu", 0, Precision.F32, 0, folder.resolve("run"), false);
+                Compute.on("cpu").withPrecision(Precision.F32), folder.resolve("run"), false);
         List<Double> losses = new ArrayList<>();
         Summary summary = Finetune.run(options, () -> Checkpoint.fresh(BertConfig.ofSizes(1, 128, 2, 2, 512, 128, 2),
                 new WordPieceTokenizer(VocabularyTrainer.train(Documents.read(train), true, 3000), true)), new TrainingListener() {
@@ -70,7 +70,7 @@ class PretrainTextTest {
     void bertBaseGuessesMostMaskedWordsOfWikiText() throws Exception {
         List<String> lines = Files.readAllLines(text("wikitext2-test.txt"));
         Path some = Files.write(folder.resolve("some.txt"), lines.subList(0, 60));
-        Evaluation judged = Evaluation.run("bert-base-uncased", new PretrainTask(Objective.MLM, Masking.SHARE, false, 42), some, 128, 16, "cpu", 0, Precision.F32, 0, (done, all) -> {});
+        Evaluation judged = Evaluation.run("bert-base-uncased", new PretrainTask(Objective.MLM, Masking.SHARE, false, 42), some, 128, 16, Compute.on("cpu").withPrecision(Precision.F32), (done, all) -> {});
         double perplexity = judged.metrics().get(PretrainingMetrics.PERPLEXITY);
         assertTrue(judged.metrics().get(PretrainingMetrics.WORDS) > 0.5 && perplexity < 20, judged.toString());
         assertEquals(Math.exp(judged.loss()), perplexity, 1e-6 * perplexity);

@@ -54,7 +54,7 @@ class RecoveryTest {
     private Summary run(String device, String name, long memory) {
         Hyperparameters hyper = new Hyperparameters(2, 4, 128, 1e-3, 1, 0.01, 1, 0.1, Schedule.LINEAR, 0, 0, 42, true);
         ClassifyTask task = ClassifyTask.of(new Columns(true, "text", null, "label"));
-        return Finetune.run(new Finetune.Options(model.toString(), task, train, dev, null, hyper, device, 1, Precision.F32, memory, folder.resolve(name), true),
+        return Finetune.run(new Finetune.Options(model.toString(), task, train, dev, null, hyper, new Compute(device, 1, Precision.F32, memory), folder.resolve(name), true),
                 new TrainingListener() {
                     @Override
                     public void note(String line) {

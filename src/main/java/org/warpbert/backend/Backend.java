@@ -231,9 +231,9 @@ public final class Backend implements AutoCloseable {
         }
     }
 
-    /** Whether work can be captured here; {@code -Dwarpbert.graphs=false} says no, so that a fault names its op. */
+    /** Whether work is captured here: see {@link Backends#capturesGraphs}. */
     public boolean capturesGraphs() {
-        return asynchronous() && !"false".equals(System.getProperty("warpbert.graphs"));
+        return Backends.capturesGraphs(name);
     }
 
     /**

@@ -46,6 +46,14 @@ public final class Backends {
         return !kind.equals("cuda");
     }
 
+    /**
+     * Whether a device of this kind ("cpu", "cuda", "simt") captures work to be launched as one; {@code -Dwarpbert.graphs=false} says
+     * no, so that a fault names its op.
+     */
+    public static boolean capturesGraphs(String kind) {
+        return !kind.equals("cpu") && !"false".equals(System.getProperty("warpbert.graphs"));
+    }
+
     /** Bytes that a device of this kind ("cpu", "cuda", "simt") holds once it is open, before anything is asked of it. */
     public static long heldBytes(String kind) {
         return kind.equals("cuda") ? CudaGemm.WORKSPACE_BYTES : 0;

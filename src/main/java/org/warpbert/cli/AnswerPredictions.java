@@ -54,8 +54,7 @@ final class AnswerPredictions {
         }
         List<Question> questions = questions(); // before the weights are read: a wrong file is known at once
         InferenceOptions inference = command.inference;
-        try (QuestionAnswerer answerer = QuestionAnswerer.load(inference.model, inference.device.device, inference.device.threads,
-                inference.device.precision, inference.device.memory, command.terminal::note)) {
+        try (QuestionAnswerer answerer = QuestionAnswerer.load(inference.model, inference.device.compute(), command.terminal::note)) {
             if (command.ask.squad != null && !json) {
                 Map<String, String> predictions = new LinkedHashMap<>();
                 answer(answerer, questions, (question, answer) -> predictions.put(question.id(), text(answer)));

@@ -20,8 +20,7 @@ final class ChoicePredictions {
     static void print(PredictCommand command) {
         List<ChoiceQuestion> questions = questions(command);
         InferenceOptions inference = command.inference;
-        try (MultipleChoice model = MultipleChoice.load(inference.model, inference.device.device, inference.device.threads,
-                inference.device.precision, inference.device.memory, command.terminal::note)) {
+        try (MultipleChoice model = MultipleChoice.load(inference.model, inference.device.compute(), command.terminal::note)) {
             for (int from = 0; from < questions.size(); from += TextInput.CHUNK) {
                 List<ChoiceQuestion> chunk = questions.subList(from, Math.min(from + TextInput.CHUNK, questions.size()));
                 List<MultipleChoice.Answer> answers = model.choose(chunk, inference.maxLength(model.positions()), inference.batchSize);

@@ -17,8 +17,7 @@ final class ClassPredictions {
 
     static void print(PredictCommand command) {
         InferenceOptions inference = command.inference;
-        try (TextClassifier classifier = TextClassifier.load(inference.model, inference.device.device, inference.device.threads,
-                inference.device.precision, inference.device.memory, command.terminal::note)) {
+        try (TextClassifier classifier = TextClassifier.load(inference.model, inference.device.compute(), command.terminal::note)) {
             command.input.forEach(command, chunk -> {
                 print(command, classifier, chunk);
                 command.terminal.flush();

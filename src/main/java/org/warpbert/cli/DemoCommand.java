@@ -60,8 +60,7 @@ final class DemoCommand extends WarpBertCommand {
         Path dev = write(data.resolve("dev.tsv"), sample.dev);
         terminal.note(String.format(Locale.ROOT, "%,d definitions from WordNet 3.1 to learn from and %,d to judge by, in %s", sample.train.size(), sample.dev.size(), data));
         Summary summary = FinetuneCommand.train(this, new Finetune.Options(MODEL,
-                ClassifyTask.of(new Columns(true, "text", null, "label")), train, dev, null, HYPER, device.device, device.threads,
-                device.precision, device.memory, out, true));
+                ClassifyTask.of(new Columns(true, "text", null, "label")), train, dev, null, HYPER, device.compute(), out, true));
         TrainingReport.table(terminal, summary);
         terminal.print("");
         show(sample.dev.subList(0, SHOWN));
@@ -87,7 +86,7 @@ final class DemoCommand extends WarpBertCommand {
     }
 
     private void show(List<Example> examples) {
-        try (TextClassifier classifier = TextClassifier.load(out.toString(), device.device, device.threads, device.precision, device.memory, terminal::note)) {
+        try (TextClassifier classifier = TextClassifier.load(out.toString(), device.compute(), terminal::note)) {
             List<TextClassifier.Prediction> predictions = classifier.predict(examples.stream().map(Example::text).toList());
             for (int i = 0; i < examples.size(); i++) {
                 TextClassifier.Prediction p = predictions.get(i);

@@ -1,6 +1,7 @@
 package org.warpbert.cli;
 
 import org.warpbert.backend.Precision;
+import org.warpbert.task.Compute;
 import picocli.CommandLine.Option;
 
 /** What computes. */
@@ -18,4 +19,8 @@ final class DeviceOptions {
     @Option(names = "--memory", paramLabel = "SIZE", converter = MemorySize.class,
             description = "The most memory to take: 4GiB, 9.07GB, 512MiB, bytes; on the CPU of the whole process (default: what is free, less a margin).")
     long memory;
+
+    Compute compute() {
+        return new Compute(device, threads, precision, memory);
+    }
 }

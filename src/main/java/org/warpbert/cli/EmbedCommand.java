@@ -56,8 +56,7 @@ final class EmbedCommand extends WarpBertCommand {
             throw usage("--npy holds a vector for each text; --layers and --attentions are JSON lines");
         }
         fetch(inference.model);
-        try (Embedder embedder = Embedder.load(inference.model, pooling, inference.device.device, inference.device.threads,
-                inference.device.precision, inference.device.memory, terminal::note)) {
+        try (Embedder embedder = Embedder.load(inference.model, pooling, inference.device.compute(), terminal::note)) {
             if (layers != null || attentions) {
                 inspect(embedder);
             } else if (npy != null) {

@@ -37,8 +37,7 @@ final class EvaluateCommand extends WarpBertCommand {
         int maxLength = inference.maxLength(task.usualLength(), config.maxPositionEmbeddings());
         Evaluation evaluation;
         try (TrainingReport report = new TrainingReport(terminal, quiet)) {
-            evaluation = Evaluation.run(inference.model, task, data, maxLength, inference.batchSize, inference.device.device,
-                    inference.device.threads, inference.device.precision, inference.device.memory, report);
+            evaluation = Evaluation.run(inference.model, task, data, maxLength, inference.batchSize, inference.device.compute(), report);
         }
         if (evaluation.truncated() > 0) {
             terminal.note(String.format(Locale.ROOT, "%,d of %,d examples are %s", evaluation.truncated(), evaluation.examples(),

@@ -40,7 +40,7 @@ final class FillMaskCommand extends WarpBertCommand {
             throw usage("--max-length is " + maxLength + ", it must be at least 3");
         }
         fetch(model);
-        try (FillMask filler = FillMask.load(model, device.device, device.threads, device.precision, device.memory, terminal::note)) {
+        try (FillMask filler = FillMask.load(model, device.compute(), terminal::note)) {
             input.forEach(this, chunk -> {
                 for (int i = 0; i < chunk.texts().size(); i++) {
                     String text = chunk.texts().get(i);

@@ -56,8 +56,7 @@ final class FinetuneCommand extends WarpBertCommand {
         }
         Task task = tasks.get(this);
         Hyperparameters checked = checked(() -> hyper.get(task.usualLength()));
-        Finetune.Options options = checked(() -> new Finetune.Options(model, task, train, dev, devSplit, checked, device.device,
-                device.threads, device.precision, device.memory, out, overwrite));
+        Finetune.Options options = checked(() -> new Finetune.Options(model, task, train, dev, devSplit, checked, device.compute(), out, overwrite));
         task.check(train); // a wrong column is said before a model is downloaded
         if (dev != null) {
             task.check(dev);

@@ -21,8 +21,7 @@ final class MultiLabelPredictions {
 
     static void print(PredictCommand command) {
         InferenceOptions inference = command.inference;
-        try (MultiLabelClassifier classifier = MultiLabelClassifier.load(inference.model, inference.device.device, inference.device.threads,
-                inference.device.precision, inference.device.memory, command.terminal::note)) {
+        try (MultiLabelClassifier classifier = MultiLabelClassifier.load(inference.model, inference.device.compute(), command.terminal::note)) {
             command.input.forEach(command, chunk -> {
                 List<double[]> predictions = classifier.predict(chunk.texts(), chunk.pairs(), inference.maxLength(classifier.positions()),
                         inference.batchSize);

@@ -68,7 +68,7 @@ final class PretrainCommand extends WarpBertCommand {
             throw usage("--max-length " + checked.maxLength() + " is more than the " + sizes.maxPositionEmbeddings() + " positions");
         }
         String name = model != null ? model : String.format(Locale.ROOT, "new (L%d H%d A%d)", sizes.numHiddenLayers(), sizes.hiddenSize(), sizes.numAttentionHeads());
-        Finetune.Options options = checked(() -> new Finetune.Options(name, task, train, dev, devSplit, checked, device.device, device.threads, device.precision, device.memory, out, overwrite));
+        Finetune.Options options = checked(() -> new Finetune.Options(name, task, train, dev, devSplit, checked, device.compute(), out, overwrite));
         tokens.read(this);
         if (model != null) {
             fetch(model);

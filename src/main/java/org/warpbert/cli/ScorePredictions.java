@@ -13,8 +13,7 @@ final class ScorePredictions {
 
     static void print(PredictCommand command) {
         InferenceOptions inference = command.inference;
-        try (TextScorer scorer = TextScorer.load(inference.model, inference.device.device, inference.device.threads,
-                inference.device.precision, inference.device.memory, command.terminal::note)) {
+        try (TextScorer scorer = TextScorer.load(inference.model, inference.device.compute(), command.terminal::note)) {
             command.input.forEach(command, chunk -> {
                 float[] values = scorer.score(chunk.texts(), chunk.pairs(), inference.maxLength(scorer.positions()), inference.batchSize);
                 for (int i = 0; i < values.length; i++) {

@@ -16,8 +16,7 @@ final class TagPredictions {
 
     static void print(PredictCommand command) {
         InferenceOptions inference = command.inference;
-        try (TokenTagger tagger = TokenTagger.load(inference.model, inference.device.device, inference.device.threads,
-                inference.device.precision, inference.device.memory, command.terminal::note)) {
+        try (TokenTagger tagger = TokenTagger.load(inference.model, inference.device.compute(), command.terminal::note)) {
             int maxLength = inference.maxLength(tagger.positions());
             command.input.forEach(command, chunk -> {
                 if (chunk.pairs() != null) {

@@ -17,10 +17,12 @@ public final class FixedOverhead {
      * to take, rounded up.
      */
     private static final long CUDA = 600L << 20;
-    /** Graphs that a model may hold at a time. */
+    /** Graphs that a model for inference may hold at a time. */
     public static final int GRAPHS = 64;
+    /** The same where it trains: a backward has three times a forward's kernels, and of a shape's three graphs two are backwards. */
+    public static final int TRAINING_GRAPHS = GRAPHS * 3 / (1 + 3 + 3);
     /**
-     * Of a captured encoder on the device: for each of some hundred kernels its arguments and launch, and what the driver rounds
+     * Of a captured forward on the device: for each of some hundred kernels its arguments and launch, and what the driver rounds
      * that up to. Not yet measured on a GPU.
      */
     private static final long GRAPH = 512L << 10;

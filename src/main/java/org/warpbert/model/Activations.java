@@ -9,7 +9,7 @@ import org.warpbert.memory.Arena;
 import org.warpbert.memory.Recompute;
 
 /**
- * The table of every activation of a pass over at most T tokens in B sequences: with {@code training}, what the forward
+ * The table of every activation of a pass over at most T tokens, filler counted: with {@code training}, what the forward
  * saves for the backward layer by layer, buffers that layers share for what it does not save, and the backward's scratch;
  * without, two layers' worth of buffers that all layers share. Layers below the lowest that is trained save nothing: they work
  * in that one's buffers, before it. H hidden, I intermediate size, A heads.
@@ -73,7 +73,7 @@ final class Activations {
         recompute = plan.recompute();
         lowest = Math.max(0, plan.frozenLevels() - 1);
         dtype = plan.dtype();
-        long t = plan.capacity().tokens();
+        long t = plan.encoderTokens();
         long h = config.hiddenSize();
         long i = config.intermediateSize();
         long a = config.numAttentionHeads();

@@ -11,8 +11,8 @@ import org.warpbert.text.PackedBatch;
 /**
  * BERT's encoder with a head, over packed batches up to a capacity, forward and backward by
  * hand. Everything it needs is allocated when it is made; a pass allocates nothing. Several models may share one
- * {@link Parameters}: one to train, one to evaluate. A model for inference asks a GPU for the encoder's ops one by one while a
- * shape of batch is new, and as one graph where it comes back.
+ * {@link Parameters}: one to train, one to evaluate. A GPU is asked for the encoder's ops one by one while a shape of batch is
+ * new, and as one graph, of a forward or of a backward, where it comes back.
  */
 public final class BertModel implements AutoCloseable {
     private final BertConfig config;
@@ -29,6 +29,7 @@ public final class BertModel implements AutoCloseable {
     private final Recomputation recomputation;
     private final GraphCache graphs; // null where there are none
     private final Runnable encode = this::encode;
+    private final Runnable learn = this::learn;
     private LayerObserver observer;
 
     /**
@@ -39,7 +40,7 @@ public final class BertModel implements AutoCloseable {
      */
     public BertModel(Backend backend, BertConfig config, Parameters parameters, Gradients gradients, Head head, Capacity capacity) {
         this(backend, config, parameters, gradients, head, (gradients == null ? PassPlan.inference(parameters.dtype())
-                : PassPlan.training(parameters.dtype(), gradients.part().frozenLevels())).with(capacity, Recompute.NONE));
+                : PassPlan.training(parameters.dtype(), gradients.part().frozenLevels(), backend.name())).with(capacity, Recompute.NONE));
     }
 
     /**
@@ -63,7 +64,7 @@ public final class BertModel implements AutoCloseable {
         head.plan(arena, config, plan);
         this.arena.allocate(backend, training ? gradients.loan() : null);
         try {
-            this.batch = new DeviceBatch(backend, plan.capacity());
+            this.batch = new DeviceBatch(backend, plan.capacity(), plan.filled());
         } catch (RuntimeException e) {
             arena.close();
             throw e;
@@ -78,7 +79,7 @@ public final class BertModel implements AutoCloseable {
             layerGradients[l] = LayerAddresses.gradients(buffers, l);
         }
         recomputation = new Recomputation(pass, layers);
-        graphs = !training && backend.capturesGraphs() ? new GraphCache(backend) : null;
+        graphs = backend.capturesGraphs() ? new GraphCache(backend, training) : null;
         head.bind(buffers);
     }
 
@@ -89,8 +90,8 @@ public final class BertModel implements AutoCloseable {
 
     /** What a model of this plan allocates, part by part: layers, buffers that they share, the backward's, the head's. */
     public static MemoryPlan memory(BertConfig config, Head head, PassPlan plan) {
-        return new MemoryPlan().add(table(config, head, plan), BertModel::part).add("batch", DeviceBatch.bytes(plan.capacity()))
-                .addHost("batch", DeviceBatch.hostBytes(plan.capacity()));
+        return new MemoryPlan().add(table(config, head, plan), BertModel::part).add("batch", DeviceBatch.bytes(plan.capacity(), plan.filled()))
+                .addHost("batch", DeviceBatch.hostBytes(plan.capacity(), plan.filled()));
     }
 
     private static Arena table(BertConfig config, Head head, PassPlan plan) {
@@ -117,12 +118,20 @@ public final class BertModel implements AutoCloseable {
         requireInside("position", packed.positions(), config.maxPositionEmbeddings());
         requireInside("segment", packed.segments(), config.typeVocabSize());
         batch.upload(packed, seed, step);
-        if (graphs == null || observer != null) { // who looks on reads from the device
+        if (observer != null) { // who looks on reads from the device
             encode();
         } else {
-            graphs.run(GraphCache.Shape.of(packed), encode);
+            run(GraphCache.Work.FORWARD, encode);
         }
         head.forward(pass); // in no graph: of few ops, and it keeps on the host what it saw
+    }
+
+    private void run(GraphCache.Work work, Runnable ops) {
+        if (graphs == null) {
+            ops.run();
+        } else {
+            graphs.run(new GraphCache.Key(work, batch.shape()), ops);
+        }
     }
 
     private void encode() {
@@ -175,6 +184,23 @@ public final class BertModel implements AutoCloseable {
         }
         pass.accumulate = accumulate;
         head.backward(pass, gradientScales);
+        if (pass.activations.lowest < layers.length) {
+            clearFiller();
+            run(accumulate ? GraphCache.Work.ADDING_BACKWARD : GraphCache.Work.BACKWARD, learn);
+        }
+    }
+
+    /** The head has left the gradient of the real tokens; what stands behind them teaches nothing. */
+    private void clearFiller() {
+        Arena.Tensor gradient = pass.activations.backward.gradient();
+        long row = (long) config.hiddenSize() * pass.dtype().bytes();
+        if (pass.encoderTokens() > pass.tokens()) {
+            pass.backend.zero(gradient.address() + pass.tokens() * row, (pass.encoderTokens() - pass.tokens()) * row);
+        }
+    }
+
+    /** The encoder's backward. */
+    private void learn() {
         boolean all = gradients.part().frozenLevels() == 0;
         int lowest = pass.activations.lowest; // below it nothing is learned: the backward ends there
         for (int l = layers.length - 1; l >= lowest; l--) {
@@ -193,7 +219,7 @@ public final class BertModel implements AutoCloseable {
         head.evaluate(pass);
     }
 
-    /** Shapes of batch whose encoder is launched as a graph now. */
+    /** Graphs that are held: of the encoder's forward, or of its backward, for a shape of batch. */
     public int graphs() {
         return graphs == null ? 0 : graphs.size();
     }

@@ -12,7 +12,8 @@ import org.warpbert.text.PackedBatch;
 
 /**
  * A packed batch's integers on the device, in one block that is uploaded at once and reused from step to step. On the
- * host two blocks take turns, so that a batch is written while the copy of the one before may be under way.
+ * host two blocks take turns, so that a batch is written while the copy of the one before may be under way. What the encoder reads
+ * comes first and stands where its {@link EncoderShape} alone says, filler included; what heads read follows, as long as the batch.
  */
 public final class DeviceBatch implements AutoCloseable {
     private static final int PER_TOKEN = 6;    // tokens, positions, segments, dropout rows, word order, position order
@@ -20,20 +21,24 @@ public final class DeviceBatch implements AutoCloseable {
     private static final int PER_SEQUENCE = 2; // cu_seqlens, dropout sequences
     private static final int PER_LABELLED = 3; // rows, labels, dropout rows
     private static final int BLOCKS = 2;       // of the host: one is written while the other is copied
-    private static final int HEAD = 8;         // rng (2 longs), the last of cu_seqlens and cu_examples
+    private static final int HEAD = 8;         // rng (2 longs), the last of both cu_seqlens and of cu_examples
 
     private final Capacity capacity;
+    private final boolean filled;
     private final DeviceMemory memory;
     private final HostMemory[] staging = new HostMemory[BLOCKS];
     private int turn;
     private PackedBatch batch;
+    private EncoderShape shape;
     private Dropout dropout;
     private Dropout sequenceDropout;
     private Dropout labelledDropout;
 
-    public DeviceBatch(Backend backend, Capacity capacity) {
+    /** @param filled whether the encoder gets filler, see {@link EncoderShape} */
+    DeviceBatch(Backend backend, Capacity capacity, boolean filled) {
         this.capacity = capacity;
-        long bytes = bytes(capacity);
+        this.filled = filled;
+        long bytes = bytes(capacity, filled);
         this.memory = backend.allocate("the batch", bytes);
         try {
             for (int i = 0; i < staging.length; i++) {
@@ -46,14 +51,15 @@ public final class DeviceBatch implements AutoCloseable {
     }
 
     /** What batches of these sizes take on the device. */
-    public static long bytes(Capacity most) {
-        return ((long) (PER_TOKEN + MASK) * most.tokens() + (long) PER_SEQUENCE * most.sequences() + most.examples() + most.labels()
-                + (long) PER_LABELLED * most.labelled() + HEAD) * Integer.BYTES;
+    static long bytes(Capacity most, boolean filled) {
+        return ((long) (PER_TOKEN + MASK) * EncoderShape.tokens(most.tokens(), filled) + EncoderShape.sequences(most.sequences(), filled)
+                + (long) PER_SEQUENCE * most.sequences() + most.examples() + most.labels() + (long) PER_LABELLED * most.labelled() + HEAD)
+                * Integer.BYTES;
     }
 
     /** What they take on the host. */
-    public static long hostBytes(Capacity most) {
-        return BLOCKS * bytes(most);
+    static long hostBytes(Capacity most, boolean filled) {
+        return BLOCKS * bytes(most, filled);
     }
 
     /**
@@ -67,25 +73,43 @@ public final class DeviceBatch implements AutoCloseable {
             throw new WarpBertException("a batch of " + Capacity.of(newBatch) + " does not fit the plan of " + capacity);
         }
         batch = newBatch;
+        shape = EncoderShape.of(batch, filled);
         turn = (turn + 1) % staging.length;
         ByteBuffer host = staging[turn].buffer().clear();
         host.putLong(seed).putLong(step);
         IntBuffer ints = host.asIntBuffer();
-        ints.put(batch.tokens()).put(batch.positions()).put(batch.segments()).put(batch.dropoutRows())
-                .put(batch.wordOrder()).put(batch.positionOrder()).put(batch.labelledRows()).put(batch.cuSeqlens())
-                .put(batch.dropoutSequences()).put(batch.cuExamples()).put(batch.labels()).put(batch.tokenLabels());
+        putEncoders(host, ints);
+        ints.put(batch.labelledRows()).put(batch.cuSeqlens()).put(batch.dropoutSequences()).put(batch.cuExamples()).put(batch.labels())
+                .put(batch.tokenLabels());
         for (int row : batch.labelledRows()) {
             ints.put(batch.dropoutRows()[row]);
         }
-        int end = host.position() + ints.position() * Integer.BYTES;
-        if (batch.keyMask() != null) {
-            host.put(end, batch.keyMask());
-            end += batch.keyMask().length;
-        }
-        memory.upload(staging[turn], end);
+        memory.upload(staging[turn], host.position() + ints.position() * Integer.BYTES);
         dropout = new Dropout(memory.address(), at(3));
         sequenceDropout = new Dropout(memory.address(), after(cuSeqlens(), sequenceCount() + 1));
         labelledDropout = new Dropout(memory.address(), after(tokenLabels(), labelledCount()));
+    }
+
+    /** What the encoder reads. */
+    private void putEncoders(ByteBuffer host, IntBuffer ints) {
+        shape.put(ints, batch.tokens());
+        shape.put(ints, batch.positions());
+        shape.put(ints, batch.segments());
+        shape.put(ints, batch.dropoutRows());
+        shape.putOrder(ints, batch.wordOrder(), batch.tokens());
+        shape.putOrder(ints, batch.positionOrder(), batch.positions());
+        ints.put(batch.cuSeqlens());
+        for (int b = batch.sequences(); b < shape.sequences(); b++) {
+            ints.put(shape.tokens());
+        }
+        if (batch.keyMask() != null) {
+            int mask = host.position() + ints.position() * Integer.BYTES;
+            host.put(mask, batch.keyMask());
+            for (int t = tokenCount(); t < shape.tokens(); t++) {
+                host.put(mask + t, (byte) 1);
+            }
+            ints.position(ints.position() + maskInts());
+        }
     }
 
     /** The host's copy of the batch last uploaded, whole until the upload after the next. */
@@ -113,8 +137,9 @@ public final class DeviceBatch implements AutoCloseable {
         return batch.labelledRows().length;
     }
 
-    int maxSeqlen() {
-        return batch.maxSeqlen();
+    /** The sizes at which the encoder computes it. */
+    EncoderShape shape() {
+        return shape;
     }
 
     /** The dropout masks of this step. */
@@ -152,6 +177,20 @@ public final class DeviceBatch implements AutoCloseable {
         return at(5);
     }
 
+    /** [encoder's sequences + 1]. */
+    long encoderCuSeqlens() {
+        return at(PER_TOKEN);
+    }
+
+    /** uint8[encoder's tokens], or 0 where every key counts. */
+    long keyMask() {
+        return batch.keyMask() == null ? 0 : after(encoderCuSeqlens(), shape.sequences() + 1);
+    }
+
+    private int maskInts() {
+        return batch.keyMask() == null ? 0 : (shape.tokens() + Integer.BYTES - 1) / Integer.BYTES;
+    }
+
     /** [B + 1]; its first B numbers are also the rows of the [CLS] tokens. */
     long cuSeqlens() {
         return after(labelledRows(), labelledCount());
@@ -169,7 +208,7 @@ public final class DeviceBatch implements AutoCloseable {
 
     /** [M], and the rows of the [CLS] tokens right behind them: [M + B] are one list to gather. */
     long labelledRows() {
-        return at(PER_TOKEN);
+        return after(encoderCuSeqlens(), shape.sequences() + 1 + maskInts());
     }
 
     /** [M]. */
@@ -177,17 +216,12 @@ public final class DeviceBatch implements AutoCloseable {
         return after(labels(), batch.labels().length);
     }
 
-    /** uint8[T], or 0 where every key counts. */
-    long keyMask() {
-        return batch.keyMask() == null ? 0 : after(tokenLabels(), 2 * labelledCount());
-    }
-
     private static long after(long address, int ints) {
         return address + (long) ints * Integer.BYTES;
     }
 
     private long at(int array) {
-        return memory.address() + 2 * Long.BYTES + (long) array * tokenCount() * Integer.BYTES;
+        return memory.address() + 2 * Long.BYTES + (long) array * shape.tokens() * Integer.BYTES;
     }
 
     @Override

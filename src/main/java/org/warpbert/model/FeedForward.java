@@ -11,7 +11,7 @@ final class FeedForward {
     /** output = LayerNorm(dropout(activation(x W1^T + b1) W2^T + b2) + x), x = attentionOut [T, H]. */
     static void forward(Pass p, int layer, LayerAddresses w) {
         Activations.Layer a = p.activations.layers[layer];
-        int t = p.tokens();
+        int t = p.encoderTokens();
         int h = p.config.hiddenSize();
         int i = p.config.intermediateSize();
         long x = a.attentionOut().address();
@@ -27,7 +27,7 @@ final class FeedForward {
     /** activated = activation(up + b1), [T, I]. */
     static void activate(Pass p, int layer, LayerAddresses w) {
         Activations.Layer a = p.activations.layers[layer];
-        p.backend.biasActivationForward(p.dtype(), a.activated().address(), a.up().address(), w.upBias(), activation(p), p.tokens(),
+        p.backend.biasActivationForward(p.dtype(), a.activated().address(), a.up().address(), w.upBias(), activation(p), p.encoderTokens(),
                 p.config.intermediateSize());
     }
 
@@ -35,7 +35,7 @@ final class FeedForward {
     static void backward(Pass p, int layer, LayerAddresses w, LayerAddresses dw) {
         Activations.Layer a = p.activations.layers[layer];
         Activations.Backward b = p.activations.backward;
-        int t = p.tokens();
+        int t = p.encoderTokens();
         int h = p.config.hiddenSize();
         int i = p.config.intermediateSize();
         long branch = b.branch().address();

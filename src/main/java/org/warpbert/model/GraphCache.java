@@ -6,28 +6,26 @@ import org.warpbert.backend.Backend;
 import org.warpbert.backend.Graph;
 import org.warpbert.backend.OutOfDeviceMemory;
 import org.warpbert.memory.FixedOverhead;
-import org.warpbert.text.Capacity;
-import org.warpbert.text.PackedBatch;
 
 /**
- * One piece of work captured for each shape of batch that comes back, so that its hundred ops are asked for as one. The first
- * batch of a shape runs op by op: libraries load code and choose algorithms. The second is captured, later ones are launched. Of
- * most shapes the least recently used give way. Where there is no memory for a graph, work goes on op by op.
+ * The encoder's work captured for each shape of batch that comes back, so that its hundreds of ops are asked for as one. At a
+ * shape's first batch it runs op by op: libraries load code and choose algorithms. At the second it is captured, later it is
+ * launched. Of most graphs the least recently used give way. Where there is no memory for one, work goes on op by op.
  */
 final class GraphCache implements AutoCloseable {
     private static final int MOST_SEEN = 1024; // shapes that came once: packed batches have many
 
     private final Backend backend;
     private final int most;
-    private final Map<Shape, Boolean> seen = new LinkedHashMap<>(64, 0.75f, true) {
+    private final Map<Key, Boolean> seen = new LinkedHashMap<>(64, 0.75f, true) {
         @Override
-        protected boolean removeEldestEntry(Map.Entry<Shape, Boolean> eldest) {
+        protected boolean removeEldestEntry(Map.Entry<Key, Boolean> eldest) {
             return size() > MOST_SEEN;
         }
     };
-    private final Map<Shape, Graph> graphs = new LinkedHashMap<>(64, 0.75f, true) {
+    private final Map<Key, Graph> graphs = new LinkedHashMap<>(64, 0.75f, true) {
         @Override
-        protected boolean removeEldestEntry(Map.Entry<Shape, Graph> eldest) {
+        protected boolean removeEldestEntry(Map.Entry<Key, Graph> eldest) {
             if (size() <= most) {
                 return false;
             }
@@ -37,20 +35,15 @@ final class GraphCache implements AutoCloseable {
     };
     private boolean full;
 
-    /**
-     * All that sizes, arguments and addresses of a pass depend on; the type and the buffers are the model's.
-     *
-     * @param longest tokens of the longest sequence
-     * @param masked  whether there is a key mask
-     */
-    record Shape(Capacity sizes, int longest, boolean masked) {
-        static Shape of(PackedBatch batch) {
-            return new Shape(Capacity.of(batch), batch.maxSeqlen(), batch.keyMask() != null);
-        }
-    }
+    /** What is captured: a backward writes matrices' gradients, or adds to those of earlier micro-batches. */
+    enum Work { FORWARD, BACKWARD, ADDING_BACKWARD }
 
-    GraphCache(Backend backend) {
-        this(backend, FixedOverhead.GRAPHS);
+    /** All that the ops, their sizes, arguments and addresses depend on; the type and the buffers are the model's. */
+    record Key(Work work, EncoderShape shape) {}
+
+    /** As many as are planned for. */
+    GraphCache(Backend backend, boolean training) {
+        this(backend, training ? FixedOverhead.TRAINING_GRAPHS : FixedOverhead.GRAPHS);
     }
 
     /** @param most graphs at a time */
@@ -59,11 +52,11 @@ final class GraphCache implements AutoCloseable {
         this.most = most;
     }
 
-    /** Does the work, which is the same for every batch of this shape, in one way or the other. */
-    void run(Shape shape, Runnable work) {
-        Graph graph = graphs.get(shape);
-        if (graph == null && !full && seen.put(shape, true) != null) {
-            graph = captured(shape, work);
+    /** Does the work, which is the same whenever its key is, in one way or the other. */
+    void run(Key key, Runnable work) {
+        Graph graph = graphs.get(key);
+        if (graph == null && !full && seen.put(key, true) != null) {
+            graph = captured(key, work);
         }
         if (graph == null) {
             work.run();
@@ -72,11 +65,11 @@ final class GraphCache implements AutoCloseable {
         }
     }
 
-    private Graph captured(Shape shape, Runnable work) {
+    private Graph captured(Key key, Runnable work) {
         try {
             Graph graph = backend.capture(work);
-            graphs.put(shape, graph);
-            seen.remove(shape);
+            graphs.put(key, graph);
+            seen.remove(key);
             return graph;
         } catch (OutOfDeviceMemory e) { // a graph is a matter of speed alone
             full = true;

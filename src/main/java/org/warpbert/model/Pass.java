@@ -44,6 +44,11 @@ public final class Pass {
         return batch.tokenCount();
     }
 
+    /** Rows that the encoder computes: the batch's tokens, and filler behind them. */
+    int encoderTokens() {
+        return batch.shape().tokens();
+    }
+
     /** B, sequences of the batch. */
     public int sequences() {
         return batch.sequenceCount();
@@ -137,12 +142,12 @@ public final class Pass {
         return training() ? (float) config.headDropoutProb() : 0;
     }
 
-    /** y[T, out] = x[T, in] · matrix[out, in]^T, for a matrix of a layer's {@code weights}. */
+    /** y[T, out] = x[T, in] · matrix[out, in]^T, for a matrix of a layer's {@code weights} and all of the encoder's T rows. */
     void multiply(LayerAddresses weights, long y, long x, long matrix, int in, int out) {
         if (weights.packed()) {
-            backend.gemm().forwardPacked(dtype(), y, x, matrix, tokens(), in, out);
+            backend.gemm().forwardPacked(dtype(), y, x, matrix, encoderTokens(), in, out);
         } else {
-            backend.gemm().forward(dtype(), y, x, matrix, tokens(), in, out);
+            backend.gemm().forward(dtype(), y, x, matrix, encoderTokens(), in, out);
         }
     }
 
@@ -150,9 +155,9 @@ public final class Pass {
     void multiplyAndAdd(LayerAddresses weights, long y, long x, long matrix, long bias, int in, int out) {
         if (weights.packed()) {
             multiply(weights, y, x, matrix, in, out);
-            backend.biasActivationForward(dtype(), y, y, bias, Activation.IDENTITY, tokens(), out);
+            backend.biasActivationForward(dtype(), y, y, bias, Activation.IDENTITY, encoderTokens(), out);
         } else {
-            backend.gemm().forwardBias(dtype(), y, x, matrix, bias, tokens(), in, out);
+            backend.gemm().forwardBias(dtype(), y, x, matrix, bias, encoderTokens(), in, out);
         }
     }
 

@@ -1,5 +1,6 @@
 package org.warpbert.model;
 
+import org.warpbert.backend.Backends;
 import org.warpbert.backend.Dtype;
 import org.warpbert.memory.Recompute;
 import org.warpbert.text.Capacity;
@@ -14,12 +15,13 @@ import org.warpbert.text.Capacity;
  * @param frozenLevels levels from below that are not trained (see {@link ParameterTable.Slice#level}), for which nothing is saved
  * @param whole    whether batches are never computed in parts, so that each backward writes the gradients anew: until it comes to a
  *                 layer, activations of layers above stand where that layer's will be
+ * @param filled   whether the encoder's buffers are for batches filled up to sizes that come back, see {@link EncoderShape}
  */
-public record PassPlan(Capacity capacity, Dtype dtype, boolean training, Recompute recompute, int frozenLevels, boolean whole) {
+public record PassPlan(Capacity capacity, Dtype dtype, boolean training, Recompute recompute, int frozenLevels, boolean whole, boolean filled) {
 
-    /** Where all is trained, if anything is. */
+    /** Where all is trained, if anything is, and batches may be parts and are not filled. */
     public PassPlan(Capacity capacity, Dtype dtype, boolean training, Recompute recompute) {
-        this(capacity, dtype, training, recompute, 0, false);
+        this(capacity, dtype, training, recompute, 0, false, false);
     }
 
     /** Of a forward that saves everything for the backward, where there is one. */
@@ -27,9 +29,13 @@ public record PassPlan(Capacity capacity, Dtype dtype, boolean training, Recompu
         this(capacity, dtype, training, Recompute.NONE);
     }
 
-    /** For training, of no capacity yet: see {@link #with}. */
-    public static PassPlan training(Dtype dtype, int frozenLevels) {
-        return new PassPlan(Capacity.NONE, dtype, true, Recompute.NONE, frozenLevels, false);
+    /**
+     * For training, of no capacity yet: see {@link #with}.
+     *
+     * @param device "cpu", "cuda" or "simt": where steps are launched as graphs, batches are filled
+     */
+    public static PassPlan training(Dtype dtype, int frozenLevels, String device) {
+        return new PassPlan(Capacity.NONE, dtype, true, Recompute.NONE, frozenLevels, false, Backends.capturesGraphs(device));
     }
 
     /** For inference, of no capacity yet: see {@link #with}. */
@@ -37,13 +43,23 @@ public record PassPlan(Capacity capacity, Dtype dtype, boolean training, Recompu
         return new PassPlan(Capacity.NONE, dtype, false);
     }
 
+    /** Rows of the encoder's activations. */
+    int encoderTokens() {
+        return EncoderShape.tokens(capacity.tokens(), filled);
+    }
+
     /** The same for other batches, which may be parts, recomputing otherwise. */
     public PassPlan with(Capacity other, Recompute level) {
-        return new PassPlan(other, dtype, training, level, frozenLevels, false);
+        return new PassPlan(other, dtype, training, level, frozenLevels, false, filled);
+    }
+
+    /** The same for batches that may be parts. */
+    PassPlan inParts() {
+        return with(capacity, recompute);
     }
 
     /** The same for batches that are computed whole, where they train. */
     public PassPlan withWhole(Capacity other, Recompute level) {
-        return new PassPlan(other, dtype, training, level, frozenLevels, training);
+        return new PassPlan(other, dtype, training, level, frozenLevels, training, filled);
     }
 }

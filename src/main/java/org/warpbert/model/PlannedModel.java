@@ -28,6 +28,7 @@ public final class PlannedModel implements AutoCloseable {
     private Choice failed;
     private BertModel model;
     private LayerObserver observer;
+    private boolean inParts;
 
     /**
      * @param gradients as of {@link BertModel}
@@ -51,12 +52,27 @@ public final class PlannedModel implements AutoCloseable {
             if (choice == null || choice.bytes() > backend.freeBytes()) {
                 choose(backend.freeBytes(), null);
             }
-            model = new BertModel(backend, config, parameters, gradients, head, planner.plan(choice));
+            PassPlan plan = planner.plan(choice);
+            model = new BertModel(backend, config, parameters, gradients, head, inParts ? plan.inParts() : plan);
             if (observer != null) {
                 model.observe(observer);
             }
         }
         return model;
+    }
+
+    /**
+     * {@link #get} for a batch that falls into parts. One that is larger than was planned for may do so where all were to be
+     * computed whole: then the model is made anew, and takes more than was planned.
+     */
+    public BertModel getForParts() {
+        if (!inParts) {
+            inParts = true;
+            if (planner.plan(choice).whole()) {
+                release();
+            }
+        }
+        return get();
     }
 
     private void choose(long available, OutOfDeviceMemory cause) {
@@ -106,6 +122,11 @@ public final class PlannedModel implements AutoCloseable {
         if (model != null) {
             model.observe(newObserver);
         }
+    }
+
+    /** Graphs that the model holds, 0 where there is none now. */
+    public int graphs() {
+        return model == null ? 0 : model.graphs();
     }
 
     /** Gives the buffers back until they are needed again. */

@@ -16,7 +16,7 @@ final class SelfAttention {
     static void forward(Pass p, int layer, LayerAddresses w, long input) {
         attend(p, layer, w, input);
         Activations.Layer a = p.activations.layers[layer];
-        int t = p.tokens();
+        int t = p.encoderTokens();
         int h = p.config.hiddenSize();
         long sum = a.attentionSum().address();
         p.multiply(w, sum, a.context().address(), w.attentionWeight(), h, h);
@@ -29,21 +29,21 @@ final class SelfAttention {
     /** qkv = input Wqkv^T + bqkv, [T, 3H]; context = attention(qkv), [T, H]. */
     static void attend(Pass p, int layer, LayerAddresses w, long input) {
         Activations.Layer a = p.activations.layers[layer];
-        int t = p.tokens();
+        int t = p.encoderTokens();
         int h = p.config.hiddenSize();
         int headSize = p.config.headSize();
         long qkv = a.qkv().address();
         p.multiplyAndAdd(w, qkv, input, w.qkvWeight(), w.qkvBias(), h, 3 * h);
-        p.backend.attentionForward(p.dtype(), a.context().address(), Activations.orNull(a.lse()), qkv, p.batch.cuSeqlens(), p.batch.keyMask(),
+        p.backend.attentionForward(p.dtype(), a.context().address(), Activations.orNull(a.lse()), qkv, p.batch.encoderCuSeqlens(), p.batch.keyMask(),
                 scale(headSize), p.attentionDropout(), Pass.site(layer, PROBABILITIES), p.dropout(), t,
-                p.batch.sequenceCount(), p.config.numAttentionHeads(), headSize, p.batch.maxSeqlen());
+                p.batch.shape().sequences(), p.config.numAttentionHeads(), headSize, p.batch.shape().longest());
     }
 
     /** From backward.residual (of attentionOut) to backward.gradient, that of the layer's input where it is {@code wanted}. */
     static void backward(Pass p, int layer, LayerAddresses w, LayerAddresses dw, long input, boolean wanted) {
         Activations.Layer a = p.activations.layers[layer];
         Activations.Backward b = p.activations.backward;
-        int t = p.tokens();
+        int t = p.encoderTokens();
         int h = p.config.hiddenSize();
         int heads = p.config.numAttentionHeads();
         int headSize = p.config.headSize();
@@ -59,9 +59,9 @@ final class SelfAttention {
         long dContext = b.residual().address(); // its gradient has been taken over
         p.backend.gemm().backwardInput(p.dtype(), dContext, branch, w.attentionWeight(), false, t, h, h);
         p.backend.attentionBackward(p.dtype(), dqkv, workspace, dContext, a.context().address(), a.lse().address(),
-                a.qkv().address(), p.batch.cuSeqlens(), p.batch.keyMask(), scale(headSize), p.attentionDropout(),
-                Pass.site(layer, PROBABILITIES), p.dropout(), t, p.batch.sequenceCount(), heads, headSize,
-                p.batch.maxSeqlen());
+                a.qkv().address(), p.batch.encoderCuSeqlens(), p.batch.keyMask(), scale(headSize), p.attentionDropout(),
+                Pass.site(layer, PROBABILITIES), p.dropout(), t, p.batch.shape().sequences(), heads, headSize,
+                p.batch.shape().longest());
         p.backend.biasActivationBackward(p.dtype(), dqkv, dw.qkvBias(), workspace, dqkv, 0, 0, Activation.IDENTITY, t, 3L * h);
         p.backend.gemm().backwardWeight(p.dtype(), dw.qkvWeight(), dqkv, input, p.accumulate, t, h, 3 * h);
         if (wanted) {

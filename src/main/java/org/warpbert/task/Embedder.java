@@ -3,7 +3,6 @@ package org.warpbert.task;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
-import org.warpbert.backend.Precision;
 import org.warpbert.model.Head;
 import org.warpbert.model.ParameterTable;
 import org.warpbert.text.Encoded;
@@ -22,27 +21,29 @@ public final class Embedder implements AutoCloseable {
     }
 
     private final OpenModel model;
+    private final Inference<Head> inference;
+    private final PooledHead pooled; // or null
     private final Pooling pooling;
 
     private Embedder(OpenModel model, Pooling pooling) {
-        this.model = model;
         this.pooling = pooling;
+        pooled = pooling == Pooling.POOLER ? new PooledHead() : null;
+        this.model = model;
+        inference = new Inference<>(model, pooled == null ? Head.NONE : pooled);
     }
 
-    /** {@link #load(String, Pooling, String, int, Precision, long, Consumer)} in the device's own precision and the memory that is free. */
-    public static Embedder load(String model, Pooling pooling, String device, int threads) {
-        return load(model, pooling, device, threads, Precision.AUTO, 0, line -> {});
+    /** {@link #load(String, Pooling, Compute, Consumer)}, where nobody hears of refused memory. */
+    public static Embedder load(String model, Pooling pooling, Compute compute) {
+        return load(model, pooling, compute, line -> {});
     }
 
     /**
      * Opens a model's encoder, and its pooler where {@code pooling} is that.
      *
-     * @param memory the most to take, see {@link org.warpbert.memory.MemoryBudget}; 0: what is free, less a margin
-     * @param note   receives a line where memory was refused
+     * @param note receives a line where memory was refused
      */
-    public static Embedder load(String model, Pooling pooling, String device, int threads, Precision precision, long memory,
-            Consumer<String> note) {
-        return new Embedder(OpenModel.load(model, device, threads, precision, memory, note, checkpoint -> {
+    public static Embedder load(String model, Pooling pooling, Compute compute, Consumer<String> note) {
+        return new Embedder(OpenModel.load(model, compute, note, checkpoint -> {
             ParameterTable.Builder table = ParameterTable.bert(checkpoint.config());
             return (pooling == Pooling.POOLER ? table.pooler() : table).build();
         }, "pooler"), pooling);
@@ -68,9 +69,7 @@ public final class Embedder implements AutoCloseable {
     public float[][] embed(List<String> texts, List<String> pairs, boolean normalize, int maxLength, int batchSize) {
         model.checkpoint().checkLength(maxLength);
         List<float[]> vectors = new ArrayList<>(texts.size());
-        PooledHead pooled = pooling == Pooling.POOLER ? new PooledHead() : null;
-        Inference.run(model, pooled == null ? Head.NONE : pooled, texts, pairs, maxLength, batchSize,
-                (pass, batch) -> {
+        inference.run(texts, pairs, maxLength, batchSize, (pass, batch) -> {
                     float[] states = pooled == null ? pass.lastHiddenState() : pooled.pooled();
                     for (int b = 0; b < batch.sequences(); b++) {
                         float[] vector = vector(states, batch, b);
@@ -90,6 +89,7 @@ public final class Embedder implements AutoCloseable {
         model.checkpoint().checkLength(maxLength);
         Encoded sequence = model.tokenizer().encode(text, pair, maxLength);
         model.count(1, sequence.truncated() ? 1 : 0, Inference.cutTo(maxLength));
+        inference.release(); // the sequence needs a model that looks on
         return Inspection.of(model, sequence, attentions);
     }
 
@@ -129,6 +129,7 @@ public final class Embedder implements AutoCloseable {
 
     @Override
     public void close() {
+        inference.close();
         model.close();
     }
 }

@@ -5,7 +5,6 @@ import java.nio.file.Path;
 import java.util.Iterator;
 import java.util.Map;
 import org.warpbert.backend.Backend;
-import org.warpbert.backend.Precision;
 import org.warpbert.model.BertConfig;
 import org.warpbert.model.Head;
 import org.warpbert.model.Parameters;
@@ -31,13 +30,11 @@ public record Evaluation(String task, long examples, double loss, Map<String, Do
      * Judges a finished model by a file.
      *
      * @param model    folder, or name of {@link org.warpbert.hub.Hub}
-     * @param memory   the most to take, see {@link org.warpbert.memory.MemoryBudget}; 0: what is free, less a margin
      * @param progress receives the number of batches done and of all
      */
-    public static Evaluation run(String model, Task task, Path file, int maxLength, int batchSize, String device, int threads,
-            Precision precision, long memory, Progress progress) {
+    public static Evaluation run(String model, Task task, Path file, int maxLength, int batchSize, Compute compute, Progress progress) {
         Dataset data = task.read(file);
-        try (OpenModel opened = OpenModel.load(model, device, threads, precision, memory, progress::note, checkpoint -> {
+        try (OpenModel opened = OpenModel.load(model, compute, progress::note, checkpoint -> {
             checkpoint.checkLength(maxLength);
             task.open(checkpoint);
             return task.parameters(checkpoint.config());

@@ -6,7 +6,6 @@ import java.util.List;
 import java.util.PriorityQueue;
 import java.util.function.Consumer;
 import org.warpbert.WarpBertException;
-import org.warpbert.backend.Precision;
 import org.warpbert.model.PlannedModel;
 import org.warpbert.text.BatchSizes;
 import org.warpbert.text.Encoded;
@@ -24,20 +23,18 @@ public final class FillMask implements AutoCloseable {
         this.model = model;
     }
 
-    /** {@link #load(String, String, int, Precision, long, Consumer)} in the device's own precision and the memory that is free. */
-    public static FillMask load(String model, String device, int threads) {
-        return load(model, device, threads, Precision.AUTO, 0, line -> {});
+    /** {@link #load(String, Compute, Consumer)}, where nobody hears of refused memory. */
+    public static FillMask load(String model, Compute compute) {
+        return load(model, compute, line -> {});
     }
 
     /**
      * Opens a model with a masked language model's head.
      *
-     * @param memory the most to take, see {@link org.warpbert.memory.MemoryBudget}; 0: what is free, less a margin
-     * @param note   receives a line where memory was refused
+     * @param note receives a line where memory was refused
      */
-    public static FillMask load(String model, String device, int threads, Precision precision, long memory,
-            Consumer<String> note) {
-        return new FillMask(OpenModel.load(model, device, threads, precision, memory, note,
+    public static FillMask load(String model, Compute compute, Consumer<String> note) {
+        return new FillMask(OpenModel.load(model, compute, note,
                 checkpoint -> MaskedWordHead.parameters(checkpoint.config(), false), "masked language model head"));
     }
 

@@ -45,14 +45,11 @@ public final class Finetune {
      * @param model     a folder, or a name of {@link org.warpbert.hub.Hub}
      * @param dev       file to judge by, or null
      * @param devSplit  share of the training file to judge by instead, or null
-     * @param device    see {@link Backends#open}
-     * @param precision what to compute in
-     * @param memory    the most to take, see {@link MemoryBudget}; 0: what is free, less a margin
      * @param out       the run folder to make
      * @param overwrite whether {@code out} may replace an earlier run
      */
-    public record Options(String model, Task task, Path train, Path dev, Double devSplit, Hyperparameters hyper, String device,
-                          int threads, Precision precision, long memory, Path out, boolean overwrite) {
+    public record Options(String model, Task task, Path train, Path dev, Double devSplit, Hyperparameters hyper, Compute compute,
+                          Path out, boolean overwrite) {
         public Options {
             if (dev != null && devSplit != null) {
                 throw new WarpBertException("--dev and --dev-split exclude each other");
@@ -103,7 +100,7 @@ public final class Finetune {
                 task.learn(train, checkpoint, listener::note);
                 InstanceSource trainSource = task.instances(train, checkpoint.tokenizer(), hyper.maxLength());
                 InstanceSource devSource = dev == null ? null : task.instances(dev, checkpoint.tokenizer(), hyper.maxLength());
-                try (Backend backend = Backends.open(options.device, options.threads);
+                try (Backend backend = Backends.open(options.compute.device(), options.compute.threads());
                         BatchLoader trainLoader = loader(trainSource, hyper.shuffle());
                         BatchLoader devLoader = dev == null ? null : loader(devSource, false)) {
                     TrainingPlan plan = plan(backend, checkpoint.config(), trainLoader, devLoader);
@@ -146,9 +143,9 @@ public final class Finetune {
     private TrainingPlan plan(Backend backend, BertConfig config, BatchLoader trainLoader, BatchLoader devLoader) {
         BatchSizes trainSizes = trainLoader.sizes(0, hyper.epochs());
         BatchSizes devSizes = devLoader == null ? null : devLoader.sizes(0, 1);
-        precision = options.precision.on(backend);
+        precision = options.compute.precision().on(backend);
         // of a process whose data are there, its batches not yet
-        MemoryBudget budget = MemoryBudget.limit(backend, options.memory, BatchLoader.readyBytes(trainSizes.largest()));
+        MemoryBudget budget = MemoryBudget.limit(backend, options.compute.memory(), BatchLoader.readyBytes(trainSizes.largest()));
         TrainingPlan plan = new TrainingPlan(config, task.parameters(config), task.head(), precision.dtype(), hyper.layerRates().frozenLevels(), trainSizes, devSizes,
                 DeviceSpeed.assumed(backend.name()), backend.name(), budget, backend.freeBytes());
         plan.require();

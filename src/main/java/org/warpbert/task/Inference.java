@@ -22,20 +22,28 @@ import org.warpbert.text.InstanceSource;
 import org.warpbert.text.LabelledTexts;
 import org.warpbert.text.PackedBatch;
 
-/** One pass of a model over examples, in order, batch by batch. */
-final class Inference {
-    private Inference() {}
+/**
+ * A finished model and its head, answering call after call. Buffers stay from one call to the next, and are made anew where a
+ * batch is larger than any before.
+ */
+final class Inference<H extends Head> implements AutoCloseable {
+    private final OpenModel opened;
+    private final H head;
+    private PlannedModel model;
+    private BatchSizes sizes; // that the model is planned for
 
-    /** A model for inference over batches of these sizes, in order. */
-    static PlannedModel planned(Backend backend, BertConfig config, Parameters parameters, Head head, BatchSizes sizes, Consumer<String> note) {
-        PassPlanner planner = new PassPlanner(config, parameters.table(), head, PassPlan.inference(parameters.dtype()), sizes,
-                backend.name(), DeviceSpeed.assumed(backend.name()));
-        return new PlannedModel(backend, config, parameters, null, head, planner, note);
+    /** @param opened remains the caller's to close, after this */
+    Inference(OpenModel opened, H head) {
+        this.opened = opened;
+        this.head = head;
+    }
+
+    H head() {
+        return head;
     }
 
     /** Runs {@code each} after the forward of every batch, or of every part of one that memory does not hold whole. */
-    static void run(OpenModel opened, Head head, List<String> texts, List<String> pairs, int maxLength, int batchSize,
-            BiConsumer<BertModel, PackedBatch> each) {
+    void run(List<String> texts, List<String> pairs, int maxLength, int batchSize, BiConsumer<BertModel, PackedBatch> each) {
         if (pairs != null && pairs.size() != texts.size()) {
             throw new WarpBertException(texts.size() + " texts were given " + pairs.size() + " second texts");
         }
@@ -46,23 +54,52 @@ final class Inference {
         for (int i = 0; i < texts.size(); i++) {
             examples.add(new Example(i + 1L, texts.get(i), pairs == null ? null : pairs.get(i), null));
         }
-        int cut = run(opened, head, new LabelledTexts(opened.tokenizer(), examples, null, maxLength), batchSize, each);
+        int cut = run(new LabelledTexts(opened.tokenizer(), examples, null, maxLength), batchSize, each);
         opened.count(texts.size(), cut, cutTo(maxLength));
     }
 
-    /** What becomes of texts that are too long. */
-    static String cutTo(int maxLength) {
-        return "cut to " + maxLength + " tokens";
-    }
-
     /** Runs {@code each} after every batch's forward; there is at least one example. @return how many were cut */
-    static int run(OpenModel opened, Head head, InstanceSource source, int batchSize, BiConsumer<BertModel, PackedBatch> each) {
-        try (BatchLoader loader = new BatchLoader(source, batchSize, 0, false);
-                PlannedModel model = planned(opened.backend(), opened.config(), opened.parameters(), head, loader.sizes(0, 1), opened.note())) {
+    int run(InstanceSource source, int batchSize, BiConsumer<BertModel, PackedBatch> each) {
+        try (BatchLoader loader = new BatchLoader(source, batchSize, 0, false)) {
+            plan(loader.sizes(0, 1));
             for (Iterator<PackedBatch> batches = loader.epoch(0, 0); batches.hasNext(); ) {
                 model.infer(batches.next(), false, each);
             }
             return loader.truncated();
         }
+    }
+
+    private void plan(BatchSizes wanted) {
+        if (sizes == null || !sizes.largest().holds(wanted.largest()) || !sizes.largestExample().holds(wanted.largestExample())) {
+            release();
+            model = planned(opened.backend(), opened.config(), opened.parameters(), head, wanted, opened.note());
+            sizes = wanted;
+        }
+    }
+
+    /** Gives the buffers back until the next call. */
+    void release() {
+        if (model != null) {
+            model.close();
+            model = null;
+            sizes = null;
+        }
+    }
+
+    @Override
+    public void close() {
+        release();
+    }
+
+    /** A model for inference over batches of these sizes, in order. */
+    static PlannedModel planned(Backend backend, BertConfig config, Parameters parameters, Head head, BatchSizes sizes, Consumer<String> note) {
+        PassPlanner planner = new PassPlanner(config, parameters.table(), head, PassPlan.inference(parameters.dtype()), sizes,
+                backend.name(), DeviceSpeed.assumed(backend.name()));
+        return new PlannedModel(backend, config, parameters, null, head, planner, note);
+    }
+
+    /** What becomes of texts that are too long. */
+    static String cutTo(int maxLength) {
+        return "cut to " + maxLength + " tokens";
     }
 }

@@ -4,7 +4,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
 import org.warpbert.WarpBertException;
-import org.warpbert.backend.Precision;
 import org.warpbert.text.LabelMap;
 
 /** A fine-tuned classifier that gives a text any number of labels, ready to answer. One thread at a time. */
@@ -12,29 +11,27 @@ public final class MultiLabelClassifier implements AutoCloseable {
     private static final String HEAD = "classification head";
 
     private final OpenModel model;
+    private final Inference<ClassificationHead> inference;
     private final LabelMap labels;
 
     private MultiLabelClassifier(OpenModel model, LabelMap labels) {
         this.model = model;
+        inference = new Inference<>(model, new ClassificationHead(labels.size()));
         this.labels = labels;
     }
 
-    /** {@link #load(String, String, int, Precision, long, Consumer)} in the device's own precision and the memory that is free. */
-    public static MultiLabelClassifier load(String model, String device, int threads) {
-        return load(model, device, threads, Precision.AUTO, 0, line -> {});
+    /** {@link #load(String, Compute, Consumer)}, where nobody hears of refused memory. */
+    public static MultiLabelClassifier load(String model, Compute compute) {
+        return load(model, compute, line -> {});
     }
 
     /**
      * Opens a run folder, or any model folder whose problem type is multi_label_classification.
      *
-     * @param device  see {@link org.warpbert.backend.Backends#open}
-     * @param threads 0 for all cores
-     * @param memory  the most to take, see {@link org.warpbert.memory.MemoryBudget}; 0: what is free, less a margin
-     * @param note    receives a line where memory was refused
+     * @param note receives a line where memory was refused
      */
-    public static MultiLabelClassifier load(String model, String device, int threads, Precision precision, long memory,
-            Consumer<String> note) {
-        OpenModel opened = OpenModel.load(model, device, threads, precision, memory, note, checkpoint -> {
+    public static MultiLabelClassifier load(String model, Compute compute, Consumer<String> note) {
+        OpenModel opened = OpenModel.load(model, compute, note, checkpoint -> {
             if (!MultiLabelTask.made(checkpoint.config())) {
                 throw new WarpBertException(model + " was not trained for several labels a text (problem_type in its config.json)");
             }
@@ -69,9 +66,8 @@ public final class MultiLabelClassifier implements AutoCloseable {
     public List<double[]> predict(List<String> texts, List<String> pairs, int maxLength, int batchSize) {
         model.checkpoint().checkLength(maxLength);
         List<double[]> predictions = new ArrayList<>(texts.size());
-        ClassificationHead head = new ClassificationHead(labels.size());
-        Inference.run(model, head, texts, pairs, maxLength, batchSize, (pass, batch) -> {
-            float[] logits = head.logits();
+        inference.run(texts, pairs, maxLength, batchSize, (pass, batch) -> {
+            float[] logits = inference.head().logits();
             for (int b = 0; b < batch.sequences(); b++) {
                 double[] scores = new double[labels.size()];
                 for (int c = 0; c < scores.length; c++) {
@@ -85,6 +81,7 @@ public final class MultiLabelClassifier implements AutoCloseable {
 
     @Override
     public void close() {
+        inference.close();
         model.close();
     }
 }

@@ -3,13 +3,13 @@ package org.warpbert.task;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
-import org.warpbert.backend.Precision;
 import org.warpbert.text.Candidates;
 import org.warpbert.text.ChoiceQuestion;
 
 /** A model that chooses among candidates, ready to be asked. One thread at a time. */
 public final class MultipleChoice implements AutoCloseable {
     private final OpenModel model;
+    private final Inference<ChoiceHead> inference;
 
     /**
      * What was chosen.
@@ -22,23 +22,21 @@ public final class MultipleChoice implements AutoCloseable {
 
     private MultipleChoice(OpenModel model) {
         this.model = model;
+        inference = new Inference<>(model, new ChoiceHead());
     }
 
-    /** {@link #load(String, String, int, Precision, long, Consumer)} in the device's own precision and the memory that is free. */
-    public static MultipleChoice load(String model, String device, int threads) {
-        return load(model, device, threads, Precision.AUTO, 0, line -> {});
+    /** {@link #load(String, Compute, Consumer)}, where nobody hears of refused memory. */
+    public static MultipleChoice load(String model, Compute compute) {
+        return load(model, compute, line -> {});
     }
 
     /**
      * Opens a run folder, or any model folder with a multiple choice head.
      *
-     * @param device  see {@link org.warpbert.backend.Backends#open}
-     * @param threads 0 for all cores
-     * @param memory  the most to take, see {@link org.warpbert.memory.MemoryBudget}; 0: what is free, less a margin
-     * @param note    receives a line where memory was refused
+     * @param note receives a line where memory was refused
      */
-    public static MultipleChoice load(String model, String device, int threads, Precision precision, long memory, Consumer<String> note) {
-        return new MultipleChoice(OpenModel.load(model, device, threads, precision, memory, note,
+    public static MultipleChoice load(String model, Compute compute, Consumer<String> note) {
+        return new MultipleChoice(OpenModel.load(model, compute, note,
                 checkpoint -> ChoiceHead.parameters(checkpoint.config()),
                 "multiple choice head"));
     }
@@ -60,9 +58,8 @@ public final class MultipleChoice implements AutoCloseable {
         if (questions.isEmpty()) {
             return answers;
         }
-        ChoiceHead head = new ChoiceHead();
-        int cut = Inference.run(model, head, new Candidates(model.tokenizer(), questions, maxLength), batchSize, (pass, batch) -> {
-            float[] logits = head.scores();
+        int cut = inference.run(new Candidates(model.tokenizer(), questions, maxLength), batchSize, (pass, batch) -> {
+            float[] logits = inference.head().scores();
             for (int e = 0; e < batch.examples(); e++) {
                 int from = batch.cuExamples()[e];
                 double[] scores = TextClassifier.softmax(logits, from, batch.cuExamples()[e + 1] - from);
@@ -76,6 +73,7 @@ public final class MultipleChoice implements AutoCloseable {
 
     @Override
     public void close() {
+        inference.close();
         model.close();
     }
 }

@@ -9,7 +9,6 @@ import org.warpbert.backend.Backends;
 import org.warpbert.memory.ByteSize;
 import org.warpbert.memory.MemoryBudget;
 import org.warpbert.memory.Retry;
-import org.warpbert.backend.Precision;
 import org.warpbert.model.BertConfig;
 import org.warpbert.model.ParameterTable;
 import org.warpbert.model.Parameters;
@@ -37,21 +36,19 @@ final class OpenModel implements AutoCloseable {
      * Opens a model whole.
      *
      * @param model folder, or name of {@link org.warpbert.hub.Hub}
-     * @param memory the most to take, see {@link MemoryBudget}; 0: what is free, less a margin
-     * @param note  receives a line where memory was refused
+     * @param note receives a line where memory was refused
      * @param table the parameters wanted of it; all must be there
      * @param what  what they are beyond the encoder, for the error where one is not
      */
-    static OpenModel load(String model, String device, int threads, Precision precision, long memory,
-            Consumer<String> note, Function<Checkpoint, ParameterTable> table, String what) {
+    static OpenModel load(String model, Compute compute, Consumer<String> note, Function<Checkpoint, ParameterTable> table, String what) {
         Checkpoint checkpoint = Checkpoint.open(model);
         Backend backend = null;
         try {
             ParameterTable wanted = table.apply(checkpoint);
-            Backend opened = Backends.open(device, threads);
+            Backend opened = Backends.open(compute.device(), compute.threads());
             backend = opened;
-            MemoryBudget budget = MemoryBudget.limit(opened, memory);
-            WeightFormat format = new WeightFormat(precision.on(opened).dtype(), false);
+            MemoryBudget budget = MemoryBudget.limit(opened, compute.memory());
+            WeightFormat format = new WeightFormat(compute.precision().on(opened).dtype(), false);
             requireRoom(model, format.bytes(wanted), budget, opened);
             return new OpenModel(checkpoint, opened, Retry.once(() -> checkpoint.loadAll(opened, wanted, format, what), note), note);
         } catch (RuntimeException e) {

@@ -3,13 +3,13 @@ package org.warpbert.task;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
-import org.warpbert.backend.Precision;
 import org.warpbert.text.AnswerWindows;
 import org.warpbert.text.Question;
 
 /** A model that finds answers in texts, ready to be asked. One thread at a time. */
 public final class QuestionAnswerer implements AutoCloseable {
     private final OpenModel model;
+    private final Inference<SpanHead> inference;
 
     /** A question about a text. */
     public record Query(String question, String context) {}
@@ -35,23 +35,21 @@ public final class QuestionAnswerer implements AutoCloseable {
 
     private QuestionAnswerer(OpenModel model) {
         this.model = model;
+        inference = new Inference<>(model, new SpanHead());
     }
 
-    /** {@link #load(String, String, int, Precision, long, Consumer)} in the device's own precision and the memory that is free. */
-    public static QuestionAnswerer load(String model, String device, int threads) {
-        return load(model, device, threads, Precision.AUTO, 0, line -> {});
+    /** {@link #load(String, Compute, Consumer)}, where nobody hears of refused memory. */
+    public static QuestionAnswerer load(String model, Compute compute) {
+        return load(model, compute, line -> {});
     }
 
     /**
      * Opens a run folder, or any model folder with a question answering head.
      *
-     * @param device  see {@link org.warpbert.backend.Backends#open}
-     * @param threads 0 for all cores
-     * @param memory  the most to take, see {@link org.warpbert.memory.MemoryBudget}; 0: what is free, less a margin
-     * @param note    receives a line where memory was refused
+     * @param note receives a line where memory was refused
      */
-    public static QuestionAnswerer load(String model, String device, int threads, Precision precision, long memory, Consumer<String> note) {
-        return new QuestionAnswerer(OpenModel.load(model, device, threads, precision, memory, note,
+    public static QuestionAnswerer load(String model, Compute compute, Consumer<String> note) {
+        return new QuestionAnswerer(OpenModel.load(model, compute, note,
                 checkpoint -> SpanHead.parameters(checkpoint.config()),
                 "question answering head"));
     }
@@ -86,8 +84,7 @@ public final class QuestionAnswerer implements AutoCloseable {
         }
         AnswerWindows windows = new AnswerWindows(model.tokenizer(), questions, maxLength, options.stride(), options.maxQuery());
         AnswerSpans spans = new AnswerSpans(windows, options.maxAnswer(), wanted);
-        SpanHead head = new SpanHead();
-        int cut = Inference.run(model, head, windows, batchSize, (pass, batch) -> spans.add(batch, head.logits()));
+        int cut = inference.run(windows, batchSize, (pass, batch) -> spans.add(batch, inference.head().logits()));
         model.count(queries.size(), cut, QaTask.truncation(options));
         double threshold = QaTask.threshold(options, model.config());
         List<Answer> answers = new ArrayList<>(queries.size());
@@ -102,6 +99,7 @@ public final class QuestionAnswerer implements AutoCloseable {
 
     @Override
     public void close() {
+        inference.close();
         model.close();
     }
 }

@@ -4,7 +4,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
 import org.warpbert.WarpBertException;
-import org.warpbert.backend.Precision;
 import org.warpbert.text.LabelMap;
 
 /** A fine-tuned classifier, ready to answer. One thread at a time. */
@@ -16,6 +15,7 @@ public final class TextClassifier implements AutoCloseable {
     private static final String HEAD = "classification head";
 
     private final OpenModel model;
+    private final Inference<ClassificationHead> inference;
     private final LabelMap labels;
 
     /**
@@ -29,25 +29,22 @@ public final class TextClassifier implements AutoCloseable {
 
     private TextClassifier(OpenModel model, LabelMap labels) {
         this.model = model;
+        inference = new Inference<>(model, new ClassificationHead(labels.size()));
         this.labels = labels;
     }
 
-    /** {@link #load(String, String, int, Precision, long, Consumer)} in the device's own precision and the memory that is free. */
-    public static TextClassifier load(String model, String device, int threads) {
-        return load(model, device, threads, Precision.AUTO, 0, line -> {});
+    /** {@link #load(String, Compute, Consumer)}, where nobody hears of refused memory. */
+    public static TextClassifier load(String model, Compute compute) {
+        return load(model, compute, line -> {});
     }
 
     /**
      * Opens a run folder, or any model folder with a classification head.
      *
-     * @param device  see {@link org.warpbert.backend.Backends#open}
-     * @param threads 0 for all cores
-     * @param memory  the most to take, see {@link org.warpbert.memory.MemoryBudget}; 0: what is free, less a margin
-     * @param note    receives a line where memory was refused
+     * @param note receives a line where memory was refused
      */
-    public static TextClassifier load(String model, String device, int threads, Precision precision, long memory,
-            Consumer<String> note) {
-        OpenModel opened = OpenModel.load(model, device, threads, precision, memory, note, checkpoint -> {
+    public static TextClassifier load(String model, Compute compute, Consumer<String> note) {
+        OpenModel opened = OpenModel.load(model, compute, note, checkpoint -> {
             if (MultiLabelTask.made(checkpoint.config()) || RegressTask.made(checkpoint.config())) {
                 throw new WarpBertException(model + " does not give one class: it is for " + (RegressTask.made(checkpoint.config())
                         ? "TextScorer" : "MultiLabelClassifier"));
@@ -82,9 +79,8 @@ public final class TextClassifier implements AutoCloseable {
     public List<Prediction> predict(List<String> texts, List<String> pairs, int maxLength, int batchSize) {
         model.checkpoint().checkLength(maxLength);
         List<Prediction> predictions = new ArrayList<>(texts.size());
-        ClassificationHead head = new ClassificationHead(labels.size());
-        Inference.run(model, head, texts, pairs, maxLength, batchSize, (pass, batch) -> {
-            float[] logits = head.logits();
+        inference.run(texts, pairs, maxLength, batchSize, (pass, batch) -> {
+            float[] logits = inference.head().logits();
             for (int b = 0; b < batch.sequences(); b++) {
                 double[] scores = softmax(logits, b * labels.size(), labels.size());
                 int id = Evaluation.argmax(logits, b * labels.size(), labels.size());
@@ -114,6 +110,7 @@ public final class TextClassifier implements AutoCloseable {
 
     @Override
     public void close() {
+        inference.close();
         model.close();
     }
 }

@@ -2,31 +2,29 @@ package org.warpbert.task;
 
 import java.util.List;
 import java.util.function.Consumer;
-import org.warpbert.backend.Precision;
 
 /** A fine-tuned regression, ready to give numbers. One thread at a time. */
 public final class TextScorer implements AutoCloseable {
     private final OpenModel model;
+    private final Inference<ClassificationHead> inference;
 
     private TextScorer(OpenModel model) {
         this.model = model;
+        inference = new Inference<>(model, new ClassificationHead(1));
     }
 
-    /** {@link #load(String, String, int, Precision, long, Consumer)} in the device's own precision and the memory that is free. */
-    public static TextScorer load(String model, String device, int threads) {
-        return load(model, device, threads, Precision.AUTO, 0, line -> {});
+    /** {@link #load(String, Compute, Consumer)}, where nobody hears of refused memory. */
+    public static TextScorer load(String model, Compute compute) {
+        return load(model, compute, line -> {});
     }
 
     /**
      * Opens a run folder, or any model folder with a classification head of one output.
      *
-     * @param device  see {@link org.warpbert.backend.Backends#open}
-     * @param threads 0 for all cores
-     * @param memory  the most to take, see {@link org.warpbert.memory.MemoryBudget}; 0: what is free, less a margin
-     * @param note    receives a line where memory was refused
+     * @param note receives a line where memory was refused
      */
-    public static TextScorer load(String model, String device, int threads, Precision precision, long memory, Consumer<String> note) {
-        return new TextScorer(OpenModel.load(model, device, threads, precision, memory, note,
+    public static TextScorer load(String model, Compute compute, Consumer<String> note) {
+        return new TextScorer(OpenModel.load(model, compute, note,
                 checkpoint -> ClassificationHead.parameters(checkpoint.config(), 1), "complete regression head of one output"));
     }
 
@@ -50,9 +48,8 @@ public final class TextScorer implements AutoCloseable {
         model.checkpoint().checkLength(maxLength);
         float[] numbers = new float[texts.size()];
         int[] done = {0};
-        ClassificationHead head = new ClassificationHead(1);
-        Inference.run(model, head, texts, pairs, maxLength, batchSize, (pass, batch) -> {
-            System.arraycopy(head.logits(), 0, numbers, done[0], batch.sequences());
+        inference.run(texts, pairs, maxLength, batchSize, (pass, batch) -> {
+            System.arraycopy(inference.head().logits(), 0, numbers, done[0], batch.sequences());
             done[0] += batch.sequences();
         });
         return numbers;
@@ -60,6 +57,7 @@ public final class TextScorer implements AutoCloseable {
 
     @Override
     public void close() {
+        inference.close();
         model.close();
     }
 }

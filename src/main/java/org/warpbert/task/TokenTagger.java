@@ -3,7 +3,6 @@ package org.warpbert.task;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
-import org.warpbert.backend.Precision;
 import org.warpbert.text.LabelMap;
 import org.warpbert.text.WordPieces;
 import org.warpbert.text.Words;
@@ -13,6 +12,7 @@ public final class TokenTagger implements AutoCloseable {
     static final String HEAD = "tagging head";
 
     private final OpenModel model;
+    private final Inference<TaggingHead> inference;
     private final LabelMap labels;
 
     /**
@@ -35,24 +35,22 @@ public final class TokenTagger implements AutoCloseable {
 
     private TokenTagger(OpenModel model, LabelMap labels) {
         this.model = model;
+        inference = new Inference<>(model, new TaggingHead(labels.size()));
         this.labels = labels;
     }
 
-    /** {@link #load(String, String, int, Precision, long, Consumer)} in the device's own precision and the memory that is free. */
-    public static TokenTagger load(String model, String device, int threads) {
-        return load(model, device, threads, Precision.AUTO, 0, line -> {});
+    /** {@link #load(String, Compute, Consumer)}, where nobody hears of refused memory. */
+    public static TokenTagger load(String model, Compute compute) {
+        return load(model, compute, line -> {});
     }
 
     /**
      * Opens a run folder, or any model folder with a token classification head.
      *
-     * @param device  see {@link org.warpbert.backend.Backends#open}
-     * @param threads 0 for all cores
-     * @param memory  the most to take, see {@link org.warpbert.memory.MemoryBudget}; 0: what is free, less a margin
-     * @param note    receives a line where memory was refused
+     * @param note receives a line where memory was refused
      */
-    public static TokenTagger load(String model, String device, int threads, Precision precision, long memory, Consumer<String> note) {
-        OpenModel opened = OpenModel.load(model, device, threads, precision, memory, note, checkpoint -> {
+    public static TokenTagger load(String model, Compute compute, Consumer<String> note) {
+        OpenModel opened = OpenModel.load(model, compute, note, checkpoint -> {
             checkpoint.labels(HEAD); // that they fit the head is known before the weights are read
             return TaggingHead.parameters(checkpoint.config(), checkpoint.classes());
         }, "complete " + HEAD);
@@ -96,9 +94,8 @@ public final class TokenTagger implements AutoCloseable {
         }
         List<List<Answer>> answers = new ArrayList<>();
         if (!sentences.isEmpty()) {
-            TaggingHead head = new TaggingHead(labels.size());
-            int cut = Inference.run(model, head, new WordPieces(model.tokenizer(), sentences, null, maxLength), batchSize, (pass, batch) -> {
-                float[] logits = head.logits();
+            int cut = inference.run(new WordPieces(model.tokenizer(), sentences, null, maxLength), batchSize, (pass, batch) -> {
+                float[] logits = inference.head().logits();
                 int row = 0;
                 for (int b = 0; b < batch.sequences(); b++) {
                     List<Answer> sentence = new ArrayList<>();
@@ -144,6 +141,7 @@ public final class TokenTagger implements AutoCloseable {
 
     @Override
     public void close() {
+        inference.close();
         model.close();
     }
 }

@@ -1,5 +1,6 @@
 package org.warpbert.train;
 
+import java.util.List;
 import java.util.function.Consumer;
 import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
@@ -68,7 +69,7 @@ public final class Trainer implements AutoCloseable {
     Trainer(Backend backend, BertConfig config, Parameters parameters, Head head, Hyperparameters hyper, long scheduledSteps,
             Capacity capacity, Dtype moments, LossScale lossScale) {
         this(backend, config, parameters, head, hyper, scheduledSteps, new PassPlanner(config, parameters.table(), head,
-                PassPlan.training(parameters.dtype(), hyper.layerRates().frozenLevels()), BatchSizes.worst(capacity, 1), backend.name(),
+                PassPlan.training(parameters.dtype(), hyper.layerRates().frozenLevels(), backend.name()), BatchSizes.worst(capacity, 1), backend.name(),
                 DeviceSpeed.assumed(backend.name())), moments, line -> {}, lossScale);
     }
 
@@ -226,7 +227,11 @@ public final class Trainer implements AutoCloseable {
         BertModel model = planned.get();
         readBack.begin(batch);
         float[] scales = null;
-        for (PackedBatch part : MicroBatches.of(batch, planned.choice().microBatch())) {
+        List<PackedBatch> parts = MicroBatches.of(batch, planned.choice().microBatch());
+        if (parts.size() > 1) {
+            model = planned.getForParts();
+        }
+        for (PackedBatch part : parts) {
             model.forward(part, hyper.seed(), steps);
             boolean first = scales == null;
             if (first) {
@@ -252,6 +257,11 @@ public final class Trainer implements AutoCloseable {
     /** How the batches are computed now. */
     public BatchPlanner.Choice choice() {
         return planned.choice();
+    }
+
+    /** Graphs that steps are launched as now: see {@link BertModel#graphs}. */
+    public int graphs() {
+        return planned.graphs();
     }
 
     /** Gives the activations' memory back until the next step. */

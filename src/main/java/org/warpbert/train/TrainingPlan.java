@@ -53,7 +53,7 @@ public final class TrainingPlan {
     public TrainingPlan(BertConfig config, ParameterTable table, Head head, Dtype dtype, int frozenLevels, BatchSizes train, BatchSizes dev, DeviceSpeed speed,
             String device, MemoryBudget budget, long free) {
         this.budget = budget;
-        planner = new PassPlanner(config, table, head, PassPlan.training(dtype, frozenLevels), train, device, speed);
+        planner = new PassPlanner(config, table, head, PassPlan.training(dtype, frozenLevels, device), train, device, speed);
         PassPlanner judging = dev == null ? null : new PassPlanner(config, table, head, PassPlan.inference(dtype), dev, device, speed);
         TrainedPart part = new TrainedPart(table, frozenLevels);
         Way exact = way(table, part, dtype, Dtype.F32, device, free, judging);
@@ -62,7 +62,7 @@ public final class TrainingPlan {
         memory = way.whole.add(BertModel.memory(config, head, planner.plan(shown))).on(device)
                 .addHost("ready_batches", BatchLoader.readyBytes(train.largest())); // of Java's heap: on a CPU the overhead holds them
         if (way.choice == null && dtype == Dtype.F32 && device.equals("cuda")) {
-            PassPlanner halved = new PassPlanner(config, table, head, PassPlan.training(Dtype.BF16, frozenLevels), train, device, speed);
+            PassPlanner halved = new PassPlanner(config, table, head, PassPlan.training(Dtype.BF16, frozenLevels, device), train, device, speed);
             long bytes = way.rest + new WeightFormat(Dtype.BF16, true).bytes(table) - new WeightFormat(dtype, true).bytes(table) + halved.least().bytes();
             half = bytes <= way.available + way.rest ? "--precision bf16 (" + ByteSize.format(bytes) + ")" : null;
         }
