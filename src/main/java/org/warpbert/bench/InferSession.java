@@ -41,8 +41,9 @@ final class InferSession implements Session {
         }
     }
 
+    /** @param choice null where nothing was computed yet */
     static String inParts(Choice choice) {
-        return (choice.parts() == 1 ? "" : ", in " + choice.parts() + " parts") + (choice.recompute() == Recompute.NONE ? "" : ", recomputing " + choice.recompute());
+        return choice == null ? "" : (choice.parts() == 1 ? "" : ", in " + choice.parts() + " parts") + (choice.recompute() == Recompute.NONE ? "" : ", recomputing " + choice.recompute());
     }
 
     @Override
