@@ -26,7 +26,7 @@ wb_status fail(wb_status status, const char* format, ...) __attribute__((format(
 #define WB_HOST_FUNCTIONS(F) \
   F(create) F(destroy) F(describe) F(memory_info) F(alloc) F(free) F(alloc_host) F(free_host) F(upload) F(download) \
   F(copy) F(zero) F(synchronize) F(download_async) F(event_create) F(event_destroy) F(event_record) F(event_wait) \
-  F(stream) F(parallel) F(host_call) F(capture_begin) F(capture_end) F(graph_launch) F(graph_destroy)
+  F(event_elapsed) F(stream) F(parallel) F(host_call) F(capture_begin) F(capture_end) F(graph_launch) F(graph_destroy)
 #define WB_OP_FUNCTIONS(F) \
   F(embeddings_forward) F(embeddings_backward) \
   F(bias_activation_forward) F(bias_activation_backward) \

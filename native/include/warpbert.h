@@ -36,7 +36,7 @@
 extern "C" {
 #endif
 
-#define WB_ABI 5            /* raised on every change of this file; a backend of another number is refused */
+#define WB_ABI 6            /* raised on every change of this file; a backend of another number is refused */
 #define WB_REDUCE_BLOCKS 256 /* rows of partial sums that a two-stage reduction may use; sizes the workspaces below */
 
 typedef enum wb_status {
@@ -101,12 +101,16 @@ wb_status wb_synchronize(wb_context* ctx);
 wb_status wb_download_async(wb_context* ctx, void* host_destination, const void* source, int64_t bytes);
 
 /* A place in the stream of work that the host can wait for (a cudaEvent_t); NULL where ops have run when they return.
- * Recorded again it is the new place; one that was never recorded is not waited for. */
+ * Recorded again it is the new place; one that was never recorded is not waited for. `timed`: whether wb_event_elapsed may
+ * be asked of it, which costs a little at every record. */
 typedef struct wb_event wb_event;
-wb_status wb_event_create(wb_context* ctx, wb_event** event);
+wb_status wb_event_create(wb_context* ctx, wb_event** event, int32_t timed);
 wb_status wb_event_destroy(wb_context* ctx, wb_event* event);
 wb_status wb_event_record(wb_context* ctx, wb_event* event);
 wb_status wb_event_wait(wb_context* ctx, wb_event* event);
+/* Waits for `end`; seconds by the device's clock from one place to the other, both recorded and timed. Backends whose ops
+ * have run when they return: WB_UNSUPPORTED. */
+wb_status wb_event_elapsed(wb_context* ctx, double* seconds, wb_event* begin, wb_event* end);
 
 /* The stream that ops are queued on (a cudaStream_t), for a library that queues its work between them, and whose
  * device this makes the calling thread's current one; NULL where ops have run when they return. */
@@ -364,7 +368,7 @@ wb_status wb_cast(wb_context* ctx,
 #define WB_FUNCTIONS(F) \
   F(create) F(destroy) F(describe) F(memory_info) F(alloc) F(free) F(alloc_host) F(free_host) F(upload) F(download) \
   F(copy) F(zero) F(synchronize) F(download_async) F(event_create) F(event_destroy) F(event_record) F(event_wait) \
-  F(stream) F(parallel) F(host_call) F(capture_begin) F(capture_end) F(graph_launch) F(graph_destroy) \
+  F(event_elapsed) F(stream) F(parallel) F(host_call) F(capture_begin) F(capture_end) F(graph_launch) F(graph_destroy) \
   F(embeddings_forward) F(embeddings_backward) \
   F(bias_activation_forward) F(bias_activation_backward) \
   F(residual_layernorm_forward) F(residual_layernorm_backward) \

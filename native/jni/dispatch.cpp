@@ -216,10 +216,10 @@ wb_status wb_download_async(wb_context* ctx, void* destination, const void* sour
   return pass(ctx->ops, ctx->ops->download_async(ctx, destination, source, bytes));
 }
 
-wb_status wb_event_create(wb_context* ctx, wb_event** event) {
+wb_status wb_event_create(wb_context* ctx, wb_event** event, int32_t timed) {
   CHECK_NO_CAPTURE("event_create");
   CHECK_POINTER("event_create", event);
-  return pass(ctx->ops, ctx->ops->event_create(ctx, event));
+  return pass(ctx->ops, ctx->ops->event_create(ctx, event, timed));
 }
 
 // NULL is the event of a backend whose ops have run when they return.
@@ -240,6 +240,13 @@ wb_status wb_event_record(wb_context* ctx, wb_event* event) {
 wb_status wb_event_wait(wb_context* ctx, wb_event* event) {
   CHECK_EVENT("event_wait");
   return pass(ctx->ops, ctx->ops->event_wait(ctx, event));
+}
+
+wb_status wb_event_elapsed(wb_context* ctx, double* seconds, wb_event* begin, wb_event* end) {
+  CHECK_NO_CAPTURE("event_elapsed");
+  CHECK_POINTER("event_elapsed", seconds);
+  if (!begin || !end) return fail(WB_UNSUPPORTED, "event_elapsed: where ops have run when they return, no time is between events");
+  return pass(ctx->ops, ctx->ops->event_elapsed(ctx, seconds, begin, end));
 }
 
 wb_status wb_stream(wb_context* ctx, void** stream) {

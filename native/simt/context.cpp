@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <new>
 
 #include "backend.h"
@@ -48,7 +49,9 @@ void land(wb_context* ctx, uint64_t number) {
 }  // namespace
 
 struct wb_event {
+  bool timed, recorded;
   uint64_t downloads;  // issued when it was recorded
+  std::chrono::steady_clock::time_point time;
 };
 struct wb_graph {
   simt::Work work;
@@ -165,8 +168,8 @@ wb_status wb_download_async(wb_context* ctx, void* destination, const void* sour
   return WB_OK;
 }
 
-wb_status wb_event_create(wb_context*, wb_event** event) {
-  *event = new (std::nothrow) wb_event();
+wb_status wb_event_create(wb_context*, wb_event** event, int32_t timed) {
+  *event = new (std::nothrow) wb_event{timed != 0, false, 0, {}};
   return *event ? WB_OK : fail(WB_OUT_OF_MEMORY, "no memory for an event");
 }
 wb_status wb_event_destroy(wb_context*, wb_event* event) {
@@ -175,11 +178,20 @@ wb_status wb_event_destroy(wb_context*, wb_event* event) {
 }
 wb_status wb_event_record(wb_context* ctx, wb_event* event) {
   event->downloads = static_cast<simt::Context*>(ctx)->downloads_issued;
+  event->recorded = true;
+  event->time = std::chrono::steady_clock::now();  // ops have run when they return
   return WB_OK;
 }
 wb_status wb_event_wait(wb_context* ctx, wb_event* event) {
   land(ctx, event->downloads);
   return WB_OK;
+}
+wb_status wb_event_elapsed(wb_context* ctx, double* seconds, wb_event* begin, wb_event* end) {
+  for (const wb_event* event : {begin, end}) {
+    if (!event->timed || !event->recorded) return fail(WB_INVALID_ARGUMENT, "an event is %s", event->timed ? "not recorded" : "not timed");
+  }
+  *seconds = std::chrono::duration<double>(end->time - begin->time).count();
+  return wb_event_wait(ctx, end);
 }
 wb_status wb_stream(wb_context*, void** stream) {
   *stream = nullptr;

@@ -171,13 +171,16 @@ wb_status host::download_async(wb_context* ctx, void* destination, const void* s
   return copy(ctx, destination, source, bytes);
 }
 
-wb_status host::event_create(wb_context*, wb_event** event) {
+wb_status host::event_create(wb_context*, wb_event** event, int32_t) {
   *event = nullptr;
   return WB_OK;
 }
 wb_status host::event_destroy(wb_context*, wb_event*) { return WB_OK; }
 wb_status host::event_record(wb_context*, wb_event*) { return WB_OK; }
 wb_status host::event_wait(wb_context*, wb_event*) { return WB_OK; }
+wb_status host::event_elapsed(wb_context*, double*, wb_event*, wb_event*) {
+  return fail(WB_UNSUPPORTED, "the CPU backend has no clock of its own: its ops have run when they return");
+}
 
 wb_status host::stream(wb_context*, void** stream) {
   *stream = nullptr;

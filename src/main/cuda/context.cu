@@ -243,11 +243,11 @@ wb_status wb_download_async(wb_context* ctx, void* host_destination, const void*
   return WB_OK;
 }
 
-wb_status wb_event_create(wb_context* ctx, wb_event** event) {
+wb_status wb_event_create(wb_context* ctx, wb_event** event, int32_t timed) {
   *event = nullptr;
   cudaEvent_t made;
   CHECK(cudaSetDevice(of(ctx)->device));
-  CHECK(cudaEventCreateWithFlags(&made, cudaEventDisableTiming));
+  CHECK(cudaEventCreateWithFlags(&made, timed ? cudaEventDefault : cudaEventDisableTiming));
   *event = reinterpret_cast<wb_event*>(made);
   return WB_OK;
 }
@@ -264,6 +264,14 @@ wb_status wb_event_record(wb_context* ctx, wb_event* event) {
 
 wb_status wb_event_wait(wb_context*, wb_event* event) {
   CHECK(cudaEventSynchronize(reinterpret_cast<cudaEvent_t>(event)));
+  return WB_OK;
+}
+
+wb_status wb_event_elapsed(wb_context*, double* seconds, wb_event* begin, wb_event* end) {
+  float milliseconds = 0;
+  CHECK(cudaEventSynchronize(reinterpret_cast<cudaEvent_t>(end)));
+  CHECK(cudaEventElapsedTime(&milliseconds, reinterpret_cast<cudaEvent_t>(begin), reinterpret_cast<cudaEvent_t>(end)));
+  *seconds = 1e-3 * double(milliseconds);
   return WB_OK;
 }
 

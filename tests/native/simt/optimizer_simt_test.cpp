@@ -134,8 +134,8 @@ void test_contexts() {
   void* host = nullptr;
   wb_event *early = nullptr, *late = nullptr;
   OK(ops->alloc_host(ctx, &host, 8));
-  OK(ops->event_create(ctx, &early));
-  OK(ops->event_create(ctx, &late));
+  OK(ops->event_create(ctx, &early, 0));
+  OK(ops->event_create(ctx, &late, 0));
   unsigned char* landed = static_cast<unsigned char*>(host);
   OK(ops->download_async(ctx, landed, static_cast<char*>(p) + 51, 2));
   OK(ops->event_record(ctx, early));

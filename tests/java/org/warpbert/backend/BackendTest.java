@@ -177,6 +177,35 @@ class BackendTest {
 
     @ParameterizedTest
     @MethodSource("backends")
+    void theDeviceTellsHowLongItsWorkTook(String name) {
+        long bytes = 8 << 20;
+        try (Backend backend = Backends.open(name, 1); DeviceMemory memory = backend.allocate("a", bytes);
+                Event begin = backend.timedEvent(); Event middle = backend.timedEvent(); Event end = backend.timedEvent(); Event plain = backend.event()) {
+            if (!backend.asynchronous()) {
+                assertTrue(failure(() -> end.secondsSince(begin)).contains("have run when they return"));
+                return;
+            }
+            assertTrue(failure(() -> end.secondsSince(begin)).contains("event_elapsed"), "never recorded");
+            long before = System.nanoTime();
+            begin.record();
+            backend.zero(memory.address(), bytes);
+            middle.record();
+            for (int i = 0; i < 20; i++) {
+                backend.zero(memory.address(), bytes);
+            }
+            end.record();
+            double all = end.secondsSince(begin);
+            double host = (System.nanoTime() - before) * 1e-9;
+            assertTrue(all > 0 && all <= host, all + " s of the device's, " + host + " of the host's");
+            assertEquals(all, middle.secondsSince(begin) + end.secondsSince(middle), 1e-5);
+            assertTrue(end.secondsSince(middle) > middle.secondsSince(begin), "twenty times the work");
+            plain.record();
+            assertTrue(failure(() -> plain.secondsSince(begin)).contains("event_elapsed"), "not timed");
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
     void whatIsCapturedIsDoneAtEachLaunch(String name) {
         try (Backend backend = Backends.open(name, 1); DeviceMemory memory = backend.allocate("a", 8); HostMemory host = backend.allocateHost("staging", 8);
                 Event event = backend.event()) {

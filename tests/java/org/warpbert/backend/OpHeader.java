@@ -17,7 +17,7 @@ final class OpHeader {
     /** Functions of the table that compute nothing. */
     private static final Set<String> HOST = Set.of("create", "destroy", "describe", "memory_info", "alloc", "free",
             "alloc_host", "free_host", "upload", "download", "copy", "zero", "synchronize", "download_async", "event_create", "event_destroy",
-            "event_record", "event_wait", "stream", "parallel", "host_call", "capture_begin", "capture_end", "graph_launch", "graph_destroy");
+            "event_record", "event_wait", "event_elapsed", "stream", "parallel", "host_call", "capture_begin", "capture_end", "graph_launch", "graph_destroy");
     private static final String TEXT = read().replaceAll("(?s)/\\*.*?\\*/", " ");
     private static final Map<String, List<Parameter>> PARSED = new ConcurrentHashMap<>();
 

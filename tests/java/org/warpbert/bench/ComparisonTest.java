@@ -30,7 +30,7 @@ class ComparisonTest {
 
     private Comparison recorded(Report.Figure... figures) {
         Path file = folder.resolve("report.json");
-        new Report(SETTINGS, MACHINE, 100, 10, null, Work.FORMULA, List.of(figures), 0).write(file);
+        new Report(SETTINGS, MACHINE, "host", 100, 10, null, Work.FORMULA, List.of(figures), 0).write(file);
         return Comparison.read(file);
     }
 

@@ -22,15 +22,20 @@ import org.warpbert.train.RunFolder;
 class GpuCheckTest {
     @TempDir Path folder;
 
+    private static final List<String> OPTIONS = List.of("-Xmx1g", "-Dorg.bytedeco.javacpp.maxbytes=0");
+
     /** What the package has: no reference libraries. */
+    private static String classes() {
+        return Arrays.stream(System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")).split(File.pathSeparator))
+                .filter(entry -> !entry.matches(".*(pytorch|onnxruntime).*")).collect(Collectors.joining(File.pathSeparator));
+    }
+
     private OtherJvm.Run check(List<String> options, String... args) throws IOException, InterruptedException {
         List<String> all = new ArrayList<>(List.of("--device", "simt", "--out", folder.toString()));
         all.addAll(List.of(args));
-        String classes = Arrays.stream(System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")).split(File.pathSeparator))
-                .filter(entry -> !entry.matches(".*(pytorch|onnxruntime).*")).collect(Collectors.joining(File.pathSeparator));
-        List<String> given = new ArrayList<>(List.of("-Xmx1g", "-Dorg.bytedeco.javacpp.maxbytes=0"));
+        List<String> given = new ArrayList<>(OPTIONS);
         given.addAll(options);
-        return OtherJvm.run(classes, List.of(), given, GpuCheck.class, all.toArray(String[]::new));
+        return OtherJvm.run(classes(), List.of(), given, GpuCheck.class, all.toArray(String[]::new));
     }
 
     private JsonNode report() throws IOException {
@@ -42,6 +47,16 @@ class GpuCheckTest {
         List<String> all = new ArrayList<>();
         report.get("steps").forEach(step -> all.add(step.get("name").asText() + " " + step.get("outcome").asText()));
         return String.join(", ", all);
+    }
+
+    /** The table of all ops without libtorch, as the package runs it; by one method of the tests, as a tool that slows all down does. */
+    @Test
+    void theCpuStandsInForLibtorch() throws IOException, InterruptedException {
+        Path result = folder.resolve("found.json");
+        OtherJvm.Run run = OtherJvm.run(classes(), List.of(), OPTIONS, CheckStep.class, result.toString(), "simt", "null", "null", "parity OpParityTest#agreesInSixteenBits");
+        Found found = RunFolder.JSON.readValue(result.toFile(), Found.class);
+        assertEquals(Found.Outcome.PASSED, found.outcome(), found.detail() + run.out());
+        assertTrue((int) found.figures().get("cases") > 200, found.detail());
     }
 
     @Test

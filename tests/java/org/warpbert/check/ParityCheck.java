@@ -1,6 +1,7 @@
 package org.warpbert.check;
 
 import static org.junit.platform.engine.discovery.DiscoverySelectors.selectClass;
+import static org.junit.platform.engine.discovery.DiscoverySelectors.selectMethod;
 
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -16,16 +17,16 @@ final class ParityCheck {
     /**
      * Runs a class of tests. Process-wide: meant for a process of its own.
      *
-     * @param tests  one of {@link Plan#PARITY}
+     * @param tests  one of {@link Plan#PARITY}, or a method of it after '#'
      * @param device the one backend that the tests are to run on; they fail where it does not open
      */
-    static Found run(String tests, String device) throws ClassNotFoundException {
+    static Found run(String tests, String device) {
         System.setProperty("warpbert.backends", device);
         System.setProperty("warpbert.require", device);
         System.setProperty("warpbert.reference.cpu", "true");
         SummaryGeneratingListener listener = new SummaryGeneratingListener();
         LauncherFactory.create().execute(LauncherDiscoveryRequestBuilder.request()
-                .selectors(selectClass(Class.forName("org.warpbert.backend." + tests))).build(), listener);
+                .selectors(tests.contains("#") ? selectMethod("org.warpbert.backend." + tests) : selectClass("org.warpbert.backend." + tests)).build(), listener);
         TestExecutionSummary summary = listener.getSummary();
         summary.getFailures().forEach(failure -> System.out.println("failed: " + failure.getTestIdentifier().getUniqueId() + ": " + failure.getException()));
         Map<String, Object> figures = new LinkedHashMap<>();

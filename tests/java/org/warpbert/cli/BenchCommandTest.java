@@ -91,10 +91,37 @@ class BenchCommandTest {
         CommandRun.of("bench", "train", "--lengths", "nsmc", "--compare", record.toString()).failedWith("was measured with another");
     }
 
+    /** What a contest's driver sees: ready, the nanoseconds of each turn, and what the engine is; the batch is in the file. */
+    @Test
+    void turnsAreTakenAsTheyAreAskedFor() throws IOException {
+        Path batch = folder.resolve("batch.json");
+        for (String what : List.of("train", "infer")) {
+            List<String> lines = CommandRun.withInput("run 2\nrun 1\nend\n", "bench", what, "--model", "random:bert-tiny", "--batch-size", "3", "--lengths", "cola",
+                    "--layout", "padded", "--threads", "1", "--turns", batch.toString()).done().out().lines().toList();
+            assertEquals(4, lines.size(), lines.toString());
+            assertEquals("ready", lines.get(0));
+            assertTrue(Long.parseLong(lines.get(1)) > 0 && Long.parseLong(lines.get(2)) > 0, lines.toString());
+            JsonNode about = JSON.readTree(lines.get(3));
+            assertEquals("padded", about.path("layout").asText());
+            assertEquals(what.equals("train") ? 1 : 2 * 3, about.path("result").size(), "a loss, or logits");
+            JsonNode written = JSON.readTree(batch.toFile());
+            int[] lengths = Lengths.parse("cola").batch(3, 42);
+            for (int i = 0; i < 3; i++) {
+                assertEquals(lengths[i], written.path("sequences").path(i).size(), "without padding");
+            }
+            assertEquals(3, written.path("labels").size());
+            assertEquals(64, written.path("padded_length").asInt());
+        }
+        List<String> atEnd = CommandRun.withInput("", "bench", "infer", "--model", "random:bert-tiny", "--batch-size", "1", "--turns", batch.toString()).done().out().lines().toList();
+        assertEquals(List.of("ready", 0), List.of(atEnd.get(0), JSON.readTree(atEnd.get(1)).path("result").size()), "no turn, no result");
+    }
+
     @Test
     void wrongUsage() {
         CommandRun.of("bench").misusedWith("ops, train or infer");
         CommandRun.of("bench", "fly").misusedWith("fly");
+        CommandRun.of("bench", "ops", "--turns", "batch.json").misusedWith("--turns is for train and infer");
+        CommandRun.of("bench", "train", "--turns", "batch.json", "--json", "x.json").misusedWith("without --json and --compare");
         CommandRun.of("bench", "train", "--lengths", "glue").misusedWith("--lengths is 'glue'", "fill:SHARE@N");
         CommandRun.of("bench", "train", "--layout", "ragged").misusedWith("--layout is 'ragged'");
         CommandRun.of("bench", "train", "--repeats", "0").misusedWith("--repeats is 0");

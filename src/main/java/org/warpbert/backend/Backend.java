@@ -210,8 +210,17 @@ public final class Backend implements AutoCloseable {
 
     /** A place in the stream of work to wait for. */
     public Event event() {
+        return event(false);
+    }
+
+    /** One that {@link Event#secondsSince} may be asked of as well, where the backend is {@link #asynchronous}. */
+    public Event timedEvent() {
+        return event(true);
+    }
+
+    private Event event(boolean timed) {
         try (PointerPointer<Pointer> event = new PointerPointer<>(1)) {
-            check("event_create", Native.wb_event_create(context(), event));
+            check("event_create", Native.wb_event_create(context(), event, timed ? 1 : 0));
             return new Event(this, addressOf(event));
         }
     }

@@ -1,5 +1,6 @@
 package org.warpbert.backend;
 
+import org.bytedeco.javacpp.DoublePointer;
 import org.warpbert.WarpBertException;
 
 /**
@@ -24,6 +25,20 @@ public final class Event implements AutoCloseable {
     /** Waits for the work before it; not at all where it was never recorded. */
     public void await() {
         backend.check("event_wait", Native.wb_event_wait(backend.context(), handle()));
+    }
+
+    /**
+     * Waits for the work before it.
+     *
+     * @param begin recorded before this one; both of {@link Backend#timedEvent}
+     * @return seconds that the device took from there to here
+     * @throws WarpBertException one was not recorded or is not timed; on a CPU always
+     */
+    public double secondsSince(Event begin) {
+        try (DoublePointer seconds = new DoublePointer(1L)) {
+            backend.check("event_elapsed", Native.wb_event_elapsed(backend.context(), seconds, begin.handle(), handle()));
+            return seconds.get();
+        }
     }
 
     private long handle() {

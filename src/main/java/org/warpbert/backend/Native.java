@@ -1,6 +1,7 @@
 package org.warpbert.backend;
 
 import org.bytedeco.javacpp.BytePointer;
+import org.bytedeco.javacpp.DoublePointer;
 import org.bytedeco.javacpp.Loader;
 import org.bytedeco.javacpp.LongPointer;
 import org.bytedeco.javacpp.PointerPointer;
@@ -61,10 +62,11 @@ final class Native {
     @Cast("wb_status") static native int wb_zero(@Cast("wb_context*") long ctx, @Cast("void*") long destination, @Cast("int64_t") long bytes);
     @Cast("wb_status") static native int wb_synchronize(@Cast("wb_context*") long ctx);
     @Cast("wb_status") static native int wb_download_async(@Cast("wb_context*") long ctx, @Cast("void*") long destination, @Cast("const void*") long source, @Cast("int64_t") long bytes);
-    @Cast("wb_status") static native int wb_event_create(@Cast("wb_context*") long ctx, @Cast("wb_event**") PointerPointer<?> event);
+    @Cast("wb_status") static native int wb_event_create(@Cast("wb_context*") long ctx, @Cast("wb_event**") PointerPointer<?> event, int timed);
     @Cast("wb_status") static native int wb_event_destroy(@Cast("wb_context*") long ctx, @Cast("wb_event*") long event);
     @Cast("wb_status") static native int wb_event_record(@Cast("wb_context*") long ctx, @Cast("wb_event*") long event);
     @Cast("wb_status") static native int wb_event_wait(@Cast("wb_context*") long ctx, @Cast("wb_event*") long event);
+    @Cast("wb_status") static native int wb_event_elapsed(@Cast("wb_context*") long ctx, DoublePointer seconds, @Cast("wb_event*") long begin, @Cast("wb_event*") long end);
     @Cast("wb_status") static native int wb_capture_begin(@Cast("wb_context*") long ctx);
     @Cast("wb_status") static native int wb_capture_end(@Cast("wb_context*") long ctx, @Cast("wb_graph**") PointerPointer<?> graph);
     @Cast("wb_status") static native int wb_graph_launch(@Cast("wb_context*") long ctx, @Cast("wb_graph*") long graph);

@@ -1,46 +1,35 @@
 package org.warpbert.bench;
 
+import java.io.BufferedReader;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.SplittableRandom;
+import java.util.function.Consumer;
 import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.Backends;
 import org.warpbert.backend.Dtype;
-import org.warpbert.memory.BatchPlanner.Choice;
-import org.warpbert.memory.DeviceSpeed;
+import org.warpbert.format.AtomicFile;
 import org.warpbert.memory.MemoryBudget;
 import org.warpbert.memory.ProcessMemory;
-import org.warpbert.memory.Recompute;
-import org.warpbert.model.BertConfig;
 import org.warpbert.model.Parameters;
-import org.warpbert.model.PassPlan;
-import org.warpbert.model.PassPlanner;
-import org.warpbert.model.PlannedModel;
 import org.warpbert.model.WeightFormat;
-import org.warpbert.task.ClassificationHead;
-import org.warpbert.text.BatchSizes;
 import org.warpbert.text.Encoded;
 import org.warpbert.text.PackedBatch;
-import org.warpbert.train.Hyperparameters;
-import org.warpbert.train.Schedule;
-import org.warpbert.train.Trainer;
-import org.warpbert.train.TrainingPlan;
+import org.warpbert.train.RunFolder;
 
 /** Runs a measurement on a device of its own. */
 public final class Benchmark {
-    private static final long SEED = 42;
-    private static final int FIRST_WORD = 1000; // below are [unused] and special tokens
+    static final long SEED = 42; // of the order of lengths
 
     private final Report.Settings settings;
     private final BenchModel model;
     private final Backend backend;
     private final MemoryBudget budget;
     private final Dtype dtype;
-    private final Roofline roofline;
     private final int[] lengths;
     private final int paddedLength;
     private final Work work;
@@ -56,7 +45,6 @@ public final class Benchmark {
         work = Work.of(settings.model(), model.config(), model.table().parameters(), source, settings.padded(), lengths);
         requirePositions(source);
         dtype = settings.precision().on(backend).dtype();
-        roofline = Roofline.measure(backend, dtype);
     }
 
     private void requirePositions(Lengths source) {
@@ -82,91 +70,112 @@ public final class Benchmark {
     public static Report run(Report.Settings settings, long memory) {
         BenchModel model = BenchModel.of(settings.model());
         try (Backend backend = Backends.open(settings.device(), settings.threads())) {
+            Stopwatch stopwatch = new Stopwatch(backend);
             Benchmark benchmark = new Benchmark(settings, model, backend, MemoryBudget.limit(backend, memory));
+            Roofline roofline = Roofline.measure(backend, stopwatch, benchmark.dtype);
             List<Report.Figure> figures = switch (settings.what()) {
-                case OPS -> benchmark.ops();
-                case TRAIN -> benchmark.train();
-                case INFER -> benchmark.infer();
+                case OPS -> benchmark.ops(stopwatch, roofline);
+                case TRAIN -> benchmark.train(roofline);
+                case INFER -> benchmark.infer(roofline);
             };
-            return new Report(settings, Machine.of(backend), benchmark.roofline.gemmGflops(), benchmark.roofline.copyGbPerSecond(),
+            return new Report(settings, Machine.of(backend), stopwatch.clock(), roofline.gemmGflops(), roofline.copyGbPerSecond(),
                     benchmark.work, Work.FORMULA, figures, ProcessMemory.peakResidentBytes());
         }
     }
 
+    /**
+     * Takes part in a contest ({@link Turns}): training steps of the batch, or its inference.
+     *
+     * @param memory    see {@link #run(Report.Settings, long)}
+     * @param batchFile where the batch goes before the engine is ready, so that the others can do the same: JSON of its
+     *                  {@code sequences} (ids, without padding), {@code labels} and {@code padded_length}
+     */
+    public static void takeTurns(Report.Settings settings, long memory, Path batchFile, BufferedReader orders, Consumer<String> answers) throws Exception {
+        BenchModel model = BenchModel.of(settings.model());
+        try (Backend backend = Backends.open(settings.device(), settings.threads())) {
+            Benchmark benchmark = new Benchmark(settings, model, backend, MemoryBudget.limit(backend, memory));
+            RandomBatch words = RandomBatch.of(model.config(), benchmark.lengths);
+            AtomicFile.write(batchFile, RunFolder.JSON.writeValueAsBytes(Map.of("sequences", words.sequences().stream().map(Encoded::tokens).toList(),
+                    "labels", words.labels(), "padded_length", benchmark.paddedLength)));
+            PackedBatch batch = benchmark.batch(words, benchmark.paddedLength);
+            if (settings.what() == Report.Kind.TRAIN) {
+                try (Session session = new TrainSession(backend, model, benchmark.dtype, benchmark.budget, batch)) {
+                    Turns.take(orders, answers, session::run, () -> benchmark.about(session));
+                }
+            } else {
+                try (Parameters parameters = benchmark.parameters(); Session session = new InferSession(backend, model, parameters, benchmark.dtype, batch)) {
+                    Turns.take(orders, answers, session::run, () -> benchmark.about(session));
+                }
+            }
+        }
+    }
+
+    private Map<String, Object> about(Session session) {
+        Map<String, Object> about = new LinkedHashMap<>();
+        about.put("library", "WarpBERT");
+        about.put("machine", Machine.of(backend));
+        about.put("layout", settings.layout() + session.inParts());
+        about.put("dtype", dtype);
+        about.put("work", work);
+        about.put("flop_formula", Work.FORMULA);
+        about.put("result", session.result());
+        about.put("peak_device_bytes", backend.peakBytes());
+        about.put("peak_resident_bytes", ProcessMemory.peakResidentBytes());
+        return about;
+    }
+
     /** Every op on its own, at this model's and batch's shapes. */
-    private List<Report.Figure> ops() {
+    private List<Report.Figure> ops(Stopwatch stopwatch, Roofline roofline) {
         List<Report.Figure> figures = new ArrayList<>();
         try (Tensors tensors = new Tensors(backend)) {
-            LayerOps layer = new LayerOps(backend, dtype, model.config(), batch(lengths, paddedLength), tensors);
-            for (List<Op> group : List.of(layer.products(), layer.attention(), layer.elementwise(), layer.embeddings(), layer.heads())) {
-                group.forEach(op -> figures.add(op.measure(backend, roofline, settings.warmup(), settings.repeats())));
-            }
+            LayerOps layer = new LayerOps(backend, dtype, model.config(), batch(), tensors);
+            layer.all().forEach(op -> figures.add(op.measure(stopwatch, roofline, settings.warmup(), settings.repeats())));
         }
         try (Tensors tensors = new Tensors(backend)) {
             OptimizerOps.of(backend, dtype, model.table(), tensors)
-                    .forEach(op -> figures.add(op.measure(backend, roofline, settings.warmup(), settings.repeats())));
+                    .forEach(op -> figures.add(op.measure(stopwatch, roofline, settings.warmup(), settings.repeats())));
         }
         return figures;
     }
 
-    /** A whole fine-tuning step: forward, backward, clipping and AdamW. */
-    private List<Report.Figure> train() {
-        PackedBatch batch = batch(lengths, paddedLength);
-        Hyperparameters hyper = new Hyperparameters(1, batch.sequences(), Math.max(3, batch.maxSeqlen()), 2e-5, 0, 0.01, 1.0, null,
-                Schedule.CONSTANT, 0, 0, SEED, false);
-        TrainingPlan plan = new TrainingPlan(model.config(), model.table(), new ClassificationHead(BenchModel.CLASSES), dtype, 0, BatchSizes.of(batch), null,
-                DeviceSpeed.assumed(backend.name()), backend.name(), budget, backend.freeBytes());
-        plan.require();
-        try (Parameters parameters = model.parameters(backend, new WeightFormat(dtype, true));
-                Trainer trainer = new Trainer(backend, model.config(), parameters, new ClassificationHead(BenchModel.CLASSES), hyper,
-                        settings.warmup() + settings.repeats(), plan, line -> {})) {
+    private List<Report.Figure> train(Roofline roofline) {
+        try (TrainSession session = new TrainSession(backend, model, dtype, budget, batch())) {
             long before = backend.gemm().nanos();
             long start = System.nanoTime();
-            Timing timing = Timing.measure("training step", settings.warmup(), settings.repeats(), () -> trainer.submit(batch)); // waits for the step before
-            trainer.finish();
+            Timing timing = Timing.measure("training step", settings.warmup(), settings.repeats(), session::submit); // waits for the step before
+            session.finish();
             double products = (backend.gemm().nanos() - before) / (double) (System.nanoTime() - start);
-            Map<String, Double> rates = rates(timing, work.realTokens(), work.trainGflop());
+            Map<String, Double> rates = rates(roofline, timing, work.realTokens(), work.trainGflop());
             rates.put("products_share_of_time", products);
-            return List.of(new Report.Figure(timing, "forward, backward, clip, AdamW" + inParts(trainer.choice())
-                    + (plan.moments() == Dtype.F32 ? "" : ", moments in " + plan.moments()), rates));
+            return List.of(new Report.Figure(timing, "forward, backward, clip, AdamW" + session.inParts(), rates));
         }
     }
 
     /** One sequence of the batch's mean length, for latency; then the batch. */
-    private List<Report.Figure> infer() {
-        BertConfig config = model.config();
+    private List<Report.Figure> infer(Roofline roofline) {
         int mean = Math.max(1, Math.round((float) work.realTokens() / lengths.length));
-        try (Parameters parameters = model.parameters(backend, new WeightFormat(dtype, false))) {
-            Work one = Work.of(settings.model(), config, work.parameters(), Lengths.parse("fixed:" + mean), false, new int[] {mean});
-            return List.of(infer("latency", parameters, new int[] {mean}, mean, one), infer("batch", parameters, lengths, paddedLength, work));
+        try (Parameters parameters = parameters()) {
+            Work one = Work.of(settings.model(), model.config(), work.parameters(), Lengths.parse("fixed:" + mean), false, new int[] {mean});
+            return List.of(infer("latency", roofline, parameters, batch(RandomBatch.of(model.config(), new int[] {mean}), mean), one),
+                    infer("batch", roofline, parameters, batch(), work));
         }
     }
 
-    private Report.Figure infer(String name, Parameters parameters, int[] sequences, int length, Work asked) {
-        PackedBatch batch = batch(sequences, length);
-        ClassificationHead head = new ClassificationHead(BenchModel.CLASSES);
-        try (PlannedModel encoder = new PlannedModel(backend, model.config(), parameters, null, head,
-                planner(parameters, batch), line -> {})) {
-            Timing timing = Timing.measure(name, settings.warmup(), settings.repeats(),
-                    () -> encoder.infer(batch, false, (pass, part) -> head.logits())); // on the host: all is done
-            Map<String, Double> rates = rates(timing, asked.realTokens(), asked.inferGflop());
-            rates.put("sequences_per_second", sequences.length / timing.median());
-            return new Report.Figure(timing, sequences.length + (sequences.length == 1 ? " sequence, " : " sequences, ") + asked.realTokens() + " tokens"
-                    + inParts(encoder.choice()), rates);
+    private Parameters parameters() {
+        return model.parameters(backend, new WeightFormat(dtype, false));
+    }
+
+    private Report.Figure infer(String name, Roofline roofline, Parameters parameters, PackedBatch batch, Work asked) {
+        try (InferSession session = new InferSession(backend, model, parameters, dtype, batch)) {
+            Timing timing = Timing.measure(name, settings.warmup(), settings.repeats(), () -> session.run(1));
+            Map<String, Double> rates = rates(roofline, timing, asked.realTokens(), asked.inferGflop());
+            rates.put("sequences_per_second", asked.sequences() / timing.median());
+            return new Report.Figure(timing, asked.sequences() + (asked.sequences() == 1 ? " sequence, " : " sequences, ") + asked.realTokens() + " tokens"
+                    + session.inParts(), rates);
         }
     }
 
-    private PassPlanner planner(Parameters parameters, PackedBatch batch) {
-        return new PassPlanner(model.config(), parameters.table(), new ClassificationHead(BenchModel.CLASSES), PassPlan.inference(dtype), BatchSizes.of(batch),
-                backend.name(), DeviceSpeed.assumed(backend.name()));
-    }
-
-    /** How a batch was computed that memory does not hold whole. */
-    private static String inParts(Choice choice) {
-        return (choice.parts() == 1 ? "" : ", in " + choice.parts() + " parts") + (choice.recompute() == Recompute.NONE ? "" : ", recomputing " + choice.recompute());
-    }
-
-    private Map<String, Double> rates(Timing timing, int realTokens, double gflop) {
+    private Map<String, Double> rates(Roofline roofline, Timing timing, int realTokens, double gflop) {
         double gflops = gflop / timing.median();
         Map<String, Double> rates = new LinkedHashMap<>();
         rates.put("real_tokens_per_second", realTokens / timing.median());
@@ -176,16 +185,13 @@ public final class Benchmark {
         return rates;
     }
 
-    /** Random words in sequences of these lengths, padded to {@code length} where that is asked for, with labels of two classes. */
-    private PackedBatch batch(int[] sequences, int length) {
-        SplittableRandom random = new SplittableRandom(SEED);
-        int words = model.config().vocabSize();
-        List<Encoded> encoded = new ArrayList<>();
-        for (int n : sequences) {
-            encoded.add(new Encoded(random.ints(n, Math.min(FIRST_WORD, words / 2), words).toArray(), new byte[n], false));
-        }
-        int[] labels = random.ints(sequences.length, 0, BenchModel.CLASSES).toArray();
-        PackedBatch packed = PackedBatch.of(encoded, labels);
+    /** Padded to {@code length} where that is asked for. */
+    private PackedBatch batch(RandomBatch words, int length) {
+        PackedBatch packed = words.packed();
         return settings.padded() ? packed.padded(length, model.config().padTokenId()) : packed;
+    }
+
+    private PackedBatch batch() {
+        return batch(RandomBatch.of(model.config(), lengths), paddedLength);
     }
 }

@@ -7,7 +7,6 @@ import org.warpbert.backend.Activation;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.Dropout;
 import org.warpbert.backend.Dtype;
-import org.warpbert.backend.Gemm;
 import org.warpbert.model.BertConfig;
 import org.warpbert.text.PackedBatch;
 
@@ -15,6 +14,7 @@ import org.warpbert.text.PackedBatch;
 final class LayerOps {
     private static final int SITE = 1;
     private static final int MASKED = 64; // rows that a masked language model judges
+    private static final float MASKED_SHARE = 0.15f; // or this much of the batch
 
     private final Backend backend;
     private final Dtype dtype;
@@ -75,7 +75,12 @@ final class LayerOps {
         dropout = new Dropout(tensors.longs(1, 2), tensors.ints(batch.dropoutRows()));
     }
 
-    List<Op> elementwise() {
+    /** All of them. */
+    List<Op> all() {
+        return Stream.of(products(), attention(), elementwise(), embeddings(), heads()).flatMap(List::stream).toList();
+    }
+
+    private List<Op> elementwise() {
         String rows = "[" + t + "," + h + "]";
         String wide = "[" + t + "," + i + "]";
         String qkv = "[" + t + "," + 3 * h + "]";
@@ -96,7 +101,7 @@ final class LayerOps {
                         () -> backend.residualLayernormBackward(dtype, y, b, p, q, r, workspace, x, a, mean, rstd, gamma, drop, SITE, dropout, t, h)));
     }
 
-    List<Op> embeddings() {
+    private List<Op> embeddings() {
         int v = c.vocabSize();
         int positions = c.maxPositionEmbeddings();
         int kinds = c.typeVocabSize();
@@ -122,12 +127,17 @@ final class LayerOps {
                                 position, segment, gamma, ids, places, segments, wordOrder, positionOrder, drop, SITE, dropout, t, h, v, positions, kinds)));
     }
 
-    /** Two products forward, five backward (one of them the forward's again). */
-    List<Op> attention() {
+    /** As the model trains, and without dropout, as others publish their times. */
+    private List<Op> attention() {
+        float probability = (float) c.attentionProbsDropoutProb();
+        return Stream.concat(attention("", layers, probability), probability == 0 ? Stream.of() : attention(" without dropout", 0, 0)).toList();
+    }
+
+    /** Two products forward, five backward (one of them the forward's again): 4 n^2 H and 10 n^2 H flop a sequence of n tokens. */
+    private Stream<Op> attention(String how, int perStep, float probability) {
         int heads = c.numAttentionHeads();
         int size = c.headSize();
         float scale = (float) (1 / Math.sqrt(size));
-        float probability = (float) c.attentionProbsDropoutProb();
         long starts = tensors.ints(batch.cuSeqlens());
         long lse = tensors.floats((long) heads * t);
         long mask = batch.keyMask() == null ? 0 : tensors.bytes(batch.keyMask());
@@ -137,37 +147,38 @@ final class LayerOps {
         }
         String shape = sequences + " of up to " + batch.maxSeqlen();
         // the backward needs the log-sum-exp of this very forward
-        Runnable forward = () -> backend.attentionForward(dtype, y, lse, x, starts, mask, scale, probability, SITE, dropout, t, sequences, heads, size, batch.maxSeqlen());
-        return List.of(new Op("attention_forward", shape, layers, 4 * th, 2 * product, forward),
-                new Op("attention_backward", shape, layers, 8 * th, 5 * product,
+        return Stream.of(new Op("attention_forward" + how, shape, perStep, 4 * th, 2 * product,
+                        () -> backend.attentionForward(dtype, y, lse, x, starts, mask, scale, probability, SITE, dropout, t, sequences, heads, size, batch.maxSeqlen())),
+                new Op("attention_backward" + how, shape, perStep, 8 * th, 5 * product,
                         () -> backend.attentionBackward(dtype, a, workspace, b, y, lse, x, starts, mask, scale, probability, SITE, dropout, t, sequences, heads, size, batch.maxSeqlen())));
     }
 
-    List<Op> products() {
+    private List<Op> products() {
         return Stream.of(product("qkv", h, 3 * h), product("attention", h, h), product("up", h, i), product("down", i, h))
                 .flatMap(List::stream).toList();
     }
 
     private List<Op> product(String name, int in, int out) {
-        Gemm gemm = backend.gemm();
         long weight = tensors.of(dtype, (long) in * out);
         long gradient = tensors.floats((long) in * out);
         String shape = "[" + t + "," + in + "] x [" + out + "," + in + "]";
         long bytes = dtype.bytes() * ((long) t * in + (long) in * out + (long) t * out);
         double flop = 2.0 * t * in * out;
         return List.of(
-                new Op("gemm_forward " + name, shape, layers, bytes, flop, () -> gemm.forward(dtype, y, x, weight, t, in, out)),
-                new Op("gemm_backward_input " + name, shape, layers, bytes, flop, () -> gemm.backwardInput(dtype, y, x, weight, false, t, in, out)),
-                new Op("gemm_backward_weight " + name, shape, layers, bytes, flop, () -> gemm.backwardWeight(dtype, gradient, y, x, false, t, in, out)));
+                new Op("gemm_forward " + name, shape, layers, bytes, flop, () -> backend.gemm().forward(dtype, y, x, weight, t, in, out)),
+                new Op("gemm_backward_input " + name, shape, layers, bytes, flop, () -> backend.gemm().backwardInput(dtype, y, x, weight, false, t, in, out)),
+                new Op("gemm_backward_weight " + name, shape, layers, bytes, flop, () -> backend.gemm().backwardWeight(dtype, gradient, y, x, false, t, in, out)));
     }
 
-    List<Op> heads() {
+    private List<Op> heads() {
         int v = c.vocabSize();
         long firsts = tensors.ints(Arrays.copyOf(batch.cuSeqlens(), sequences));
-        long labels = tensors.ints(new int[Math.max(sequences, MASKED)]);
-        long losses = tensors.floats(Math.max(sequences, MASKED));
-        long logits = tensors.of(dtype, (long) MASKED * v);
-        long gradient = tensors.of(dtype, (long) MASKED * v);
+        int share = Math.max(1, Math.round(MASKED_SHARE * t));
+        int most = Math.max(sequences, Math.max(MASKED, share));
+        long labels = tensors.ints(new int[most]);
+        long losses = tensors.floats(most);
+        long logits = tensors.of(dtype, (long) Math.max(MASKED, share) * v);
+        long gradient = tensors.of(dtype, (long) Math.max(MASKED, share) * v);
         long target = tensors.zeros(4L * sequences * BenchModel.CLASSES);
         long answers = tensors.floats(2L * sequences);
         long spans = tensors.of(dtype, 2L * t);
@@ -184,6 +195,8 @@ final class LayerOps {
                         () -> backend.crossEntropy(dtype, losses, gradient, logits, labels, 0, 0, PackedBatch.IGNORE, 1, sequences, BenchModel.CLASSES)),
                 new Op("cross_entropy words", "[" + MASKED + "," + v + "]", 0, 2L * dtype.bytes() * MASKED * v, 0,
                         () -> backend.crossEntropy(dtype, losses, gradient, logits, labels, 0, 0, PackedBatch.IGNORE, 1, MASKED, v)),
+                new Op("cross_entropy words of 15%", "[" + share + "," + v + "]", 0, 2L * dtype.bytes() * share * v, 0,
+                        () -> backend.crossEntropy(dtype, losses, gradient, logits, labels, 0, 0, PackedBatch.IGNORE, 1, share, v)),
                 new Op("mean_squared_error", "[" + sequences + ",1]", 0, 12L * sequences, 0,
                         () -> backend.meanSquaredError(dtype, losses, gradient, logits, target, 1, sequences, 1)),
                 new Op("binary_cross_entropy", "[" + sequences + "," + BenchModel.CLASSES + "]", 0, 12L * sequences * BenchModel.CLASSES, 0,

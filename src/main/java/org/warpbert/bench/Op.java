@@ -2,7 +2,6 @@ package org.warpbert.bench;
 
 import java.util.LinkedHashMap;
 import java.util.Map;
-import org.warpbert.backend.Backend;
 
 /**
  * One op at one shape, ready to run.
@@ -15,11 +14,8 @@ import org.warpbert.backend.Backend;
  */
 record Op(String name, String shape, int perStep, long bytes, double flop, Runnable run) {
 
-    Report.Figure measure(Backend backend, Roofline roofline, int warmup, int repeats) {
-        Timing timing = Timing.measure(name, warmup, repeats, () -> {
-            run.run();
-            backend.synchronize();
-        });
+    Report.Figure measure(Stopwatch stopwatch, Roofline roofline, int warmup, int repeats) {
+        Timing timing = stopwatch.measure(name, warmup, repeats, run);
         Map<String, Double> rates = new LinkedHashMap<>();
         double gbPerSecond = bytes * 1e-9 / timing.median();
         rates.put("gb_per_second", gbPerSecond);
@@ -29,6 +25,8 @@ record Op(String name, String shape, int perStep, long bytes, double flop, Runna
             rates.put("share_of_gemm", flop * 1e-9 / timing.median() / roofline.gemmGflops());
         }
         rates.put("runs_per_step", (double) perStep);
+        rates.put("bytes", (double) bytes);
+        rates.put("flop", flop);
         return new Report.Figure(timing, shape, rates);
     }
 }

@@ -14,12 +14,13 @@ import org.warpbert.train.RunFolder;
 /**
  * One measurement, as its JSON holds it (snake case).
  *
+ * @param clock       what timed ops, copies and products: the host's clock, or the device's with its caches cleared before each run
  * @param gemmGflops  the machine's measured matrix-product rate, in the same run
  * @param copyGbPerSecond its measured copy bandwidth, read and written, beyond all caches
  * @param flopFormula how model FLOPs are counted
  * @param peakResidentBytes the most of the machine's memory that this process has had, everything counted
  */
-public record Report(Settings settings, Machine machine, double gemmGflops, double copyGbPerSecond, Work work,
+public record Report(Settings settings, Machine machine, String clock, double gemmGflops, double copyGbPerSecond, Work work,
                      String flopFormula, List<Figure> figures, long peakResidentBytes) {
 
     /**

@@ -16,20 +16,24 @@ public final class Roofline {
 
     /** Rows, in and out of the products tried: bert-base's and bert-large's at a batch's length, and a square one. */
     private static final int[][] PRODUCTS = {{1024, 768, 3072}, {1024, 3072, 768}, {2048, 1024, 4096}, {1536, 1536, 1536}};
+    /** The same where a thousand rows are over before the device is full. */
+    private static final int[][] LARGE_PRODUCTS = {{16384, 768, 3072}, {16384, 3072, 768}, {8192, 1024, 4096}, {8192, 8192, 8192}};
 
     private final Backend backend;
+    private final Stopwatch stopwatch;
     private final TreeMap<Long, Double> copyRates = new TreeMap<>(); // bytes moved (read and written), GB/s
     private final double gemmGflops;
 
-    private Roofline(Backend backend, double gemmGflops) {
+    private Roofline(Backend backend, Stopwatch stopwatch, double gemmGflops) {
         this.backend = backend;
+        this.stopwatch = stopwatch;
         this.gemmGflops = gemmGflops;
     }
 
     /** Measures the matrix-product rate in this type; copy rates are measured when they are asked for. */
-    public static Roofline measure(Backend backend, Dtype dtype) {
+    public static Roofline measure(Backend backend, Stopwatch stopwatch, Dtype dtype) {
         double best = 0;
-        for (int[] p : PRODUCTS) {
+        for (int[] p : backend.isHost() ? PRODUCTS : LARGE_PRODUCTS) {
             long rows = p[0];
             long in = p[1];
             long out = p[2];
@@ -37,14 +41,11 @@ public final class Roofline {
                 long y = tensors.of(dtype, rows * out);
                 long x = tensors.of(dtype, rows * in);
                 long w = tensors.of(dtype, out * in);
-                Timing timing = Timing.measure("gemm", 1, GEMM_REPEATS, () -> {
-                    backend.gemm().forward(dtype, y, x, w, p[0], p[1], p[2]);
-                    backend.synchronize();
-                });
+                Timing timing = stopwatch.measure("gemm", 1, GEMM_REPEATS, () -> backend.gemm().forward(dtype, y, x, w, p[0], p[1], p[2]));
                 best = Math.max(best, 2e-9 * rows * in * out / timing.median());
             }
         }
-        return new Roofline(backend, best);
+        return new Roofline(backend, stopwatch, best);
     }
 
     /** GFLOP/s of the fastest of some large products. */
@@ -70,10 +71,7 @@ public final class Roofline {
         long bytes = moved / 2;
         try (DeviceMemory from = backend.allocate("the copy's source", bytes); DeviceMemory to = backend.allocate("the copy", bytes)) {
             from.zero();
-            Timing timing = Timing.measure("copy", 2, COPY_REPEATS, () -> {
-                backend.copy(to.address(), from.address(), bytes);
-                backend.synchronize();
-            });
+            Timing timing = stopwatch.measure("copy", 2, COPY_REPEATS, () -> backend.copy(to.address(), from.address(), bytes));
             return moved * 1e-9 / timing.median();
         }
     }

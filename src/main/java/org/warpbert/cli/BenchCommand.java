@@ -1,5 +1,8 @@
 package org.warpbert.cli;
 
+import java.io.BufferedReader;
+import java.io.InputStreamReader;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
@@ -58,6 +61,10 @@ final class BenchCommand extends WarpBertCommand {
     @Option(names = "--compare", paramLabel = "FILE", description = "Compare with the figures that --json wrote; exit code 1 where one is worse beyond its noise.")
     private Path compare;
 
+    @Option(names = "--turns", paramLabel = "FILE", description = "train and infer: measure nothing, but write the batch to FILE and do the work when standard "
+            + "input says so, in turns with other engines (benchmarks/README.md).")
+    private Path turns;
+
     BenchCommand(Terminal terminal) {
         super(terminal);
     }
@@ -74,6 +81,10 @@ final class BenchCommand extends WarpBertCommand {
         if (!settings.model().startsWith("random:")) {
             fetch(settings.model());
         }
+        if (turns != null) {
+            takeTurns(settings);
+            return;
+        }
         Report report = Benchmark.run(settings, device.memory);
         print(report);
         if (json != null) {
@@ -84,12 +95,28 @@ final class BenchCommand extends WarpBertCommand {
         }
     }
 
+    private void takeTurns(Report.Settings settings) {
+        try {
+            Benchmark.takeTurns(settings, device.memory, turns, new BufferedReader(new InputStreamReader(terminal.in(), StandardCharsets.UTF_8)), answer -> {
+                terminal.print(answer);
+                terminal.flush();
+            });
+        } catch (RuntimeException e) {
+            throw e;
+        } catch (Exception e) {
+            throw new WarpBertException("a turn ended in the middle: " + e.getMessage(), e);
+        }
+    }
+
     private Report.Settings settings() {
         if (what == null) {
             throw usage("Missing what to measure: ops, train or infer (or --compare FILE, to measure what it recorded).");
         }
         if (!layout.equals("packed") && !layout.equals("padded")) {
             throw usage("--layout is '" + layout + "', it must be packed or padded");
+        }
+        if (turns != null && (what == Report.Kind.OPS || compare != null || json != null)) {
+            throw usage("--turns is for train and infer, without --json and --compare");
         }
         atLeastOne("--batch-size", batchSize);
         atLeastOne("--warmup", warmup);

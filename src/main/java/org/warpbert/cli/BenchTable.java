@@ -24,7 +24,8 @@ final class BenchTable {
             lines.add(number("%-34s %-26s %10.1f %6.1f%% %7.1f %5.0f%% %s %6.0f %6.1f%%", f.timing().name(), f.what(), 1e6 * f.timing().median(),
                     100 * f.timing().spread(), r.get("gb_per_second"), 100 * r.get("share_of_copy"), products, r.get("runs_per_step"), 100 * secondsPerStep(f) / step));
         }
-        lines.add(number("a training step by its parts: %.1f ms (each op alone, its operands as warm as its own runs leave them)", 1e3 * step));
+        lines.add(number("a training step by its parts: %.1f ms (each op alone, %s)", 1e3 * step,
+                report.clock().equals("host") ? "its operands as warm as its own runs leave them" : "by the device's clock, caches cleared before each run"));
         lines.add("copy: share of a copy that moves as many bytes; gemm: share of the measured matrix-product rate");
         return lines;
     }

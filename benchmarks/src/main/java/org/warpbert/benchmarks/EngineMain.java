@@ -9,12 +9,12 @@ import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import org.warpbert.bench.Turns;
 import org.warpbert.memory.ProcessMemory;
 
 /**
  * One engine in a process of its own, so that its memory and environment are its own, driven by {@link EngineProcess}
- * over its standard streams: for every line {@code run} it does the job once and answers the nanoseconds; at the end of its
- * input it answers what it is, as JSON.
+ * over its standard streams, as {@link Turns} says.
  */
 public final class EngineMain {
     private static final ObjectMapper JSON = new ObjectMapper();
@@ -29,16 +29,16 @@ public final class EngineMain {
         Job job = JSON.readValue(args[1], Job.class);
         BufferedReader orders = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         try (Engine engine = engine(args[0], job)) {
-            answers.println("ready");
-            while ("run".equals(orders.readLine())) {
-                long start = System.nanoTime();
-                engine.run();
-                answers.println(System.nanoTime() - start);
-            }
-            Map<String, Object> about = new LinkedHashMap<>(engine.about());
-            about.put("result", engine.result());
-            about.put("peak_resident_bytes", ProcessMemory.peakResidentBytes());
-            answers.println(JSON.writeValueAsString(about));
+            Turns.take(orders, answers::println, times -> {
+                for (int i = 0; i < times; i++) {
+                    engine.run();
+                }
+            }, () -> {
+                Map<String, Object> about = new LinkedHashMap<>(engine.about());
+                about.put("result", engine.result());
+                about.put("peak_resident_bytes", ProcessMemory.peakResidentBytes());
+                return about;
+            });
         }
     }
 

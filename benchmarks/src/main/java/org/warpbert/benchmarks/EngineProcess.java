@@ -47,7 +47,7 @@ final class EngineProcess implements AutoCloseable {
 
     /** Does the job once. @return seconds */
     double run() throws IOException {
-        orders.write("run\n");
+        orders.write("run 1\n");
         orders.flush();
         String nanos = answers.readLine();
         if (nanos == null) {

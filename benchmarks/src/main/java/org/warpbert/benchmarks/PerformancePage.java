@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.stream.Stream;
+import org.warpbert.check.GpuFigures;
 import org.warpbert.format.AtomicFile;
 
 /** Writes docs/performance.md from the JSON of results/: no figure on the page was typed. */
@@ -64,6 +65,7 @@ public final class PerformancePage {
             source(start, "cpu-start", start.get("command").asText());
         }
         calls();
+        page.append(GpuFigures.section(results, link));
     }
 
     private void summary(List<JsonNode> contests, List<JsonNode> benches, List<JsonNode> starts) {
