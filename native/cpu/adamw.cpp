@@ -4,6 +4,7 @@
 #include "dropout.h"
 #include "float_bits.h"
 #include "parallel.h"
+#include "touched_rows.h"
 
 namespace warpbert::WB_ISA {
 namespace {
@@ -53,17 +54,23 @@ void update(float* __restrict p, uint16_t* __restrict m, uint16_t* __restrict v,
   }
 }
 
+// What is left of it where gradient and moments are 0.
+void shrink(float* p, float keep, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) p[i] *= keep;
+}
+
 }  // namespace
 
 wb_status adamw(wb_context* ctx, wb_dtype copy_dtype, wb_dtype moment_dtype, float* parameter, void* m, void* v,
-                void* parameter_copy, const float* gradient, const float* stats, const float* hyper, const int64_t* rng,
-                const int64_t* ends, const float* decay, const float* lr_scale, float beta1, float beta2, float eps, int64_t n,
-                int64_t K) {
+                void* parameter_copy, const float* gradient, const uint8_t* touched, const float* stats, const float* hyper,
+                const int64_t* rng, const int64_t* ends, const float* decay, const float* lr_scale, float beta1, float beta2,
+                float eps, int64_t n, int64_t K, int64_t R, int64_t width) {
   if (parameter_copy) {
     if (wb_status status = require_float32(copy_dtype, "adamw")) return status;
   }
   if (stats[2] == 0.0f) return WB_OK;
   const float lr = hyper[0], c1 = hyper[1], sqrt_c2 = sqrtf(hyper[2]), factor = stats[1];
+  const TouchedRows rows = {touched, R, width};
   constexpr int64_t kBlock = 16384;
   parallel_runs(ctx, ceil_div(n, kBlock), n, [=](int64_t task) {
     const int64_t begin = task * kBlock, end = minimum(n, begin + kBlock);
@@ -78,13 +85,19 @@ wb_status adamw(wb_context* ctx, wb_dtype copy_dtype, wb_dtype moment_dtype, flo
       if (lr_scale[k] == 0.0f || count == 0) continue;
       const float rate = lr * lr_scale[k];
       const Step step = {1.0f - rate * decay[k], beta1, beta2, rate / c1, sqrt_c2, eps, factor};
-      if (moment_dtype == WB_BF16) {
-        update(parameter + i, static_cast<uint16_t*>(m) + i, static_cast<uint16_t*>(v) + i, gradient + i, step, rng, i, count);
-      } else {
-        update(parameter + i, static_cast<float*>(m) + i, static_cast<float*>(v) + i, gradient + i, step, count);
+      for (int64_t j = i, stop; j < i + count; j = stop) {
+        stop = rows.run_end(j, i + count);
+        if (!rows.has(j)) {
+          if (rate * decay[k] == 0.0f) continue;
+          shrink(parameter + j, step.keep, stop - j);
+        } else if (moment_dtype == WB_BF16) {
+          update(parameter + j, static_cast<uint16_t*>(m) + j, static_cast<uint16_t*>(v) + j, gradient + j, step, rng, j, stop - j);
+        } else {
+          update(parameter + j, static_cast<float*>(m) + j, static_cast<float*>(v) + j, gradient + j, step, stop - j);
+        }
+        float* copy = static_cast<float*>(parameter_copy);
+        for (int64_t c = j; copy && c < stop; ++c) copy[c] = parameter[c];
       }
-      float* copy = static_cast<float*>(parameter_copy);
-      for (int64_t j = i; copy && j < i + count; ++j) copy[j] = parameter[j];
     }
   });
   return WB_OK;

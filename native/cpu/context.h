@@ -35,7 +35,7 @@ wb_status fail(wb_status status, const char* format, ...) __attribute__((format(
   F(gather_rows_forward) F(gather_rows_backward) \
   F(dropout_forward) F(dropout_backward) \
   F(cross_entropy) F(mean_squared_error) F(binary_cross_entropy) F(segment_cross_entropy) \
-  F(gradient_norm) F(adamw) F(cast)
+  F(zero_rows) F(gradient_norm) F(adamw) F(cast)
 #define WB_DECLARE(name) decltype(::wb_##name) name;
 
 namespace host {

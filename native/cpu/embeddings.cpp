@@ -78,8 +78,8 @@ wb_status embeddings_forward(wb_context* ctx, wb_dtype dtype, void* y_, float* m
 }
 
 wb_status embeddings_backward(wb_context* ctx, wb_dtype dtype, float* dword, float* dposition, float* dsegment,
-                              float* dgamma, float* dbeta, float* workspace, const void* dy_, const float* mean,
-                              const float* rstd, const float* word, const float* position, const float* segment,
+                              float* dgamma, float* dbeta, uint8_t* touched, float* workspace, const void* dy_,
+                              const float* mean, const float* rstd, const float* word, const float* position, const float* segment,
                               const float* gamma, const int32_t* tokens, const int32_t* positions,
                               const int32_t* segments, const int32_t* word_order, const int32_t* position_order,
                               float p, int32_t site, const int64_t* rng, const int32_t* dropout_rows, int64_t T,
@@ -116,6 +116,7 @@ wb_status embeddings_backward(wb_context* ctx, wb_dtype dtype, float* dword, flo
   add_column_sums(ctx, dgamma, partial, 2 * H, blocks, H);
   add_column_sums(ctx, dbeta, partial + H, 2 * H, blocks, H);
   add_rows(ctx, dword, dz, tokens, word_order, T, H);
+  for (int64_t t = 0; touched && t < T; ++t) touched[tokens[t]] = 1;
   add_rows(ctx, dposition, dz, positions, position_order, T, H);
   add_rows(ctx, dsegment, dz, segments, nullptr, T, H);
   return WB_OK;

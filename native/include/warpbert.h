@@ -36,7 +36,7 @@
 extern "C" {
 #endif
 
-#define WB_ABI 6            /* raised on every change of this file; a backend of another number is refused */
+#define WB_ABI 7            /* raised on every change of this file; a backend of another number is refused */
 #define WB_REDUCE_BLOCKS 256 /* rows of partial sums that a two-stage reduction may use; sizes the workspaces below */
 
 typedef enum wb_status {
@@ -161,6 +161,7 @@ wb_status wb_embeddings_forward(wb_context* ctx, wb_dtype dtype,
 wb_status wb_embeddings_backward(wb_context* ctx, wb_dtype dtype,
     float* dword, float* dposition, float* dsegment, /* [V,H] [P,H] [S,H] += */
     float* dgamma, float* dbeta,                     /* [H] += */
+    uint8_t* touched,           /* [V], 1 = where a token is in the batch, the others are kept; nullable; see wb_zero_rows */
     float* workspace,           /* [T*H + 2*WB_REDUCE_BLOCKS*H] scratch */
     const void* dy,             /* [T,H] */
     const float* mean, const float* rstd, /* [T] */
@@ -326,21 +327,36 @@ wb_status wb_segment_cross_entropy(wb_context* ctx, wb_dtype dtype,
 
 /* ---------------------------------------------------------------- optimizer */
 
+/* Touched rows. A word that no batch has had yet has a row of zeros in the gradient of the word embeddings and in both moments.
+ * `touched` has a byte for each row of that table, [R, width], the first of the flat buffers that these three ops work on:
+ * 0 until wb_embeddings_backward meets the word, and never 0 again. A row of byte 0 costs them nothing, but for weight decay.
+ * NULL: every row counts, and R and width say nothing. R * width is at most n, and below 2^32. */
+
+/* x = 0 in the rows whose byte is not 0; the others are neither read nor written. */
+wb_status wb_zero_rows(wb_context* ctx,
+    float* x,                   /* [R,width] = */
+    const uint8_t* touched,     /* [R] */
+    int64_t R, int64_t width);
+
 /* stats[0] = the l2 norm of gradient / loss_scale; stats[1] = the factor that AdamW multiplies gradients by:
  * min(1, max_norm / (stats[0] + 1e-6)) / loss_scale (max_norm <= 0: no clipping); stats[2] = 1, or 0 where a gradient
- * is not finite. Sums are exact enough for 2^31 elements (float64, or float32 in pairwise stages). */
+ * is not finite. Sums are exact enough for 2^31 elements (float64, or float32 in pairwise stages).
+ * Rows that are not touched count as 0 and are not read: the same bits as of a gradient that is 0 there. */
 wb_status wb_gradient_norm(wb_context* ctx,
     float* stats,               /* [3] = */
     float* workspace,           /* [2*WB_REDUCE_BLOCKS] scratch, 8-byte aligned */
     const float* gradient,      /* [n] */
+    const uint8_t* touched,     /* [R], nullable */
     const float* loss_scale,    /* [1], nullable: 1 */
-    float max_norm, int64_t n);
+    float max_norm, int64_t n, int64_t R, int64_t width);
 
 /* AdamW (Loshchilov & Hutter 2019, algorithm 2; PyTorch's order of operations), skipped as a whole where stats[2] is 0:
  *   g = gradient * stats[1];  p -= lr_k * decay_k * p;  m, v moving averages of g, g^2
  *   p -= lr_k * (m / c1) / (sqrt(v / c2) + eps)
  * hyper = {lr, c1 = 1 - beta1^t, c2 = 1 - beta2^t}. Elements ends[k-1] .. ends[k]-1 belong to segment k, with
  * lr_k = lr * lr_scale[k]; a segment of lr_scale 0 is frozen: nothing of it is read or written.
+ * Of a row that is not touched neither gradient nor moments are read or written: with eps > 0, what the update of zeros comes
+ * to, to the bit, is p -= lr_k * decay_k * p, and where lr_k * decay_k is 0 nothing; p's copy holds p then already.
  * m and v are kept in WB_F32 or WB_BF16, the update is of their values before they are kept. Of v's, beta2 = 0.999 changes
  * less than half a step of bfloat16 at a time: rounded to nearest it would stand still. So they are rounded up or down by
  * chance, in proportion (wb_round_by_chance of philox.h), element i by word i%4 of the Philox counter {i/4 (low 32 bits), i/4
@@ -350,11 +366,13 @@ wb_status wb_adamw(wb_context* ctx, wb_dtype copy_dtype, wb_dtype moment_dtype,
     void* m, void* v,           /* [n] updated, in moment_dtype */
     void* parameter_copy,       /* [n] =, parameter in copy_dtype, nullable */
     const float* gradient,      /* [n] */
+    const uint8_t* touched,     /* [R], nullable */
     const float* stats,         /* [3], of wb_gradient_norm */
     const float* hyper,         /* [3] */
     const int64_t* rng,         /* [2] = {seed, step}; not read, and nullable, where the moments are float32 */
     const int64_t* ends, const float* decay, const float* lr_scale, /* [K]; ends ascending, ends[K-1] = n */
-    float beta1, float beta2, float eps, int64_t n, int64_t K);
+    float beta1, float beta2, float eps, int64_t n, int64_t K,
+    int64_t R, int64_t width);
 
 /* y = x in another type, rounded to nearest even. y may be x where the types are equal. */
 wb_status wb_cast(wb_context* ctx,
@@ -376,7 +394,7 @@ wb_status wb_cast(wb_context* ctx,
   F(gather_rows_forward) F(gather_rows_backward) \
   F(dropout_forward) F(dropout_backward) \
   F(cross_entropy) F(mean_squared_error) F(binary_cross_entropy) F(segment_cross_entropy) \
-  F(gradient_norm) F(adamw) F(cast)
+  F(zero_rows) F(gradient_norm) F(adamw) F(cast)
 
 #define WB_MEMBER(name) __typeof__(&wb_##name) name;
 typedef struct wb_ops {

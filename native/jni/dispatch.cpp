@@ -328,7 +328,7 @@ wb_status wb_embeddings_forward(wb_context* ctx, wb_dtype dtype, void* y, float*
 }
 
 wb_status wb_embeddings_backward(wb_context* ctx, wb_dtype dtype, float* dword, float* dposition, float* dsegment,
-    float* dgamma, float* dbeta, float* workspace, const void* dy, const float* mean, const float* rstd,
+    float* dgamma, float* dbeta, uint8_t* touched, float* workspace, const void* dy, const float* mean, const float* rstd,
     const float* word, const float* position, const float* segment, const float* gamma, const int32_t* tokens,
     const int32_t* positions, const int32_t* segments, const int32_t* word_order, const int32_t* position_order,
     float dropout, int32_t site, const int64_t* rng, const int32_t* dropout_rows, int64_t T, int64_t H, int64_t V,
@@ -362,8 +362,8 @@ wb_status wb_embeddings_backward(wb_context* ctx, wb_dtype dtype, float* dword, 
   CHECK_POINTER(op, position_order);
   CHECK_DISTINCT(op, {ARG(dword), ARG(dposition), ARG(dsegment), ARG(dgamma), ARG(dbeta), ARG(workspace)},
       {ARG(dy), ARG(mean), ARG(rstd), ARG(word), ARG(position), ARG(segment), ARG(gamma)});
-  return pass(ctx->ops, ctx->ops->embeddings_backward(ctx, dtype, dword, dposition, dsegment, dgamma, dbeta, workspace,
-      dy, mean, rstd, word, position, segment, gamma, tokens, positions, segments, word_order, position_order, dropout,
+  return pass(ctx->ops, ctx->ops->embeddings_backward(ctx, dtype, dword, dposition, dsegment, dgamma, dbeta, touched,
+      workspace, dy, mean, rstd, word, position, segment, gamma, tokens, positions, segments, word_order, position_order, dropout,
       site, rng, dropout_rows, T, H, V, P, S));
 }
 
@@ -619,21 +619,45 @@ wb_status wb_segment_cross_entropy(wb_context* ctx, wb_dtype dtype, float* loss,
       ignore_label, gradient_scale, T, B, C));
 }
 
-wb_status wb_gradient_norm(wb_context* ctx, float* stats, float* workspace, const float* gradient,
-    const float* loss_scale, float max_norm, int64_t n) {
+#define CHECK_TABLE(op, rows, columns) \
+  CHECK_SHAPE(op, rows, columns); \
+  if ((rows) * (columns) > (int64_t)UINT32_MAX) \
+  return fail(WB_INVALID_ARGUMENT, "%s: a table of %s x %s = %lld x %lld has more than 2^32 - 1 elements", op, #rows, #columns, \
+              (long long)(rows), (long long)(columns))
+// The table is the first of n elements.
+#define CHECK_TOUCHED(op) \
+  CHECK_TABLE(op, R, width); \
+  if (touched && R * width > n) \
+  return fail(WB_INVALID_ARGUMENT, "%s: R x width = %lld x %lld is more than n = %lld", op, (long long)R, (long long)width, (long long)n)
+
+wb_status wb_zero_rows(wb_context* ctx, float* x, const uint8_t* touched, int64_t R, int64_t width) {
+  const char* op = "zero_rows";
+  CHECK_CONTEXT(op);
+  CHECK_TABLE(op, R, width);
+  if (R == 0) return WB_OK;
+  CHECK_POINTER(op, x);
+  CHECK_POINTER(op, touched);
+  return pass(ctx->ops, ctx->ops->zero_rows(ctx, x, touched, R, width));
+}
+
+wb_status wb_gradient_norm(wb_context* ctx, float* stats, float* workspace, const float* gradient, const uint8_t* touched,
+    const float* loss_scale, float max_norm, int64_t n, int64_t R, int64_t width) {
   const char* op = "gradient_norm";
   CHECK_CONTEXT(op);
   CHECK_SIZE(op, n, 0);
   CHECK_POINTER(op, stats);
   CHECK_POINTER(op, workspace);
   if (n > 0) CHECK_POINTER(op, gradient);
+  CHECK_TOUCHED(op);
   CHECK_DISTINCT(op, {ARG(stats), ARG(workspace)}, {ARG(gradient), ARG(loss_scale)});
-  return pass(ctx->ops, ctx->ops->gradient_norm(ctx, stats, workspace, gradient, loss_scale, max_norm, n));
+  return pass(ctx->ops, ctx->ops->gradient_norm(ctx, stats, workspace, gradient, touched, loss_scale, max_norm, n,
+      R, width));
 }
 
 wb_status wb_adamw(wb_context* ctx, wb_dtype copy_dtype, wb_dtype moment_dtype, float* parameter, void* m, void* v,
-    void* parameter_copy, const float* gradient, const float* stats, const float* hyper, const int64_t* rng,
-    const int64_t* ends, const float* decay, const float* lr_scale, float beta1, float beta2, float eps, int64_t n, int64_t K) {
+    void* parameter_copy, const float* gradient, const uint8_t* touched, const float* stats, const float* hyper,
+    const int64_t* rng, const int64_t* ends, const float* decay, const float* lr_scale, float beta1, float beta2, float eps,
+    int64_t n, int64_t K, int64_t R, int64_t width) {
   const char* op = "adamw";
   CHECK_CONTEXT(op);
   CHECK_TYPE(op, copy_dtype);
@@ -643,6 +667,7 @@ wb_status wb_adamw(wb_context* ctx, wb_dtype copy_dtype, wb_dtype moment_dtype, 
   CHECK_SIZE(op, K, 0);
   if (n == 0) return WB_OK;
   CHECK_SIZE(op, K, 1);
+  CHECK_TOUCHED(op);
   if (!(beta1 >= 0 && beta1 < 1) || !(beta2 >= 0 && beta2 < 1) || !(eps >= 0))
     return fail(WB_INVALID_ARGUMENT, "%s: beta1 %g, beta2 %g must be in [0, 1) and eps %g at least 0", op, beta1, beta2, eps);
   CHECK_POINTER(op, parameter);
@@ -657,8 +682,8 @@ wb_status wb_adamw(wb_context* ctx, wb_dtype copy_dtype, wb_dtype moment_dtype, 
   CHECK_POINTER(op, lr_scale);
   CHECK_DISTINCT(op, {ARG(parameter), ARG(m), ARG(v), ARG(parameter_copy)},
       {ARG(gradient), ARG(stats), ARG(hyper), ARG(decay), ARG(lr_scale)});
-  return pass(ctx->ops, ctx->ops->adamw(ctx, copy_dtype, moment_dtype, parameter, m, v, parameter_copy, gradient, stats, hyper,
-      rng, ends, decay, lr_scale, beta1, beta2, eps, n, K));
+  return pass(ctx->ops, ctx->ops->adamw(ctx, copy_dtype, moment_dtype, parameter, m, v, parameter_copy, gradient, touched,
+      stats, hyper, rng, ends, decay, lr_scale, beta1, beta2, eps, n, K, R, width));
 }
 
 wb_status wb_cast(wb_context* ctx, void* y, wb_dtype y_dtype, const void* x, wb_dtype x_dtype, int64_t n) {

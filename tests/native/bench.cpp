@@ -102,8 +102,8 @@ void rows(int64_t T, int64_t H, int64_t I) {
                               segments.data(), 1e-12f, drop, 0, rng, nullptr, T, H, V, 512, 2);
     });
     report("embeddings_backward", 5 * th, [&] {
-      ops->embeddings_backward(ctx, WB_F32, dword, dposition, dsegment, p, q, workspace, b, mean, rstd, word, position,
-                               segment, r, tokens.data(), positions.data(), segments.data(), word_order.data(),
+      ops->embeddings_backward(ctx, WB_F32, dword, dposition, dsegment, p, q, nullptr, workspace, b, mean, rstd, word,
+                               position, segment, r, tokens.data(), positions.data(), segments.data(), word_order.data(),
                                position_order.data(), drop, 0, rng, nullptr, T, H, V, 512, 2);
     });
     for (float* x : {word, position, segment, dword, dposition, dsegment}) ops->free(ctx, x);
@@ -150,11 +150,21 @@ void whole_model() {
   report("copy", 8.0 * n, [&] { ops->copy(ctx, m, v, n * 4); });
   report("zero", 4.0 * n, [&] { ops->zero(ctx, m, n * 4); });
   ops->zero(ctx, v, n * 4);
-  report("gradient_norm", 4.0 * n, [&] { ops->gradient_norm(ctx, stats, (float*)workspace, g, nullptr, 1, n); });
-  report("adamw", 28.0 * n, [&] {
-    ops->adamw(ctx, WB_F32, WB_F32, p, m, v, nullptr, g, stats, hyper, nullptr, ends.data(), decay.data(), scale.data(), 0.9f, 0.999f,
-               1e-8f, n, (int64_t)ends.size());
+  report("gradient_norm", 4.0 * n, [&] { ops->gradient_norm(ctx, stats, (float*)workspace, g, nullptr, nullptr, 1, n, 0, 1); });
+  const auto adamw = [&](const uint8_t* touched, int64_t rows) {
+    ops->adamw(ctx, WB_F32, WB_F32, p, m, v, nullptr, g, touched, stats, hyper, nullptr, ends.data(), decay.data(), scale.data(), 0.9f,
+               0.999f, 1e-8f, n, (int64_t)ends.size(), rows, 768);
+  };
+  report("adamw", 28.0 * n, [&] { adamw(nullptr, 0); });
+  // a first step, of 250 of bert-base's 30,522 words
+  const int64_t R = 30522, idle = (R - 250) * 768;
+  std::vector<uint8_t> touched(R, 0);
+  for (int64_t i = 0; i < 250; ++i) touched[i * 7919 % R] = 1;
+  report("zero_rows of 250 words", 4.0 * 250 * 768, [&] { ops->zero_rows(ctx, g, touched.data(), R, 768); });
+  report("gradient_norm of 250 words", 4.0 * (n - idle), [&] {
+    ops->gradient_norm(ctx, stats, (float*)workspace, g, touched.data(), nullptr, 1, n, R, 768);
   });
+  report("adamw of 250 words", 28.0 * (n - idle) + 4.0 * idle, [&] { adamw(touched.data(), R); }); // half of the segments decay
   const int64_t C = 30522, N = 64;
   std::vector<int32_t> labels(N, 5);
   report("cross_entropy [64,30522]", 8.0 * N * C, [&] {

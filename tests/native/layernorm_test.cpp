@@ -122,10 +122,15 @@ void embeddings_case(int64_t T, int64_t H, bool dropped) {
   Floats mean32(T), rstd32(T);
   for (int64_t t = 0; t < T; ++t) mean32[t] = (float)norm.mean[t], rstd32[t] = (float)norm.rstd[t];
   check_case(name + " backward", [&](wb_context* ctx) -> Outputs {
+    std::vector<uint8_t> before(V), after(V);
+    for (int64_t word = 0; word < V; ++word) before[word] = after[word] = word % 3 == 0; // touched by an earlier batch
+    for (int32_t token : tokens) after[token] = 1;
+    Buffer<uint8_t> touched(before);
     Buffer<float> dw(old_word), dp(old_position), ds(old_segment), sum(old), workspace(T * H + 2 * WB_REDUCE_BLOCKS * H);
     Input<float> d(dy), mean(mean32), rstd(rstd32), w(word), p(position), s(segment), ga(gamma);
-    OK(ctx->ops->embeddings_backward(ctx, WB_F32, dw, dp, ds, sum, sum + H, workspace, d, mean, rstd, w, p, s, ga,
+    OK(ctx->ops->embeddings_backward(ctx, WB_F32, dw, dp, ds, sum, sum + H, touched, workspace, d, mean, rstd, w, p, s, ga,
         w_ids, p_ids, s_ids, w_order, p_order, drop.p, drop.site, rng, nullptr, T, H, V, P, S));
+    CHECK(touched.values() == after, "other words were marked");
     return {dw.values(), dp.values(), ds.values(), sum.values()};
   }, {dword, dposition, dsegment, sums}, 4e-6, floor);
 }

@@ -17,7 +17,7 @@ void norms() {
         Buffer<float> stats(3), workspace_holder(2 * WB_REDUCE_BLOCKS + 1);
         float* workspace = workspace_holder + 1; // 8-byte aligned, as the op asks
         Input<float> g(gradient), s(Floats{1024});
-        OK(ctx->ops->gradient_norm(ctx, stats, workspace, g, s, max_norm, n));
+        OK(ctx->ops->gradient_norm(ctx, stats, workspace, g, nullptr, s, max_norm, n, 0, 1));
         return {stats.values()};
       }, {{norm, clip / scale, 1}}, 1e-7);
     }
@@ -30,7 +30,7 @@ void norms() {
         current = "gradient_norm of " + std::to_string(strange) + " on " + c.isa;
         Buffer<float> stats(3), workspace(2 * WB_REDUCE_BLOCKS + 1);
         Input<float> g(x);
-        OK(c.ctx->ops->gradient_norm(c.ctx, stats, workspace + 1, g, nullptr, 1, 40001));
+        OK(c.ctx->ops->gradient_norm(c.ctx, stats, workspace + 1, g, nullptr, nullptr, 1, 40001, 0, 1));
         CHECK(stats[2] == 0, "finite");
       }
     }
@@ -40,7 +40,7 @@ void norms() {
   wb_context* ctx = contexts().back().ctx;
   Buffer<float> stats(3), workspace(2 * WB_REDUCE_BLOCKS + 1);
   Input<float> g(Floats(100, 3e37f));
-  OK(ctx->ops->gradient_norm(ctx, stats, workspace + 1, g, nullptr, 1, 100));
+  OK(ctx->ops->gradient_norm(ctx, stats, workspace + 1, g, nullptr, nullptr, 1, 100, 0, 1));
   CHECK(stats[2] == 1 && std::fabs(stats[0] / 3e38f - 1) < 1e-6, "norm %g, %g", stats[0], stats[2]);
 }
 
@@ -100,12 +100,68 @@ void adamw_case(int64_t n, bool copy, wb_dtype moment) {
       Input<float> d(decay), scale(lr_scale);
       Input<int64_t> e(ends);
       Input<int64_t> rng(std::vector<int64_t>{42, 7});
-      OK(ctx->ops->adamw(ctx, WB_F32, moment, pa, moments[0], moments[1], copy ? parameter_copy.data() : nullptr, gradient, stats,
-                         hyper, rng, e, d, scale, 0.9f, 0.999f, 1e-8f, n, 4));
+      OK(ctx->ops->adamw(ctx, WB_F32, moment, pa, moments[0], moments[1], copy ? parameter_copy.data() : nullptr, gradient, nullptr,
+                         stats, hyper, rng, e, d, scale, 0.9f, 0.999f, 1e-8f, n, 4, 0, 1));
       return {pa.values(), narrowed ? widen_halves(mh.values()) : ma.values(), narrowed ? widen_halves(vh.values()) : va.values(),
               parameter_copy.values()};
     }, finite ? Reference{p1, m1, v1, copy ? kept : Doubles(n, -7.0)}
               : Reference{widen(p), widen(m), widen(v), Doubles(n, -7.0)}, narrowed ? 0x1p-7 : 1e-6); // rounded by chance, an element is off by up to 2^-7
+  }
+}
+
+// A table of R rows in front of n elements, some of them not touched: of those only the parameter is read and written, and
+// all results have the bits of a gradient and moments that are 0 there.
+void touched_rows_case(int64_t R, int64_t width, int64_t n, float decay) {
+  std::vector<uint8_t> rows(R);
+  for (int64_t r = 0; r < R; ++r) rows[r] = r * 7 % 5 < 2 || r % 11 > 8;
+  const auto idle = [&](int64_t i) { return i < R * width && !rows[i / width]; };
+  const auto with = [&](Floats x, float of_idle) {
+    for (int64_t i = 0; i < n; ++i) if (idle(i)) x[i] = of_idle;
+    return x;
+  };
+  const Floats p = random_floats(n, 131), g = random_floats(n, 132), m = narrow(random_floats(n, 133, 0.1f));
+  Floats v = narrow(random_floats(n, 134, 0.1f));
+  for (float& x : v) x = std::fabs(x);
+  const std::vector<int64_t> ends = {n / 3, n / 2, n};
+  const Floats decays = {decay, 0.0f, decay}, scales = {1.0f, 2.0f, 0.5f};
+  for (const NamedContext& c : contexts()) {
+    current = "rows not touched, " + std::to_string(R) + "x" + std::to_string(width) + " of " + std::to_string(n) + " on " + c.isa;
+    Input<uint8_t> touched(rows);
+    Input<int64_t> e(ends), rng(std::vector<int64_t>{42, 7});
+    Input<float> hyper(Floats{1e-2f, 0.19f, 0.002f}), d(decays), scale(scales);
+    Input<float> zeros(with(g, 0.0f)), poisoned(with(g, NAN));
+    Buffer<float> dense_stats(3), stats(3), workspace(2 * WB_REDUCE_BLOCKS + 1);
+    OK(c.ctx->ops->gradient_norm(c.ctx, dense_stats, workspace + 1, zeros, nullptr, nullptr, 1, n, 0, 1));
+    OK(c.ctx->ops->gradient_norm(c.ctx, stats, workspace + 1, poisoned, touched, nullptr, 1, n, R, width));
+    CHECK(stats.values() == dense_stats.values(), "norm %.9g, of zeros %.9g", stats[0], dense_stats[0]);
+    Buffer<float> gradient(with(g, NAN));
+    OK(c.ctx->ops->zero_rows(c.ctx, gradient, touched, R, width));
+    for (int64_t i = 0; i < R * width; ++i) CHECK(idle(i) ? std::isnan(gradient[i]) : gradient[i] == 0, "[%lld] is %g", (long long)i, gradient[i]);
+    for (wb_dtype moment : {WB_F32, WB_BF16}) {
+      const auto step = [&](float of_idle, float* parameter, void* first, void* second, float* copy) {
+        OK(c.ctx->ops->adamw(c.ctx, WB_F32, moment, parameter, first, second, copy, of_idle == 0 ? zeros : poisoned,
+                             of_idle == 0 ? nullptr : touched.data(), dense_stats, hyper, rng, e, d, scale, 0.9f, 0.999f, 1e-8f, n, 3, R, width));
+      };
+      const auto run = [&](float of_idle) -> Outputs {
+        Buffer<float> parameter(p), copy(p);
+        if (moment == WB_BF16) {
+          Buffer<uint16_t> first(upper_halves(with(m, of_idle))), second(upper_halves(with(v, of_idle)));
+          step(of_idle, parameter, first, second, copy);
+          return {parameter.values(), copy.values(), widen_halves(first.values()), widen_halves(second.values())};
+        }
+        Buffer<float> first(with(m, of_idle)), second(with(v, of_idle));
+        step(of_idle, parameter, first, second, copy);
+        return {parameter.values(), copy.values(), first.values(), second.values()};
+      };
+      const Outputs dense = run(0), sparse = run(NAN);
+      for (int k = 0; k < 4; ++k) {
+        for (int64_t i = 0; i < n; ++i) {
+          const bool kept = k > 1 && idle(i);
+          CHECK(kept ? std::isnan(sparse[k][i]) && dense[k][i] == 0 : sparse[k][i] == dense[k][i], "output %d [%lld]: %.9g, with zeros %.9g", k,
+                (long long)i, sparse[k][i], dense[k][i]);
+        }
+      }
+    }
   }
 }
 
@@ -180,5 +236,11 @@ void test_optimizer() {
     for (wb_dtype moment : {WB_F32, WB_BF16}) adamw_case(n, n % 2 == 0, moment);
   }
   adamw_case(97, true, WB_F32);
+  touched_rows_case(1, 1, 1, 0.01f);
+  touched_rows_case(7, 3, 40, 0.01f);
+  touched_rows_case(33, 31, 1025, 0);
+  touched_rows_case(41, 97, 41 * 97, 0.5f);
+  touched_rows_case(130, 768, 100003, 0.01f);
+  touched_rows_case(900, 36, 40000, 0.01f);
   casts();
 }

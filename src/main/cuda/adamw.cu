@@ -2,8 +2,9 @@
 // the activations, in one kernel. Reads 16 bytes and writes 12 (14 with a 16-bit copy) an element, 15 flops: memory only.
 // With bfloat16 moments 12 and 8, and a Philox draw of some 100 integer operations for 4 elements.
 // A thread takes 4 neighbours at a time (16-byte accesses) and finds their segment by bisection once, then by walking on.
-#include "device.cuh"
+// Of a row that is not touched, 4 bytes an element are read and written where weights decay, else nothing.
 #include "philox.h"
+#include "touched_rows.cuh"
 
 namespace {
 
@@ -14,6 +15,7 @@ struct Adam {
   float* parameter;
   M *m, *v;
   const float* gradient;
+  TouchedRows rows;
   const int64_t* rng;
   const int64_t* ends;
   const float *decay, *lr_scale;
@@ -41,8 +43,18 @@ __device__ __forceinline__ void round_by_chance(float (&m)[N], float (&v)[N], co
 }
 
 template <class C, class M, int N>
-__device__ __forceinline__ void update(const Adam<M>& a, const Step& step, C* copy, int64_t i, float lr, float decay) {
+__device__ __forceinline__ void update(const Adam<M>& a, const Step& step, C* copy, int64_t i, float lr, float decay,
+                                       bool touched) {
   float p[N], m[N], v[N], g[N];
+  if (!touched) {
+    if (lr * decay == 0) return;
+    load(p, a.parameter + i);
+#pragma unroll
+    for (int j = 0; j < N; ++j) p[j] -= lr * decay * p[j];
+    store(a.parameter + i, p);
+    if (copy) store(copy + i, p);
+    return;
+  }
   load(p, a.parameter + i);
   load(m, a.m + i);
   load(v, a.v + i);
@@ -81,22 +93,24 @@ __global__ void __launch_bounds__(THREADS, 4)
   }
   for (int vector = 0; vector < VECTORS && i < a.n; ++vector, i += THREADS * N) {
     while (k < a.K - 1 && a.ends[k] <= i) ++k;
+    const bool touched = a.rows.template has<N>(i);
     if (N > 1 && i + N <= a.ends[k]) {
       const float scale = a.lr_scale[k];
-      if (scale != 0) update<C, M, N>(a, step, copy, i, step.lr * scale, a.decay[k]);
+      if (scale != 0) update<C, M, N>(a, step, copy, i, step.lr * scale, a.decay[k], touched);
       continue;
     }
     for (int64_t j = i, s = k; j < i + N && j < a.n; ++j) {  // a segment or the buffer ends inside of the vector
       while (s < a.K - 1 && a.ends[s] <= j) ++s;
       const float scale = a.lr_scale[s];
-      if (scale != 0) update<C, M, 1>(a, step, copy, j, step.lr * scale, a.decay[s]);
+      if (scale != 0) update<C, M, 1>(a, step, copy, j, step.lr * scale, a.decay[s], touched);
     }
   }
 }
 
 template <class C, class M>
 wb_status run(wb_context* ctx, const Adam<M>& a, C* copy, const float* stats, const float* hyper) {
-  const bool vectors = aligned16(a.parameter) && aligned16(a.m) && aligned16(a.v) && aligned16(a.gradient) && aligned16(copy);
+  const bool vectors = aligned16(a.parameter) && aligned16(a.m) && aligned16(a.v) && aligned16(a.gradient) && aligned16(copy) &&
+                       whole_vectors(a.rows, 4);
   if (vectors) {
     return LAUNCH((adamw<C, M, 4>), dim3(unsigned(ceil_div(a.n, THREADS * VECTORS * 4))), THREADS, 0, ctx, a, copy, stats, hyper);
   }
@@ -106,9 +120,10 @@ wb_status run(wb_context* ctx, const Adam<M>& a, C* copy, const float* stats, co
 }  // namespace
 
 extern "C" wb_status wb_adamw(wb_context* ctx, wb_dtype copy_dtype, wb_dtype moment_dtype, float* parameter, void* m, void* v,
-                              void* parameter_copy, const float* gradient, const float* stats, const float* hyper,
-                              const int64_t* rng, const int64_t* ends, const float* decay, const float* lr_scale, float beta1,
-                              float beta2, float eps, int64_t n, int64_t K) {
+                              void* parameter_copy, const float* gradient, const uint8_t* touched, const float* stats,
+                              const float* hyper, const int64_t* rng, const int64_t* ends, const float* decay,
+                              const float* lr_scale, float beta1, float beta2, float eps, int64_t n, int64_t K, int64_t R,
+                              int64_t width) {
   if (n == 0) return WB_OK;
   if (K < 1) return fail(WB_INVALID_ARGUMENT, "adamw: %lld elements in no segment", (long long)n);
   return by_type(copy_dtype, [&](auto type) {
@@ -116,8 +131,8 @@ extern "C" wb_status wb_adamw(wb_context* ctx, wb_dtype copy_dtype, wb_dtype mom
     C* const copy = static_cast<C*>(parameter_copy);
     auto run_in = [&](auto moment) {
       using M = decltype(moment);
-      return run(ctx, Adam<M>{parameter, static_cast<M*>(m), static_cast<M*>(v), gradient, rng, ends, decay, lr_scale, beta1, beta2,
-                              eps, n, K}, copy, stats, hyper);
+      return run(ctx, Adam<M>{parameter, static_cast<M*>(m), static_cast<M*>(v), gradient, touched_rows(touched, R, width), rng,
+                              ends, decay, lr_scale, beta1, beta2, eps, n, K}, copy, stats, hyper);
     };
     return moment_dtype == WB_BF16 ? run_in(bfloat16()) : run_in(float());
   });

@@ -116,14 +116,16 @@ __device__ __forceinline__ int64_t end_of_run(const int32_t* __restrict__ entrie
   return last + 1;
 }
 
-// table[entry] += sum of dz over the run of rows of `entry` that begins at order[blockIdx.x]; other blocks leave.
+// table[entry] += sum of dz over the run of rows of `entry` that begins at order[blockIdx.x]; other blocks leave. touched: null, or
+// a byte for each entry, 1 = for those of the rows.
 template <int N>
 __global__ void __launch_bounds__(RUN_THREADS)
-    add_runs(float* __restrict__ table, const float* __restrict__ dz, const int32_t* __restrict__ entries,
+    add_runs(float* __restrict__ table, uint8_t* __restrict__ touched, const float* __restrict__ dz, const int32_t* __restrict__ entries,
              const int32_t* __restrict__ order, int64_t rows, int64_t H, int64_t size) {
   const int64_t first = blockIdx.x;
   const int32_t entry = entries[order[first]];
   if (!within(entry, size) || (first > 0 && entries[order[first - 1]] == entry)) return;
+  if (touched && threadIdx.x == 0) touched[entry] = 1;
   const int64_t end = end_of_run(entries, order, entry, first, rows);
   for (int64_t c = int64_t(threadIdx.x) * N; c < H; c += RUN_THREADS * N) {
     float sum[N] = {}, sums[N];
@@ -185,8 +187,8 @@ extern "C" wb_status wb_embeddings_forward(wb_context* ctx, wb_dtype dtype, void
 }
 
 extern "C" wb_status wb_embeddings_backward(wb_context* ctx, wb_dtype dtype, float* dword, float* dposition,
-                                            float* dsegment, float* dgamma, float* dbeta, float* workspace, const void* dy,
-                                            const float* mean, const float* rstd, const float* word, const float* position,
+                                            float* dsegment, float* dgamma, float* dbeta, uint8_t* touched,
+                                            float* workspace, const void* dy, const float* mean, const float* rstd, const float* word, const float* position,
                                             const float* segment, const float* gamma, const int32_t* tokens,
                                             const int32_t* positions, const int32_t* segments, const int32_t* word_order,
                                             const int32_t* position_order, float dropout, int32_t site, const int64_t* rng,
@@ -213,16 +215,16 @@ extern "C" wb_status wb_embeddings_backward(wb_context* ctx, wb_dtype dtype, flo
   }));
   RETURN_IF_FAILED(add_column_sums(ctx, {{dgamma, dbeta, nullptr}}, 2, partial, blocks, H));
 
-  auto add_to_table = [&](float* table, const int32_t* entries, const int32_t* order, int64_t size) {
+  auto add_to_table = [&](float* table, uint8_t* marks, const int32_t* entries, const int32_t* order, int64_t size) {
     return by_width<float>(
         H,
         [&](auto width) {
-          return LAUNCH(add_runs<decltype(width)::value>, dim3(unsigned(T)), RUN_THREADS, 0, ctx, table, dz, entries, order, T, H, size);
+          return LAUNCH(add_runs<decltype(width)::value>, dim3(unsigned(T)), RUN_THREADS, 0, ctx, table, marks, dz, entries, order, T, H, size);
         },
         static_cast<const float*>(table), static_cast<const float*>(dz));
   };
-  RETURN_IF_FAILED(add_to_table(dword, tokens, word_order, V));
-  RETURN_IF_FAILED(add_to_table(dposition, positions, position_order, P));
+  RETURN_IF_FAILED(add_to_table(dword, touched, tokens, word_order, V));
+  RETURN_IF_FAILED(add_to_table(dposition, nullptr, positions, position_order, P));
   const int rows = int(T < WB_REDUCE_BLOCKS ? T : WB_REDUCE_BLOCKS);
   for (int64_t s = 0; s < S; s += 2) {
     RETURN_IF_FAILED(LAUNCH(sum_two_segments, dim3(unsigned(ceil_div(H, TABLE_THREADS)), rows), TABLE_THREADS, 0, ctx,

@@ -2,7 +2,8 @@
 // float64, which neither overflows nor loses anything for 2^31 elements, and which is one DFMA an element: still bound by
 // memory where float64 is 1/64 rate (110M elements: 0.4 ms of DFMA, 0.6 ms of memory on an RTX 3080). The sum is finite
 // exactly where every gradient is. WB_REDUCE_BLOCKS partial sums, then one block adds them in a fixed order.
-#include "device.cuh"
+// A vector of a row that is not touched is left out of its thread's sum, which adding its 0 would not change.
+#include "touched_rows.cuh"
 
 namespace {
 
@@ -13,6 +14,17 @@ template <int N>
 __device__ __forceinline__ void add_squares(double& sum, const float (&x)[N]) {
 #pragma unroll
   for (int j = 0; j < N; ++j) sum += double(x[j]) * double(x[j]);
+}
+
+// The vector at i, or 0 where it does not count.
+template <int N>
+__device__ __forceinline__ void load_counting(float (&x)[N], const float* g, int64_t i, const TouchedRows& rows) {
+  if (rows.has<N>(i)) {
+    load(x, g + i);
+    return;
+  }
+#pragma unroll
+  for (int j = 0; j < N; ++j) x[j] = 0;
 }
 
 // The block's sum in thread 0, by a tree over shared memory. scratch: THREADS doubles.
@@ -27,7 +39,8 @@ __device__ __forceinline__ double block_sum(double x, double* scratch) {
 }
 
 template <int N>
-__global__ void __launch_bounds__(THREADS, 4) sum_squares(double* __restrict__ partial, const float* __restrict__ g, int64_t n) {
+__global__ void __launch_bounds__(THREADS, 4)
+    sum_squares(double* __restrict__ partial, const float* __restrict__ g, TouchedRows rows, int64_t n) {
   DYN_SMEM(double, scratch);
   double sum = 0;
   const int64_t step = int64_t(gridDim.x) * THREADS * N;
@@ -35,16 +48,16 @@ __global__ void __launch_bounds__(THREADS, 4) sum_squares(double* __restrict__ p
   for (; i + (VECTORS - 1) * step + N <= n; i += VECTORS * step) {
     float x[VECTORS][N];
 #pragma unroll
-    for (int v = 0; v < VECTORS; ++v) load(x[v], g + i + v * step);
+    for (int v = 0; v < VECTORS; ++v) load_counting(x[v], g, i + v * step, rows);
 #pragma unroll
     for (int v = 0; v < VECTORS; ++v) add_squares(sum, x[v]);
   }
   for (; i < n; i += step) {
     if (i + N <= n) {
       float x[N];
-      load(x, g + i);
+      load_counting(x, g, i, rows);
       add_squares(sum, x);
-    } else {
+    } else {  // behind the table, of whose rows vectors are whole
       for (int64_t j = i; j < n; ++j) sum += double(g[j]) * double(g[j]);
     }
   }
@@ -71,16 +84,18 @@ static_assert(WB_REDUCE_BLOCKS <= THREADS, "a thread to a partial sum");
 }  // namespace
 
 extern "C" wb_status wb_gradient_norm(wb_context* ctx, float* stats, float* workspace, const float* gradient,
-                                      const float* loss_scale, float max_norm, int64_t n) {
+                                      const uint8_t* touched, const float* loss_scale, float max_norm, int64_t n, int64_t R,
+                                      int64_t width) {
   if (reinterpret_cast<uintptr_t>(workspace) % 8) return fail(WB_INVALID_ARGUMENT, "gradient_norm: workspace is not 8-byte aligned");
   double* const partial = reinterpret_cast<double*>(workspace);
   const int64_t wanted = ceil_div(n, THREADS * 4);
   const int blocks = int(wanted < WB_REDUCE_BLOCKS ? wanted : WB_REDUCE_BLOCKS);
   const size_t scratch = THREADS * sizeof(double);
-  if (blocks && aligned16(gradient)) {
-    RETURN_IF_FAILED(LAUNCH((sum_squares<4>), dim3(blocks), THREADS, scratch, ctx, partial, gradient, n));
+  const TouchedRows rows = touched_rows(touched, R, width);
+  if (blocks && aligned16(gradient) && whole_vectors(rows, 4)) {
+    RETURN_IF_FAILED(LAUNCH((sum_squares<4>), dim3(blocks), THREADS, scratch, ctx, partial, gradient, rows, n));
   } else if (blocks) {
-    RETURN_IF_FAILED(LAUNCH((sum_squares<1>), dim3(blocks), THREADS, scratch, ctx, partial, gradient, n));
+    RETURN_IF_FAILED(LAUNCH((sum_squares<1>), dim3(blocks), THREADS, scratch, ctx, partial, gradient, rows, n));
   }
   return LAUNCH(finish_norm, dim3(1), THREADS, scratch, ctx, stats, partial, blocks, loss_scale, max_norm);
 }

@@ -157,10 +157,17 @@ void test_embeddings() {
             Tensor dw(ctx, WB_F32, before_word), dp(ctx, WB_F32, before_position), ds(ctx, WB_F32, before_segment);
             Tensor dg(ctx, WB_F32, before), db(ctx, WB_F32, before), tdy(ctx, type, dy);
             Tensor workspace(ctx, WB_F32, T * H + 2 * WB_REDUCE_BLOCKS * H);
+            std::vector<uint8_t> before(c.V), after(c.V);
+            for (int64_t word = 0; word < c.V; ++word) before[word] = after[word] = word % 3 == 0;  // touched by an earlier batch
+            for (int32_t token : tokens) after[token] = 1;
+            Elements<uint8_t> touched(ctx, before);
             OK(ops->embeddings_backward(ctx, type, dw.floats(), dp.floats(), ds.floats(), dg.floats(), db.floats(),
-                                        workspace.floats(), tdy.data(), mean.floats(), rstd.floats(), tw.floats(), tp.floats(),
+                                        touched, workspace.floats(), tdy.data(), mean.floats(), rstd.floats(), tw.floats(), tp.floats(),
                                         ts.floats(), tg.floats(), tok, pos, seg, word_order, position_order, c.p, d.site, rng,
                                         trows, T, H, c.V, c.P, c.S));
+            std::vector<uint8_t> marks(c.V);
+            OK(ops->download(ctx, marks.data(), touched, c.V));
+            CHECK(marks == after, "other words were marked");
             return Outputs{y.values(),  mean.values(), rstd.values(), dw.values(),
                            dp.values(), ds.values(),   dg.values(),   db.values()};
           },

@@ -36,6 +36,15 @@ final class EmbeddingCases {
         int[] tokens = Floats.integers(seed + 6, t, v);
         int[] positions = IntStream.range(0, t).map(i -> i % P).toArray();
         int[] segments = Floats.integers(seed + 7, t, S);
+        byte[] before = new byte[v]; // words that an earlier batch had
+        double[] touched = new double[v];
+        for (int id = 0; id < v; id += 3) {
+            before[id] = 1;
+            touched[id] = 1;
+        }
+        for (int token : tokens) {
+            touched[token] = 1;
+        }
         double[] factors = draw.factors(t, h);
         double[] sums = new double[t * h];
         for (int i = 0; i < sums.length; i++) {
@@ -53,7 +62,8 @@ final class EmbeddingCases {
         OpCase backward = inputs(OpCase.of("embeddings_backward", label), draw, t, h, v, tokens, positions, segments)
                 .added("dword", Floats.normal(seed + 8, v * h)).added("dposition", Floats.normal(seed + 9, P * h))
                 .added("dsegment", Floats.normal(seed + 10, S * h)).added("dgamma", Floats.normal(seed + 11, h))
-                .added("dbeta", Floats.normal(seed + 12, h)).scratch("workspace", t * h + 2 * 256 * h).input("dy", dy)
+                .added("dbeta", Floats.normal(seed + 12, h)).updated("touched", before).exact("touched")
+                .scratch("workspace", t * h + 2 * 256 * h).input("dy", dy)
                 .input("mean", RowNorm.floats(norm.mean())).input("rstd", RowNorm.floats(norm.rstd())).input("word", word)
                 .input("position", position).input("segment", segment).input("gamma", gamma)
                 .input("word_order", order(tokens)).input("position_order", order(positions))
@@ -61,7 +71,8 @@ final class EmbeddingCases {
                 .reference(() -> {
                     TorchOps.Result result = torch.get();
                     return Map.of("dword", result.gradient("word"), "dposition", result.gradient("position"),
-                            "dsegment", result.gradient("segment"), "dgamma", result.gradient("gamma"), "dbeta", result.gradient("beta"));
+                            "dsegment", result.gradient("segment"), "dgamma", result.gradient("gamma"), "dbeta", result.gradient("beta"),
+                            "touched", touched);
                 });
         if (draw.probability() == 0) {
             int at = t * h / 2;

@@ -32,7 +32,7 @@ class MomentRoundingTest {
                 .updated("parameter", s.p).updated16("m", Half.BF16.bytes(s.m)).updated16("v", Half.BF16.bytes(s.v)).input("gradient", gradient)
                 .input("stats", 1f, 1f, 1f).input("hyper", LR, C1, C2).input("rng", SEED, step).input("ends", ends)
                 .input("decay", new float[ends.length]).input("lr_scale", scale).scalar("beta1", BETA1).scalar("beta2", BETA2)
-                .scalar("eps", EPS).scalar("n", n).scalar("K", ends.length);
+                .scalar("eps", EPS).scalar("n", n).scalar("K", ends.length).scalar("R", 0).scalar("width", 1);
         Map<String, byte[]> after = OpRunner.run(backend, op);
         return new State(OpCase.floats(after.get("parameter")), Half.BF16.floats(after.get("m")), Half.BF16.floats(after.get("v")));
     }

@@ -130,7 +130,12 @@ final class OpCase {
         return put(name, Role.UPDATED, Kind.F32, bytes(values));
     }
 
-    /** As {@link #updated}, of 16-bit elements. */
+    /** As {@link #updated(String, float...)}, of bytes. */
+    OpCase updated(String name, byte[] values) {
+        return put(name, Role.UPDATED, Kind.BYTE, values.clone());
+    }
+
+    /** As {@link #updated(String, float...)}, of 16-bit elements. */
     OpCase updated16(String name, byte[] bits) {
         return put(name, Role.UPDATED, Kind.BITS16, bits.clone());
     }
@@ -298,6 +303,13 @@ final class OpCase {
 
     /** What such bytes mean in a buffer of this call. */
     float[] floats(String name, byte[] bytes) {
+        if (buffers.get(name).kind == Kind.BYTE) {
+            float[] values = new float[bytes.length];
+            for (int i = 0; i < values.length; i++) {
+                values[i] = bytes[i];
+            }
+            return values;
+        }
         return isHalf(name) ? Half.of(dtype).floats(bytes) : floats(bytes);
     }
 

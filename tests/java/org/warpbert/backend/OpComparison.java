@@ -28,7 +28,7 @@ final class OpComparison {
             if (c.buffers.get(name).kind() == OpCase.Kind.BITS16) {
                 compareBits(c, name, bytes);
             } else {
-                compareFloats(c, name, after(c, name), OpCase.floats(bytes), c.allowed(name), tolerance.reason());
+                compareFloats(c, name, after(c, name), c.floats(name, bytes), c.allowed(name), tolerance.reason());
             }
         });
     }

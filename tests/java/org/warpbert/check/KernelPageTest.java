@@ -35,6 +35,13 @@ class KernelPageTest {
         assertEquals(10.0 * 512 * 512 * 768 * 32, floor(floors, "attention_backward without dropout").flop());
         assertEquals(4 * 2 * t * 768, floor(floors, "residual_layernorm_forward").bytes(), "x and residual read, z and y written");
         assertEquals(2 * 2 * Math.round(0.15 * t) * 30522, floor(floors, "cross_entropy words of 15%").bytes());
+        long n = 109_483_792; // the table of parameters, gaps included
+        long met = 12_581; // words: 16,384 draws from 29,522 give 12,574 +- 43
+        long idle = (30_522 - met) * 768;
+        assertEquals(4 * (n - idle) + 30_522, floor(floors, "gradient_norm").bytes());
+        assertEquals(30 * (n - idle) + 10 * idle + 30_522, floor(floors, "adamw").bytes(), "the copy in 16 bits is written, also of words that only decay");
+        assertEquals(4 * met * 768 + 30_522, floor(floors, "zero_rows").bytes());
+        assertEquals(4 * (512 + 2) * 768 + 4 * 122_128, floor(floors, "zero").bytes(), "the other tables and the vectors");
         assertEquals(2.0, new Floor("", "", 1, 10, 3).seconds(5, 3), "the later of two");
         assertEquals(3.0, new Floor("", "", 1, 10, 9).seconds(5, 3));
     }

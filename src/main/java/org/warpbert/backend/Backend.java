@@ -337,14 +337,14 @@ public final class Backend implements AutoCloseable {
         }
     }
 
-    /** Adds to the three tables' gradients, dgamma and dbeta; workspace holds T*H + 2*256*H floats. */
+    /** Adds to the three tables' gradients, dgamma and dbeta; marks the batch's words in touched[V], or 0; workspace holds T*H + 2*256*H floats. */
     public void embeddingsBackward(
-            Dtype dtype, long dword, long dposition, long dsegment, long dgamma, long dbeta, long workspace,
-            long dy, long mean, long rstd, long word, long position, long segment, long gamma, long tokens,
+            Dtype dtype, long dword, long dposition, long dsegment, long dgamma, long dbeta, long touched,
+            long workspace, long dy, long mean, long rstd, long word, long position, long segment, long gamma, long tokens,
             long positions, long segments, long wordOrder, long positionOrder, float probability, int site,
             Dropout dropout, long T, long H, long V, long P, long S) {
         int status = Native.wb_embeddings_backward(
-                context(), dtype.ordinal(), dword, dposition, dsegment, dgamma, dbeta, workspace, dy, mean, rstd,
+                context(), dtype.ordinal(), dword, dposition, dsegment, dgamma, dbeta, touched, workspace, dy, mean, rstd,
                 word, position, segment, gamma, tokens, positions, segments, wordOrder, positionOrder, probability,
                 site, dropout.rng(), dropout.rows(), T, H, V, P, S);
         if (status != OK) {
@@ -506,26 +506,37 @@ public final class Backend implements AutoCloseable {
         }
     }
 
-    /** stats[3] = {norm, factor for AdamW, 1 if all finite}; workspace 2*256 floats. */
-    public void gradientNorm(
-            long stats, long workspace, long gradient, long lossScale, float maxNorm, long n) {
-        int status = Native.wb_gradient_norm(
-                context(), stats, workspace, gradient, lossScale, maxNorm, n);
+    /** x[R,width] = 0 in the rows whose byte of touched[R] is not 0. */
+    public void zeroRows(long x, long touched, long R, long width) {
+        int status = Native.wb_zero_rows(context(), x, touched, R, width);
         if (status != OK) {
-            throw failure("gradientNorm[n=" + n + "]", status);
+            throw failure("zeroRows[R=" + R + ", width=" + width + "]", status);
         }
     }
 
-    /** One AdamW step over flat buffers of n elements with K segments, skipped where stats[2] is 0; rng[2] rounds bf16 moments. */
+    /** stats[3] = {norm, factor for AdamW, 1 if all finite}; workspace 2*256 floats; touched[R], or 0: all, of the first R rows. */
+    public void gradientNorm(
+            long stats, long workspace, long gradient, long touched, long lossScale, float maxNorm, long n, long R, long width) {
+        int status = Native.wb_gradient_norm(
+                context(), stats, workspace, gradient, touched, lossScale, maxNorm, n, R, width);
+        if (status != OK) {
+            throw failure("gradientNorm[n=" + n + ", R=" + R + ", width=" + width + "]", status);
+        }
+    }
+
+    /**
+     * One AdamW step over flat buffers of n elements with K segments, skipped where stats[2] is 0; rng[2] rounds bf16 moments.
+     * touched[R], or 0: all, of the first R rows.
+     */
     public void adamw(
             Dtype copyDtype, Dtype momentDtype, long parameter, long m, long v, long parameterCopy, long gradient,
-            long stats, long hyper, long rng, long ends, long decay, long lrScale, float beta1, float beta2, float eps,
-            long n, long K) {
+            long touched, long stats, long hyper, long rng, long ends, long decay, long lrScale, float beta1, float beta2,
+            float eps, long n, long K, long R, long width) {
         int status = Native.wb_adamw(
-                context(), copyDtype.ordinal(), momentDtype.ordinal(), parameter, m, v, parameterCopy, gradient, stats,
-                hyper, rng, ends, decay, lrScale, beta1, beta2, eps, n, K);
+                context(), copyDtype.ordinal(), momentDtype.ordinal(), parameter, m, v, parameterCopy, gradient, touched,
+                stats, hyper, rng, ends, decay, lrScale, beta1, beta2, eps, n, K, R, width);
         if (status != OK) {
-            throw failure("adamw[n=" + n + ", K=" + K + "]", status);
+            throw failure("adamw[n=" + n + ", K=" + K + ", R=" + R + ", width=" + width + "]", status);
         }
     }
 

@@ -86,7 +86,7 @@ final class Native {
     @Cast("wb_status") static native int wb_embeddings_backward(
             @Cast("wb_context*") long ctx, @Cast("wb_dtype") int dtype, @Cast("float*") long dword,
             @Cast("float*") long dposition, @Cast("float*") long dsegment, @Cast("float*") long dgamma,
-            @Cast("float*") long dbeta, @Cast("float*") long workspace, @Cast("const void*") long dy,
+            @Cast("float*") long dbeta, @Cast("uint8_t*") long touched, @Cast("float*") long workspace, @Cast("const void*") long dy,
             @Cast("const float*") long mean, @Cast("const float*") long rstd, @Cast("const float*") long word,
             @Cast("const float*") long position, @Cast("const float*") long segment, @Cast("const float*") long gamma,
             @Cast("const int32_t*") long tokens, @Cast("const int32_t*") long positions,
@@ -179,18 +179,23 @@ final class Native {
             @Cast("const int32_t*") long labels, int ignoreLabel, float gradientScale, @Cast("int64_t") long T,
             @Cast("int64_t") long B, @Cast("int64_t") long C);
 
+    @Cast("wb_status") static native int wb_zero_rows(
+            @Cast("wb_context*") long ctx, @Cast("float*") long x, @Cast("const uint8_t*") long touched, @Cast("int64_t") long R,
+            @Cast("int64_t") long width);
+
     @Cast("wb_status") static native int wb_gradient_norm(
             @Cast("wb_context*") long ctx, @Cast("float*") long stats, @Cast("float*") long workspace,
-            @Cast("const float*") long gradient, @Cast("const float*") long lossScale, float maxNorm,
-            @Cast("int64_t") long n);
+            @Cast("const float*") long gradient, @Cast("const uint8_t*") long touched, @Cast("const float*") long lossScale,
+            float maxNorm, @Cast("int64_t") long n, @Cast("int64_t") long R, @Cast("int64_t") long width);
 
     @Cast("wb_status") static native int wb_adamw(
             @Cast("wb_context*") long ctx, @Cast("wb_dtype") int copyDtype, @Cast("wb_dtype") int momentDtype,
             @Cast("float*") long parameter, @Cast("void*") long m, @Cast("void*") long v, @Cast("void*") long parameterCopy,
-            @Cast("const float*") long gradient, @Cast("const float*") long stats, @Cast("const float*") long hyper,
+            @Cast("const float*") long gradient, @Cast("const uint8_t*") long touched, @Cast("const float*") long stats,
+            @Cast("const float*") long hyper,
             @Cast("const int64_t*") long rng, @Cast("const int64_t*") long ends, @Cast("const float*") long decay,
             @Cast("const float*") long lrScale, float beta1, float beta2, float eps, @Cast("int64_t") long n,
-            @Cast("int64_t") long K);
+            @Cast("int64_t") long K, @Cast("int64_t") long R, @Cast("int64_t") long width);
 
     @Cast("wb_status") static native int wb_cast(
             @Cast("wb_context*") long ctx, @Cast("void*") long y, @Cast("wb_dtype") int yDtype,

@@ -132,7 +132,7 @@ public final class Benchmark {
             layer.all().forEach(op -> figures.add(op.measure(stopwatch, roofline, settings.warmup(), settings.repeats())));
         }
         try (Tensors tensors = new Tensors(backend)) {
-            OptimizerOps.of(backend, dtype, model.table(), tensors)
+            OptimizerOps.of(backend, dtype, model.config(), model.table(), batch(), tensors)
                     .forEach(op -> figures.add(op.measure(stopwatch, roofline, settings.warmup(), settings.repeats())));
         }
         return figures;

@@ -25,7 +25,7 @@ public record Floor(String name, String shape, int perStep, long bytes, double f
         List<Op> ops = new ArrayList<>();
         try (Tensors none = new Tensors(null)) {
             ops.addAll(new LayerOps(null, dtype, config, batch, none).all());
-            ops.addAll(OptimizerOps.of(null, dtype, of.table(), none));
+            ops.addAll(OptimizerOps.of(null, dtype, config, of.table(), batch, none));
         }
         return ops.stream().map(op -> new Floor(op.name(), op.shape(), op.perStep(), op.bytes(), op.flop())).toList();
     }

@@ -111,6 +111,7 @@ final class LayerOps {
         long dword = tensors.zeros(4L * v * h);
         long dposition = tensors.zeros(4L * positions * h);
         long dsegment = tensors.zeros(4L * kinds * h);
+        long touched = tensors.zeros(v);
         long ids = tensors.ints(batch.tokens());
         long places = tensors.ints(batch.positions());
         long segments = tensors.ints(batch.segments());
@@ -123,7 +124,7 @@ final class LayerOps {
                         () -> backend.embeddingsForward(dtype, y, mean, rstd, word, position, segment, p, q, ids, places, segments,
                                 eps, drop, SITE, dropout, t, h, v, positions, kinds)),
                 new Op("embeddings_backward", rows, 1, 4 * th, 0,
-                        () -> backend.embeddingsBackward(dtype, dword, dposition, dsegment, p, q, workspace, x, mean, rstd, word,
+                        () -> backend.embeddingsBackward(dtype, dword, dposition, dsegment, p, q, touched, workspace, x, mean, rstd, word,
                                 position, segment, gamma, ids, places, segments, wordOrder, positionOrder, drop, SITE, dropout, t, h, v, positions, kinds)));
     }
 

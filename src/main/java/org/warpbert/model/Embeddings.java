@@ -39,7 +39,7 @@ final class Embeddings {
         Activations a = pass.activations;
         BertConfig c = pass.config;
         DeviceBatch b = pass.batch;
-        pass.backend.embeddingsBackward(pass.dtype(), dw.word, dw.position, dw.segment, dw.gamma, dw.beta,
+        pass.backend.embeddingsBackward(pass.dtype(), dw.word, dw.position, dw.segment, dw.gamma, dw.beta, 0,
                 a.backward.workspace().address(), a.backward.gradient().address(), a.embeddingsMean.address(),
                 a.embeddingsRstd.address(), w.word, w.position, w.segment, w.gamma, b.tokens(), b.positions(), b.segments(),
                 b.wordOrder(), b.positionOrder(), pass.hiddenDropout(), SITE, pass.dropout(), pass.encoderTokens(),

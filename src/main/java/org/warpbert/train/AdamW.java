@@ -147,8 +147,8 @@ final class AdamW implements AutoCloseable {
         ByteBuffer values = staging.buffer().clear().putFloat((float) lr).putFloat((float) c1).putFloat((float) c2).putFloat(lossScale)
                 .putLong(seed).putLong(step);
         state.arena.upload(state.hyper, staging, values.position());
-        backend.gradientNorm(state.stats.address(), state.workspace.address(), gradients.address(), state.hyper.address() + 3 * Float.BYTES, clip,
-                gradients.part().size());
+        backend.gradientNorm(state.stats.address(), state.workspace.address(), gradients.address(), 0, state.hyper.address() + 3 * Float.BYTES, clip,
+                gradients.part().size(), 0, 1);
         for (Piece piece : pieces) {
             update(piece.run, piece.firstSegment, piece.segments);
         }
@@ -159,10 +159,10 @@ final class AdamW implements AutoCloseable {
         long inMoments = run.at() * moments.bytes();
         backend.adamw(parameters.dtype(), moments, parameters.address() + run.from() * Float.BYTES, state.m.address() + inMoments,
                 state.v.address() + inMoments, rounded == 0 ? 0 : rounded + run.from() * parameters.dtype().bytes(),
-                gradients.address() + run.at() * Float.BYTES, state.stats.address(), state.hyper.address(),
+                gradients.address() + run.at() * Float.BYTES, 0, state.stats.address(), state.hyper.address(),
                 state.hyper.address() + 4 * Float.BYTES, state.ends.address() + firstSegment * Long.BYTES,
                 state.decay.address() + firstSegment * Float.BYTES, state.lrScale.address() + firstSegment * Float.BYTES,
-                (float) Hyperparameters.BETA1, (float) Hyperparameters.BETA2, (float) Hyperparameters.EPSILON, run.count(), segments);
+                (float) Hyperparameters.BETA1, (float) Hyperparameters.BETA2, (float) Hyperparameters.EPSILON, run.count(), segments, 0, 1);
     }
 
     /** [3], what became of the last {@link #step}: see wb_gradient_norm. */
