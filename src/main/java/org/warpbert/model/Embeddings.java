@@ -8,11 +8,12 @@ final class Embeddings {
 
     private final Addresses w;
     private final Addresses dw;
+    private final long touched;
 
     /** Of the tables and LayerNorm, or of their gradients. */
     private record Addresses(long word, long position, long segment, long gamma, long beta) {
         static Addresses of(ToLongFunction<String> address) {
-            return new Addresses(address.applyAsLong("embeddings.word_embeddings.weight"),
+            return new Addresses(address.applyAsLong(ParameterTable.WORDS),
                     address.applyAsLong("embeddings.position_embeddings.weight"),
                     address.applyAsLong("embeddings.token_type_embeddings.weight"), address.applyAsLong("embeddings.LayerNorm.weight"),
                     address.applyAsLong("embeddings.LayerNorm.bias"));
@@ -22,6 +23,7 @@ final class Embeddings {
     Embeddings(ParameterBuffers buffers) {
         w = Addresses.of(buffers::weight);
         dw = Addresses.of(buffers::gradient);
+        touched = buffers.gradients() == null ? 0 : buffers.gradients().touched().address();
     }
 
     void forward(Pass pass) {
@@ -39,7 +41,7 @@ final class Embeddings {
         Activations a = pass.activations;
         BertConfig c = pass.config;
         DeviceBatch b = pass.batch;
-        pass.backend.embeddingsBackward(pass.dtype(), dw.word, dw.position, dw.segment, dw.gamma, dw.beta, 0,
+        pass.backend.embeddingsBackward(pass.dtype(), dw.word, dw.position, dw.segment, dw.gamma, dw.beta, touched,
                 a.backward.workspace().address(), a.backward.gradient().address(), a.embeddingsMean.address(),
                 a.embeddingsRstd.address(), w.word, w.position, w.segment, w.gamma, b.tokens(), b.positions(), b.segments(),
                 b.wordOrder(), b.positionOrder(), pass.hiddenDropout(), SITE, pass.dropout(), pass.encoderTokens(),

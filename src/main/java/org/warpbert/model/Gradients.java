@@ -11,6 +11,7 @@ public final class Gradients implements AutoCloseable {
     private final Backend backend;
     private final TrainedPart part;
     private final DeviceMemory memory;
+    private final TouchedRows touched;
 
     /** Of all parameters. */
     public Gradients(Backend backend, ParameterTable table) {
@@ -21,17 +22,27 @@ public final class Gradients implements AutoCloseable {
         this.backend = backend;
         this.part = part;
         this.memory = backend.allocate("the gradients", plannedBytes(part));
-        memory.zero(); // the gaps stay 0, so that the norm may run over the whole buffer
+        memory.zero(); // no word was touched; and the gaps stay 0, so that the norm may run over the whole buffer
+        long[] sparse = part.sparseTable();
+        this.touched = sparse == null ? TouchedRows.ALL : new TouchedRows(memory.address() + part.size() * Float.BYTES, sparse[0], sparse[1]);
     }
 
-    /** Bytes that they take. */
+    /** Bytes that they take, with those that say which words were touched. */
     public static long plannedBytes(TrainedPart part) {
-        return part.size() * Float.BYTES;
+        long[] sparse = part.sparseTable();
+        return part.size() * Float.BYTES + (sparse == null ? 0 : sparse[0]);
     }
 
     /** Clears what ops add to: tables and vectors. Matrices' gradients are written by the step's first GEMM. */
     void clear() {
-        backend.zero(memory.address(), part.beforeMatrices() * Float.BYTES);
+        backend.zeroRows(memory.address(), touched.address(), touched.rows(), touched.width());
+        long cleared = touched.elements();
+        backend.zero(memory.address() + cleared * Float.BYTES, (part.beforeMatrices() - cleared) * Float.BYTES);
+    }
+
+    /** Which rows of the word embeddings, first among what is trained, have had a gradient. */
+    public TouchedRows touched() {
+        return touched;
     }
 
     /**

@@ -18,6 +18,7 @@ import org.warpbert.WarpBertException;
  */
 public final class ParameterTable {
     static final int ALIGNMENT = 16; // floats
+    static final String WORDS = "embeddings.word_embeddings.weight"; // the first parameter
 
     /** Which part of the buffers a parameter belongs to. */
     public enum Region {
@@ -174,7 +175,7 @@ public final class ParameterTable {
         private Builder(BertConfig config) {
             this.config = config;
             long h = config.hiddenSize();
-            add("embeddings.word_embeddings.weight", Region.TABLES, config.vocabSize(), h);
+            add(WORDS, Region.TABLES, config.vocabSize(), h);
             add("embeddings.position_embeddings.weight", Region.TABLES, config.maxPositionEmbeddings(), h);
             add("embeddings.token_type_embeddings.weight", Region.TABLES, config.typeVocabSize(), h);
             layerNorm("embeddings.LayerNorm");

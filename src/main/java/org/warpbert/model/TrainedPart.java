@@ -81,6 +81,15 @@ public final class TrainedPart {
         return runs.stream().mapToLong(run -> Math.max(0, Math.min(run.end(), end) - run.from)).sum();
     }
 
+    /**
+     * Shape [V, H] of the word embeddings where their gradient has rows of a batch's words alone; it stands first then. Null where they
+     * are frozen, or decode as well.
+     */
+    long[] sparseTable() {
+        ParameterTable.Slice words = table.slice(ParameterTable.WORDS);
+        return place(words) == 0 && table.operandsFrom() > words.offset() ? words.shape() : null;
+    }
+
     /** A parameter's place among what is trained, or -1: it is frozen. */
     long place(ParameterTable.Slice slice) {
         return runs.stream().filter(run -> run.from <= slice.offset() && slice.offset() < run.end())

@@ -16,6 +16,7 @@ import org.warpbert.model.Gradients;
 import org.warpbert.model.ParameterTable;
 import org.warpbert.model.ParameterTable.Slice;
 import org.warpbert.model.Parameters;
+import org.warpbert.model.TouchedRows;
 import org.warpbert.model.TrainedPart;
 
 /**
@@ -147,22 +148,24 @@ final class AdamW implements AutoCloseable {
         ByteBuffer values = staging.buffer().clear().putFloat((float) lr).putFloat((float) c1).putFloat((float) c2).putFloat(lossScale)
                 .putLong(seed).putLong(step);
         state.arena.upload(state.hyper, staging, values.position());
-        backend.gradientNorm(state.stats.address(), state.workspace.address(), gradients.address(), 0, state.hyper.address() + 3 * Float.BYTES, clip,
-                gradients.part().size(), 0, 1);
+        TouchedRows touched = gradients.touched();
+        backend.gradientNorm(state.stats.address(), state.workspace.address(), gradients.address(), touched.address(),
+                state.hyper.address() + 3 * Float.BYTES, clip, gradients.part().size(), touched.rows(), touched.width());
         for (Piece piece : pieces) {
-            update(piece.run, piece.firstSegment, piece.segments);
+            update(piece.run, piece.firstSegment, piece.segments, piece.run.at() == 0 ? touched : TouchedRows.ALL);
         }
     }
 
-    private void update(TrainedPart.Run run, long firstSegment, int segments) {
+    private void update(TrainedPart.Run run, long firstSegment, int segments, TouchedRows touched) {
         long rounded = parameters.roundedAddress();
         long inMoments = run.at() * moments.bytes();
         backend.adamw(parameters.dtype(), moments, parameters.address() + run.from() * Float.BYTES, state.m.address() + inMoments,
                 state.v.address() + inMoments, rounded == 0 ? 0 : rounded + run.from() * parameters.dtype().bytes(),
-                gradients.address() + run.at() * Float.BYTES, 0, state.stats.address(), state.hyper.address(),
+                gradients.address() + run.at() * Float.BYTES, touched.address(), state.stats.address(), state.hyper.address(),
                 state.hyper.address() + 4 * Float.BYTES, state.ends.address() + firstSegment * Long.BYTES,
                 state.decay.address() + firstSegment * Float.BYTES, state.lrScale.address() + firstSegment * Float.BYTES,
-                (float) Hyperparameters.BETA1, (float) Hyperparameters.BETA2, (float) Hyperparameters.EPSILON, run.count(), segments, 0, 1);
+                (float) Hyperparameters.BETA1, (float) Hyperparameters.BETA2, (float) Hyperparameters.EPSILON, run.count(), segments, touched.rows(),
+                touched.width());
     }
 
     /** [3], what became of the last {@link #step}: see wb_gradient_norm. */
