@@ -176,8 +176,9 @@ public final class PerformancePage {
                 var entry = metric.next();
                 garbage = entry.getKey().endsWith("gc.alloc.rate.norm") ? entry.getValue() : garbage;
             }
-            line("| " + benchmark.get("benchmark").asText().replaceFirst(".*\\.", "") + number(" | %.0f ± %.0f | %.1f |", benchmark.at("/primaryMetric/score").asDouble(),
-                    benchmark.at("/primaryMetric/scoreError").asDouble(), garbage == null ? Double.NaN : garbage.get("score").asDouble()));
+            double error = benchmark.at("/primaryMetric/scoreError").asDouble(); // none of a single iteration
+            line("| " + benchmark.get("benchmark").asText().replaceFirst(".*\\.", "") + number(" | %.0f", benchmark.at("/primaryMetric/score").asDouble())
+                    + (Double.isNaN(error) ? "" : number(" ± %.0f", error)) + number(" | %.1f |", garbage == null ? Double.NaN : garbage.get("score").asDouble()));
         }
         line("");
         line("JMH `CallBenchmark -prof gc`, Java " + JSON.readTree(file.toFile()).at("/0/jdkVersion").asText() + " ([JSON](" + link + "/jmh-calls.json)).");
