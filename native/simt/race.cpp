@@ -15,7 +15,7 @@ struct Access {
   int thread;
 };
 
-struct Cell {  // of two bytes, the smallest thing that kernels write
+struct Cell {  // of a byte, the smallest thing that kernels write
   Access write, read;
   bool many_readers;  // several threads since the last barrier; `read` is the latest
 };
@@ -44,19 +44,19 @@ void access(const void* address, size_t bytes, bool writes) {
   if (!current || on_fiber_stack(address)) return;
   const Warp& warp = block.warps[current->number / WARP];
   const Access now = {launch, block_number(), block.epoch, warp.epoch, current->number};
-  const uintptr_t begin = uintptr_t(address) / 2, end = (uintptr_t(address) + bytes + 1) / 2;
-  for (uintptr_t place = begin; place < end; ++place) {
-    const intptr_t offset = intptr_t(place * 2) - intptr_t(shared);
+  const uintptr_t begin = uintptr_t(address);
+  for (uintptr_t place = begin; place < begin + bytes; ++place) {
+    const intptr_t offset = intptr_t(place) - intptr_t(shared);
     const bool in_shared = offset >= 0 && size_t(offset) < block.shared_bytes;
     Cell& cell = cells[place];
     // Shared memory begins anew with every block.
     const bool known_write = !in_shared || cell.write.block == now.block, known_read = !in_shared || cell.read.block == now.block;
-    if (known_write && !ordered(cell.write, now)) report(place * 2, writes ? "writes" : "reads", cell.write, "wrote");
+    if (known_write && !ordered(cell.write, now)) report(place, writes ? "writes" : "reads", cell.write, "wrote");
     const bool fresh = cell.read.launch == now.launch && cell.read.block == now.block && cell.read.block_epoch == now.block_epoch &&
                        (cell.read.thread / WARP != now.thread / WARP || cell.read.warp_epoch == now.warp_epoch);
     if (writes) {
       const bool others = cell.many_readers && fresh;
-      if (known_read && (!ordered(cell.read, now) || others)) report(place * 2, "writes", cell.read, "read");
+      if (known_read && (!ordered(cell.read, now) || others)) report(place, "writes", cell.read, "read");
       cell.write = now;
     } else {
       cell.many_readers = fresh && (cell.many_readers || cell.read.thread != now.thread);
