@@ -15,7 +15,7 @@ import org.warpbert.train.RunFolder;
  * One measurement, as its JSON holds it (snake case).
  *
  * @param clock       what timed ops, copies and products: the host's clock, or the device's with its caches cleared before each run
- * @param gemmGflops  the machine's measured matrix-product rate, in the same run
+ * @param gemmGflops  the machine's measured matrix-product rate, in the same run; of training on a host, between its steps
  * @param copyGbPerSecond its measured copy bandwidth, read and written, beyond all caches
  * @param flopFormula how model FLOPs are counted
  * @param peakResidentBytes the most of the machine's memory that this process has had, everything counted

@@ -1,5 +1,7 @@
 package org.warpbert.bench;
 
+import java.util.ArrayList;
+import java.util.List;
 import java.util.TreeMap;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.DeviceMemory;
@@ -22,17 +24,22 @@ public final class Roofline {
     private final Backend backend;
     private final Stopwatch stopwatch;
     private final TreeMap<Long, Double> copyRates = new TreeMap<>(); // bytes moved (read and written), GB/s
-    private final double gemmGflops;
+    private final Dtype dtype;
+    private final int[] product; // the fastest: rows, in, out
+    private double gemmGflops;
 
-    private Roofline(Backend backend, Stopwatch stopwatch, double gemmGflops) {
+    private Roofline(Backend backend, Stopwatch stopwatch, Dtype dtype, int[] product, double gemmGflops) {
         this.backend = backend;
         this.stopwatch = stopwatch;
+        this.dtype = dtype;
+        this.product = product;
         this.gemmGflops = gemmGflops;
     }
 
     /** Measures the matrix-product rate in this type; copy rates are measured when they are asked for. */
     public static Roofline measure(Backend backend, Stopwatch stopwatch, Dtype dtype) {
         double best = 0;
+        int[] fastest = null;
         for (int[] p : backend.isHost() ? PRODUCTS : LARGE_PRODUCTS) {
             long rows = p[0];
             long in = p[1];
@@ -42,10 +49,53 @@ public final class Roofline {
                 long x = tensors.of(dtype, rows * in);
                 long w = tensors.of(dtype, out * in);
                 Timing timing = stopwatch.measure("gemm", 1, GEMM_REPEATS, () -> backend.gemm().forward(dtype, y, x, w, p[0], p[1], p[2]));
-                best = Math.max(best, 2e-9 * rows * in * out / timing.median());
+                double gflops = 2e-9 * rows * in * out / timing.median();
+                fastest = gflops > best ? p : fastest;
+                best = Math.max(best, gflops);
             }
         }
-        return new Roofline(backend, stopwatch, best);
+        return new Roofline(backend, stopwatch, dtype, fastest, best);
+    }
+
+    /**
+     * Runs the fastest of the products now and then beside something that takes long, on a host: its clock and what else the machine
+     * does change within seconds. {@link #gemmGflops} is then what it did meanwhile.
+     */
+    final class Beside implements AutoCloseable {
+        private static final int RUNS = 3;
+
+        private final Tensors tensors = new Tensors(backend);
+        private final long y = tensors.of(dtype, (long) product[0] * product[2]);
+        private final long x = tensors.of(dtype, (long) product[0] * product[1]);
+        private final long w = tensors.of(dtype, (long) product[2] * product[1]);
+        private final List<Double> seconds = new ArrayList<>();
+        private long nanos;
+
+        void run() {
+            long before = System.nanoTime();
+            for (int i = 0; i < RUNS; i++) {
+                long start = System.nanoTime();
+                backend.gemm().forward(dtype, y, x, w, product[0], product[1], product[2]);
+                if (i > 0) { // its operands are in the cache
+                    seconds.add((System.nanoTime() - start) * 1e-9);
+                }
+            }
+            nanos += System.nanoTime() - before;
+        }
+
+        /** What it took in all, which is no time of what it ran beside. */
+        long nanos() {
+            return nanos;
+        }
+
+        @Override
+        public void close() {
+            tensors.close();
+            if (!seconds.isEmpty()) {
+                Timing timing = Timing.of("gemm", 0, seconds.stream().mapToDouble(Double::doubleValue).toArray());
+                gemmGflops = 2e-9 * product[0] * product[1] * product[2] / timing.median();
+            }
+        }
     }
 
     /** GFLOP/s of the fastest of some large products. */

@@ -39,11 +39,19 @@ public record Timing(String name, double median, double spread, double min, doub
      * @param warmup at least 1
      */
     public static Timing measure(String name, int warmup, int repeats, Runnable work) {
+        return measure(name, warmup, repeats, work, () -> {});
+    }
+
+    /** The same, with something done before each time that is taken, which does not count. */
+    static Timing measure(String name, int warmup, int repeats, Runnable work, Runnable between) {
         long runs = 1;
         double[] seconds = new double[repeats];
         for (int i = -warmup; i < repeats; i++) {
             if (i == 0) {
                 settle(Timing::processNanos, Timing::pause);
+            }
+            if (i >= 0) {
+                between.run();
             }
             long start = System.nanoTime();
             for (long run = 0; run < runs; run++) {

@@ -127,7 +127,7 @@ public final class PerformancePage {
     private void step(JsonNode bench) {
         JsonNode figure = bench.at("/figures/0");
         heading("A training step beside the machine: " + describe(bench));
-        text("%.1f ms (spread %.1f%%), %,.0f real tokens/s, %.1f model GFLOP/s: %.1f%% of the %.1f GFLOP/s that matrix products were measured at in the same run. "
+        text("%.1f ms (spread %.1f%%), %,.0f real tokens/s, %.1f model GFLOP/s: %.1f%% of the %.1f GFLOP/s that matrix products were measured at between its steps. "
                 + "Matrix products take %.1f%% of the step's time. Fill %.3f of the batch padded to its maximum. %s.", 1e3 * figure.get("median").asDouble(),
                 100 * figure.get("spread").asDouble(), figure.at("/rates/real_tokens_per_second").asDouble(), figure.at("/rates/model_gflops").asDouble(),
                 100 * figure.at("/rates/share_of_gemm").asDouble(), bench.get("gemm_gflops").asDouble(), 100 * figure.at("/rates/products_share_of_time").asDouble(),
