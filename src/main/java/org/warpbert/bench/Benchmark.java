@@ -103,7 +103,7 @@ public final class Benchmark {
                     Turns.take(orders, answers, session::run, () -> benchmark.about(session));
                 }
             } else {
-                try (Parameters parameters = benchmark.parameters(); Session session = new InferSession(backend, model, parameters, benchmark.dtype, batch)) {
+                try (Parameters parameters = benchmark.parameters(); Session session = new InferSession(backend, model, parameters, batch)) {
                     Turns.take(orders, answers, session::run, () -> benchmark.about(session));
                 }
             }
@@ -171,7 +171,7 @@ public final class Benchmark {
     }
 
     private Report.Figure infer(String name, Roofline roofline, Parameters parameters, PackedBatch batch, Work asked) {
-        try (InferSession session = new InferSession(backend, model, parameters, dtype, batch)) {
+        try (InferSession session = new InferSession(backend, model, parameters, batch)) {
             Timing timing = Timing.measure(name, settings.warmup(), settings.repeats(), () -> session.run(1));
             Map<String, Double> rates = rates(roofline, timing, asked.realTokens(), asked.inferGflop());
             rates.put("sequences_per_second", asked.sequences() / timing.median());

@@ -1,13 +1,7 @@
 package org.warpbert.bench;
 
 import org.warpbert.backend.Backend;
-import org.warpbert.backend.Dtype;
-import org.warpbert.memory.BatchPlanner.Choice;
-import org.warpbert.memory.DeviceSpeed;
-import org.warpbert.memory.Recompute;
 import org.warpbert.model.Parameters;
-import org.warpbert.model.PassPlan;
-import org.warpbert.model.PassPlanner;
 import org.warpbert.model.PlannedModel;
 import org.warpbert.task.ClassificationHead;
 import org.warpbert.text.BatchSizes;
@@ -23,11 +17,9 @@ final class InferSession implements Session {
     private float[] logits; // of the last run's first part
 
     /** @param parameters of the caller, who closes them */
-    InferSession(Backend backend, BenchModel model, Parameters parameters, Dtype dtype, PackedBatch batch) {
+    InferSession(Backend backend, BenchModel model, Parameters parameters, PackedBatch batch) {
         this.batch = batch;
-        PassPlanner planner = new PassPlanner(model.config(), parameters.table(), new ClassificationHead(BenchModel.CLASSES), PassPlan.inference(dtype),
-                BatchSizes.of(batch), backend.name(), DeviceSpeed.assumed(backend.name()));
-        encoder = new PlannedModel(backend, model.config(), parameters, null, head, planner, line -> {});
+        encoder = PlannedModel.inference(backend, model.config(), parameters, head, BatchSizes.of(batch), line -> {});
     }
 
     @Override
@@ -41,14 +33,9 @@ final class InferSession implements Session {
         }
     }
 
-    /** @param choice null where nothing was computed yet */
-    static String inParts(Choice choice) {
-        return choice == null ? "" : (choice.parts() == 1 ? "" : ", in " + choice.parts() + " parts") + (choice.recompute() == Recompute.NONE ? "" : ", recomputing " + choice.recompute());
-    }
-
     @Override
     public String inParts() {
-        return inParts(encoder.choice());
+        return Session.inParts(encoder.choice());
     }
 
     @Override

@@ -175,11 +175,12 @@ final class LayerOps {
         int v = c.vocabSize();
         long firsts = tensors.ints(Arrays.copyOf(batch.cuSeqlens(), sequences));
         int share = Math.max(1, Math.round(MASKED_SHARE * t));
-        int most = Math.max(sequences, Math.max(MASKED, share));
+        int judged = Math.max(MASKED, share);
+        int most = Math.max(sequences, judged);
         long labels = tensors.ints(new int[most]);
         long losses = tensors.floats(most);
-        long logits = tensors.of(dtype, (long) Math.max(MASKED, share) * v);
-        long gradient = tensors.of(dtype, (long) Math.max(MASKED, share) * v);
+        long logits = tensors.of(dtype, (long) judged * v);
+        long gradient = tensors.of(dtype, (long) judged * v);
         long target = tensors.zeros(4L * sequences * BenchModel.CLASSES);
         long answers = tensors.floats(2L * sequences);
         long spans = tensors.of(dtype, 2L * t);

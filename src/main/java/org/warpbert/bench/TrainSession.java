@@ -66,7 +66,7 @@ final class TrainSession implements Session {
 
     @Override
     public String inParts() {
-        return InferSession.inParts(trainer.choice()) + (moments == Dtype.F32 ? "" : ", moments in " + moments);
+        return Session.inParts(trainer.choice()) + (moments == Dtype.F32 ? "" : ", moments in " + moments);
     }
 
     @Override

@@ -26,7 +26,7 @@ public final class Arena implements AutoCloseable {
     private long borrowed; // bytes
     private Backend backend;
     private DeviceMemory memory;
-    private long base; // 0 while it holds none
+    private boolean closed;
     private Loan loan;
     private HostMemory staging;
 
@@ -73,12 +73,11 @@ public final class Arena implements AutoCloseable {
 
         /** Where the tensor is in the backend's memory; an error before {@link Arena#allocate} and after close. */
         public long address() {
-            requireMemory();
-            return lent ? loan.memory().address() + loan.offset() + offset : base + offset;
+            return owner().address() + at(0);
         }
 
         private void requireMemory() {
-            if (base == 0) {
+            if (memory == null || closed) {
                 throw new WarpBertException(name + ": " + tensorName + " is used while the arena holds no memory");
             }
         }
@@ -165,7 +164,8 @@ public final class Arena implements AutoCloseable {
         return tensor;
     }
 
-    private static long align(long size) {
+    /** Up to the next place where a tensor may stand. */
+    public static long align(long size) {
         return (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     }
 
@@ -191,7 +191,6 @@ public final class Arena implements AutoCloseable {
         }
         backend = owner;
         memory = taken;
-        base = memory.address();
         loan = lender;
     }
 
@@ -230,7 +229,7 @@ public final class Arena implements AutoCloseable {
         if (memory != null) {
             memory.close();
             staging.close();
-            base = 0;
+            closed = true;
         }
     }
 }

@@ -62,7 +62,7 @@ public final class Gradients implements AutoCloseable {
     /** The memory of the layers' matrices from the lowest layer that is trained on, or null: none is. */
     Loan loan() {
         return part.table().slices().stream().filter(slice -> slice.isLayerMatrix() && part.place(slice) >= 0).findFirst()
-                .map(lowest -> new Loan(memory, (part.place(lowest) * Float.BYTES + Arena.ALIGNMENT - 1) / Arena.ALIGNMENT * Arena.ALIGNMENT)).orElse(null);
+                .map(lowest -> new Loan(memory, Arena.align(part.place(lowest) * Float.BYTES))).orElse(null);
     }
 
     /** The parameters that have gradients. */

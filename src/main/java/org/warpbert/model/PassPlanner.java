@@ -17,7 +17,6 @@ public final class PassPlanner {
 
     private final BatchPlanner planner;
     private final PassPlan like;
-    private final Capacity whole;
 
     /**
      * @param head   which planning takes from the model that it stands on: to be asked while there is none
@@ -26,7 +25,6 @@ public final class PassPlanner {
      */
     public PassPlanner(BertConfig config, ParameterTable table, Head head, PassPlan like, BatchSizes batches, String device, DeviceSpeed speed) {
         this.like = like;
-        this.whole = batches.largest();
         Capacity example = batches.largestExample();
         StepCost cost = new StepCost(config, table, like, (double) example.tokens() / example.sequences(), speed);
         this.planner = new BatchPlanner(batches, like.training() ? List.of(Recompute.values()) : List.of(Recompute.NONE),
@@ -44,7 +42,7 @@ public final class PassPlanner {
     }
 
     private PassPlan plan(Capacity microBatch, Recompute recompute) {
-        return microBatch.holds(whole) ? like.withWhole(microBatch, recompute) : like.with(microBatch, recompute);
+        return microBatch.holds(largest()) ? like.withWhole(microBatch, recompute) : like.with(microBatch, recompute);
     }
 
     /** The most that any batch holds. */

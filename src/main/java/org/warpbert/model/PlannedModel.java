@@ -7,7 +7,9 @@ import org.warpbert.backend.Backend;
 import org.warpbert.backend.OutOfDeviceMemory;
 import org.warpbert.memory.BatchPlanner.Choice;
 import org.warpbert.memory.ByteSize;
+import org.warpbert.memory.DeviceSpeed;
 import org.warpbert.memory.MemoryBudget;
+import org.warpbert.text.BatchSizes;
 import org.warpbert.text.MicroBatches;
 import org.warpbert.text.PackedBatch;
 
@@ -44,6 +46,13 @@ public final class PlannedModel implements AutoCloseable {
         this.head = head;
         this.planner = planner;
         this.note = note;
+    }
+
+    /** A model for inference over batches of these sizes, in order. */
+    public static PlannedModel inference(Backend backend, BertConfig config, Parameters parameters, Head head, BatchSizes sizes, Consumer<String> note) {
+        PassPlanner planner = new PassPlanner(config, parameters.table(), head, PassPlan.inference(parameters.dtype()), sizes,
+                backend.name(), DeviceSpeed.assumed(backend.name()));
+        return new PlannedModel(backend, config, parameters, null, head, planner, note);
     }
 
     /** The model, made if it is not there; what {@link OutOfDeviceMemory} it throws is for {@link #recover}. */

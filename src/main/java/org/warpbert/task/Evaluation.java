@@ -62,7 +62,7 @@ public record Evaluation(String task, long examples, double loss, Map<String, Do
         Sums sums = new Sums();
         Sums normalisers = new Sums();
         long tokens = 0;
-        try (PlannedModel model = Inference.planned(backend, config, parameters, head, loader.sizes(0, 1), progress::note)) {
+        try (PlannedModel model = PlannedModel.inference(backend, config, parameters, head, loader.sizes(0, 1), progress::note)) {
             int done = 0;
             for (Iterator<PackedBatch> batches = loader.epoch(0, 0); batches.hasNext(); ) {
                 PackedBatch batch = batches.next();

@@ -69,7 +69,7 @@ public final class FillMask implements AutoCloseable {
         }
         MaskedWordHead head = new MaskedWordHead(false, batch.labelledRows().length);
         List<List<Candidate>> result = new ArrayList<>();
-        try (PlannedModel planned = Inference.planned(model.backend(), model.config(), model.parameters(), head, BatchSizes.of(batch), model.note())) {
+        try (PlannedModel planned = PlannedModel.inference(model.backend(), model.config(), model.parameters(), head, BatchSizes.of(batch), model.note())) {
             planned.infer(batch, true, (pass, part) -> { // of whatever loss: it makes the logits
                 float[] logits = head.wordLogits();
                 for (int m = 0; m < part.labelledRows().length; m++) {

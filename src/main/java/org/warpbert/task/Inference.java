@@ -4,16 +4,9 @@ import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
 import java.util.function.BiConsumer;
-import java.util.function.Consumer;
 import org.warpbert.WarpBertException;
-import org.warpbert.backend.Backend;
-import org.warpbert.memory.DeviceSpeed;
-import org.warpbert.model.BertConfig;
 import org.warpbert.model.BertModel;
 import org.warpbert.model.Head;
-import org.warpbert.model.Parameters;
-import org.warpbert.model.PassPlan;
-import org.warpbert.model.PassPlanner;
 import org.warpbert.model.PlannedModel;
 import org.warpbert.text.BatchLoader;
 import org.warpbert.text.BatchSizes;
@@ -72,7 +65,7 @@ final class Inference<H extends Head> implements AutoCloseable {
     private void plan(BatchSizes wanted) {
         if (sizes == null || !sizes.largest().holds(wanted.largest()) || !sizes.largestExample().holds(wanted.largestExample())) {
             release();
-            model = planned(opened.backend(), opened.config(), opened.parameters(), head, wanted, opened.note());
+            model = PlannedModel.inference(opened.backend(), opened.config(), opened.parameters(), head, wanted, opened.note());
             sizes = wanted;
         }
     }
@@ -89,13 +82,6 @@ final class Inference<H extends Head> implements AutoCloseable {
     @Override
     public void close() {
         release();
-    }
-
-    /** A model for inference over batches of these sizes, in order. */
-    static PlannedModel planned(Backend backend, BertConfig config, Parameters parameters, Head head, BatchSizes sizes, Consumer<String> note) {
-        PassPlanner planner = new PassPlanner(config, parameters.table(), head, PassPlan.inference(parameters.dtype()), sizes,
-                backend.name(), DeviceSpeed.assumed(backend.name()));
-        return new PlannedModel(backend, config, parameters, null, head, planner, note);
     }
 
     /** What becomes of texts that are too long. */

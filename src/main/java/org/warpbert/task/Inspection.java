@@ -38,7 +38,7 @@ public record Inspection(List<String> tokens, float[][][] hiddenStates, float[][
         int layers = config.numHiddenLayers();
         float[][][] states = new float[layers + 1][][];
         float[][][][] probabilities = attentions ? new float[layers][][][] : null;
-        try (PlannedModel model = Inference.planned(backend, config, parameters, Head.NONE, BatchSizes.of(batch), note)) {
+        try (PlannedModel model = PlannedModel.inference(backend, config, parameters, Head.NONE, BatchSizes.of(batch), note)) {
             model.observe((layer, output, qkv) -> {
                 states[layer] = rows(output, n, config.hiddenSize());
                 if (attentions && layer > 0) {
