@@ -38,7 +38,7 @@ final class BudgetCheck {
     /** bert-base's sizes at 512 tokens on a GPU, two layers of 64 at 64 under simt. */
     static Found check(String device, String memory, int batchSize) {
         boolean gpu = device.equals("cuda");
-        BertConfig config = gpu ? BertConfig.ofSizes(30522, 768, 12, 12, 3072, 512, 2) : BertConfig.ofSizes(200, 64, 2, 2, 128, 64, 2);
+        BertConfig config = CheckBatches.config(device);
         int length = config.maxPositionEmbeddings();
         ParameterTable table = ClassificationHead.parameters(config, CLASSES);
         try (Backend backend = Backends.open(device, 0)) {

@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.SplittableRandom;
 import org.warpbert.WarpBertException;
 import org.warpbert.format.ModelFolder;
+import org.warpbert.model.BertConfig;
 import org.warpbert.text.Encoded;
 import org.warpbert.text.PackedBatch;
 import org.warpbert.text.TextTable;
@@ -21,6 +22,11 @@ final class CheckBatches {
     private static final int FIRST_WORD = 10;
 
     private CheckBatches() {}
+
+    /** The model that is checked: bert-base's sizes on a GPU, two layers of 64 under simt. */
+    static BertConfig config(String device) {
+        return device.equals("cuda") ? BertConfig.ofSizes(30522, 768, 12, 12, 3072, 512, 2) : BertConfig.ofSizes(200, 64, 2, 2, 128, 64, 2);
+    }
 
     /** Made-up sentences of two classes that differ in which of two words is frequent, so that there is something to learn. */
     static List<PackedBatch> made(int count, int size, int vocabulary) {

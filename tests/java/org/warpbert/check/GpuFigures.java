@@ -47,7 +47,7 @@ public final class GpuFigures {
 
     private void contest(String name, JsonNode contest) {
         heading(contest.get("title").asText());
-        line(number("%,d real tokens in %d sequences; %d steps a turn.", contest.get("real_tokens").asInt(), contest.at("/work/sequences").asInt(), contest.get("steps_a_turn").asInt()));
+        line(number("%,d real tokens in %d sequences; %d steps a turn.", contest.get("real_tokens").asInt(), contest.get("work").get("sequences").asInt(), contest.get("steps_a_turn").asInt()));
         line("");
         line("| engine | ms | spread | real tokens/s | model TFLOP/s | device memory | WarpBERT is |");
         line("|---|---|---|---|---|---|---|");
@@ -72,7 +72,7 @@ public final class GpuFigures {
 
     private void ops(String lengths, JsonNode bench) {
         double copy = bench.get("copy_gb_per_second").asDouble();
-        heading("Each op alone: " + number("%d sequences, %s", bench.at("/work/sequences").asInt(), bench.at("/settings/lengths").asText()));
+        heading("Each op alone: " + number("%d sequences, %s", bench.get("work").get("sequences").asInt(), bench.at("/settings/lengths").asText()));
         line(number("Copies were measured at %.0f GB/s (read and written, beyond the caches), matrix products at %.0f TFLOP/s.", copy, 1e-3 * bench.get("gemm_gflops").asDouble()));
         line("");
         line("| op | shape | µs | spread | times a step | GB/s | of copies | TFLOP/s | of matrix products |");

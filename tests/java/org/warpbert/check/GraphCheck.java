@@ -42,7 +42,7 @@ final class GraphCheck {
     /** bert-base's sizes on a GPU, two layers of 64 under simt. */
     static Found check(String device, Precision precision) {
         boolean gpu = device.equals("cuda");
-        BertConfig config = gpu ? BertConfig.ofSizes(30522, 768, 12, 12, 3072, 512, 2) : BertConfig.ofSizes(200, 64, 2, 2, 128, 64, 2);
+        BertConfig config = CheckBatches.config(device);
         try (Backend backend = Backends.open(device, 0);
                 Parameters parameters = Parameters.random(backend, ClassificationHead.parameters(config, CLASSES),
                         new WeightFormat(precision.on(backend).dtype(), false), 7)) {

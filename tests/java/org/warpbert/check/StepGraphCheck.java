@@ -46,7 +46,7 @@ final class StepGraphCheck {
         boolean gpu = device.equals("cuda");
         this.device = device;
         this.precision = precision;
-        config = gpu ? BertConfig.ofSizes(30522, 768, 12, 12, 3072, 512, 2) : BertConfig.ofSizes(200, 64, 2, 2, 128, 64, 2);
+        config = CheckBatches.config(device);
         batches = CheckBatches.made(gpu ? 24 : 6, gpu ? 32 : 4, config.vocabSize());
         repeats = gpu ? 51 : 3;
     }
