@@ -1,5 +1,7 @@
 // out = dropout(softmax(scale q k^T)) v per sequence and head, and its gradients, tile by tile as in FlashAttention-2
 // (Dao 2023): the scores of 64 queries and 64 keys at a time. One owner per sequence and head, so nothing is shared.
+#include <string.h>
+
 #include <cmath>
 
 #include "cu_seqlens.h"
@@ -12,9 +14,12 @@ namespace warpbert::WB_ISA {
 namespace {
 
 constexpr int64_t kTile = 64; // queries, and keys, of a tile
+constexpr float kLog2e = 1.44269504f;
 static_assert(kTile <= kDraw && kTile % W == 0);
 
-// What both directions know of a call, and one (sequence, head) of it.
+struct Task { int64_t begin, end, head; }; // a sequence's rows, and a head
+
+// What both directions know of a call.
 struct Attention {
   const float* qkv;
   const int32_t* cu_seqlens;
@@ -23,6 +28,10 @@ struct Attention {
   Dropout dropout;
   int64_t T, A, D;
 
+  Task task(int64_t number) const {
+    const int32_t* sequence = cu_seqlens + number / A;
+    return {sequence[0], sequence[1], number % A};
+  }
   int64_t row() const { return 3 * A * D; } // of qkv, in floats
   const float* query(int64_t t, int64_t head) const { return qkv + t * row() + head * D; }
   const float* key(int64_t t, int64_t head) const { return query(t, head) + A * D; }
@@ -50,69 +59,99 @@ struct Scratch {
   }
 };
 
-struct Softmax { float maximum, sum; }; // of one query's scores, over the keys seen so far
+// Of a tile's queries, over the keys seen so far: the largest score and the sum of 2^(score - largest).
+struct Softmax {
+  float maximum[kTile], sum[kTile];
+  float factor[kTile]; // for the values summed so far: what the last tile of keys asks of them, in the end 1 / sum
+};
 
-// Turns one row of scores into exp(score - maximum), dropout applied; returns the factor for what was summed before.
-float softmax_row(float* scores, const float* live, const float* factors, int64_t keys, Softmax* state) {
-  Vf top = splat(state->maximum);
-  for (int64_t i = 0; i < keys; i += W) {
-    const Vf s = select(load(live + i) != 0.0f, load(scores + i), splat(-INFINITY));
-    store(scores + i, s);
-    top = max(s, top);
+// Turns scores [keys, queries], in units of ln 2, into 2^(score - maximum), dropout applied. A vector holds one key's
+// scores, so that nothing is summed across lanes.
+void softmax(float* scores, const float* live, const float* factors, int64_t keys, int64_t queries, Softmax* state) {
+  const int64_t padded = ceil_div(keys, 4) * 4; // live is 0 there
+  for (int64_t key = 0; key < padded; ++key) {
+    for (int64_t i = 0; live[key] == 0.0f && i < queries; i += W) store(scores + key * queries + i, splat(-INFINITY));
   }
-  const float maximum = max(top);
-  const float base = maximum == -INFINITY ? 0.0f : maximum; // no key yet: every weight is 0, not NaN
-  Vf total{};
-  for (int64_t i = 0; i < keys; i += W) {
-    Vf p = exp(load(scores + i) - base);
-    total += p;
-    if (factors) p = drop(p, load(factors + i));
-    store(scores + i, p);
+  for (int64_t i = 0; i < queries; i += W) {
+    const Vf old = load(state->maximum + i);
+    Vf top = old;
+    for (int64_t key = 0; key < padded; key += 4) {
+      const float* s = scores + key * queries + i;
+      const Vf first = max(load(s), load(s + queries)), second = max(load(s + 2 * queries), load(s + 3 * queries));
+      top = max(max(first, second), top);
+    }
+    const Vf base = select(top == -INFINITY, Vf{}, top); // no key yet: every weight is 0, not NaN
+    Vf total{};
+    for (int64_t key = 0; key < keys; ++key) {
+      float* s = scores + key * queries + i;
+      Vf p = exp2(load(s) - base);
+      total += p;
+      if (factors) p = drop(p, load(factors + key * queries + i));
+      store(s, p);
+    }
+    const Vf factor = exp2(old - base);
+    store(state->factor + i, factor);
+    store(state->sum + i, load(state->sum + i) * factor + total);
+    store(state->maximum + i, top);
   }
-  const float before = state->sum == 0.0f ? 0.0f : exp(splat(state->maximum - base))[0];
-  state->sum = state->sum * before + sum(total);
-  state->maximum = maximum;
-  return before;
 }
 
-void forward_head(const Attention& at, float* out, float* lse, float* scratch, int64_t begin, int64_t end,
-                  int64_t head) {
+void forward_head(const Attention& at, float* out, float* lse, float* scratch, Task task, Task next) {
   Scratch memory{scratch};
-  const int64_t D = at.D, width = pad(D);
-  float* q = memory.take(kTile * width);
+  const int64_t D = at.D, width = pad(D), out_row = at.A * D, begin = task.begin, end = task.end, head = task.head;
+  float* qt = memory.take(kTile * width); // [width, queries]
   float* k = memory.take(kTile * width);  // keys, then values
-  float* kt = memory.take(kTile * width); // [width, keys]
   float* sums = memory.take(kTile * width);
-  float* scores = memory.take(kTile * kTile);
+  float* scores = memory.take(kTile * kTile);  // [keys, queries]
+  float* drawn = memory.take(kTile * kTile);   // dropout's factors, [queries, keys]
+  float* factors = memory.take(kTile * kTile); // [keys, queries]
   float live[kTile], buffer[kDrawBuffer];
-  Softmax state[kTile];
+  Softmax state;
   for (int64_t query = begin; query < end; query += kTile) {
-    const int64_t rows = minimum(kTile, end - query);
-    pack(q, at.query(query, head), at.row(), rows, D, at.scale, nullptr);
-    for (int64_t i = 0; i < rows; ++i) state[i] = {-INFINITY, 0.0f};
+    const int64_t rows = minimum(kTile, end - query), columns = pad(rows);
+    float* to = out + query * out_row + head * D;
+    pack_transposed(qt, at.query(query, head), at.row(), rows, D, at.scale * kLog2e, nullptr);
+    for (int64_t i = 0; i < columns; ++i) state.maximum[i] = -INFINITY, state.sum[i] = 0.0f;
     for (int64_t key = begin; key < end; key += kTile) {
-      const int64_t keys = minimum(kTile, end - key), columns = pad(keys);
+      const int64_t keys = minimum(kTile, end - key);
+      const bool last = key + kTile >= end;
       at.mark_live(live, key, keys);
-      pack(k, at.key(key, head), at.row(), keys, D, 1.0f, live);
-      transpose(kt, k, columns, width);
-      product(scores, columns, q, width, 1, kt, columns, rows, columns, D, false);
-      for (int64_t i = 0; i < rows; ++i) {
-        const float* factors = at.factors(buffer, query + i, head, key - begin, keys);
-        const float before = softmax_row(scores + i * columns, live, factors, columns, state + i);
-        if (key == begin || before == 1.0f) continue;
-        for (int64_t d = 0; d < width; d += W) store(sums + i * width + d, load(sums + i * width + d) * before);
+      pack(k, at.key(key, head), at.row(), keys, D, 1.0f, nullptr);
+      prefetch(at.value(key, head), at.row(), keys, D);
+      if (last) prefetch(to, out_row, rows, D);
+      product(scores, columns, k, width, 1, qt, columns, keys, columns, D, false);
+      if (at.dropout.on) {
+        for (int64_t i = 0; i < rows; ++i) {
+          memcpy(drawn + i * kTile, at.factors(buffer, query + i, head, key - begin, keys), keys * sizeof(float));
+        }
+        pack_transposed(factors, drawn, kTile, rows, keys, 1.0f, nullptr);
+      }
+      softmax(scores, live, at.dropout.on ? factors : nullptr, keys, columns, &state);
+      for (int64_t i = 0; key != begin && i < rows; ++i) {
+        if (state.factor[i] == 1.0f) continue;
+        float* row = sums + i * width;
+        for (int64_t d = 0; d < width; d += W) store(row + d, load(row + d) * state.factor[i]);
       }
       pack(k, at.value(key, head), at.row(), keys, D, 1.0f, live);
-      product(sums, width, scores, columns, 1, k, width, rows, width, keys, key != begin);
+      const Task then = !last ? Task{key + kTile, end, head} : query + kTile < end ? task : next;
+      prefetch(at.key(then.begin, then.head), at.row(), minimum(kTile, then.end - then.begin), D);
+      if (last) {
+        const Task queries = query + kTile < end ? Task{query + kTile, end, head} : next;
+        prefetch(at.query(queries.begin, queries.head), at.row(), minimum(kTile, queries.end - queries.begin), D);
+      }
+      product(sums, width, scores, 1, columns, k, width, rows, width, keys, key != begin);
+    }
+    for (int64_t i = 0; i < columns; i += W) {
+      const Vf sum = load(state.sum + i);
+      store(state.factor + i, select(sum == 0.0f, Vf{}, 1.0f / sum));
     }
     for (int64_t i = 0; i < rows; ++i) {
-      const Softmax s = state[i];
-      const float factor = s.sum == 0.0f ? 0.0f : 1.0f / s.sum;
-      float* to = out + (query + i) * at.A * D + head * D;
       vectors(D, [&](int64_t d, auto count) WB_INLINE {
-        store(to + d, load(sums + i * width + d, count) * factor, count);
+        store(to + i * out_row + d, load(sums + i * width + d, count) * state.factor[i], count);
       });
-      if (lse) lse[head * at.T + query + i] = s.sum == 0.0f ? -INFINITY : s.maximum + logf(s.sum);
+      if (!lse) continue;
+      const float sum = state.sum[i];
+      lse[head * at.T + query + i] = sum == 0.0f ? -INFINITY : state.maximum[i] / kLog2e + logf(sum);
     }
   }
 }
@@ -136,14 +175,13 @@ void softmax_backward_row(float* scores, float* gradient, const float* live, con
 }
 
 void backward_head(const Attention& at, float* dqkv, float* delta, const float* dout, const float* out,
-                   const float* lse, float* scratch, int64_t begin, int64_t end, int64_t head) {
+                   const float* lse, float* scratch, Task task) {
   Scratch memory{scratch};
-  const int64_t D = at.D, width = pad(D);
+  const int64_t D = at.D, width = pad(D), begin = task.begin, end = task.end, head = task.head;
   float* q = memory.take(kTile * width);
   float* d = memory.take(kTile * width); // dout
   float* k = memory.take(kTile * width);
   float* kt = memory.take(kTile * width);
-  float* v = memory.take(kTile * width);
   float* vt = memory.take(kTile * width);
   float* dq = memory.take(kTile * width);
   float* dk = memory.take(kTile * width);
@@ -163,9 +201,8 @@ void backward_head(const Attention& at, float* dqkv, float* delta, const float* 
     const int64_t keys = minimum(kTile, end - key), columns = pad(keys);
     at.mark_live(live, key, keys);
     pack(k, at.key(key, head), at.row(), keys, D, 1.0f, live);
-    transpose(kt, k, columns, width);
-    pack(v, at.value(key, head), at.row(), keys, D, 1.0f, live);
-    transpose(vt, v, columns, width);
+    pack_transposed(kt, at.key(key, head), at.row(), keys, D, 1.0f, live);
+    pack_transposed(vt, at.value(key, head), at.row(), keys, D, 1.0f, live);
     for (int64_t query = begin; query < end; query += kTile) {
       const int64_t rows = minimum(kTile, end - query);
       pack(q, at.query(query, head), at.row(), rows, D, at.scale, nullptr);
@@ -215,10 +252,11 @@ wb_status attention_forward(wb_context* ctx, wb_dtype dtype, void* out, float* l
   if (wb_status status = check("attention_forward", dtype, cu_seqlens, T, B, D)) return status;
   const Dropout dropout(p, site, rng, dropout_rows);
   const Attention at{static_cast<const float*>(qkv), cu_seqlens, key_mask, scale, dropout, T, A, D};
+  const auto next = [&](int64_t task) { // others take those between
+    return minimum(B * A - 1, task + static_cast<const CpuContext*>(ctx)->threads);
+  };
   parallel(ctx, B * A, T * A * D, [&](int64_t task, int thread) {
-    const int64_t b = task / A;
-    forward_head(at, static_cast<float*>(out), lse, thread_scratch(ctx, thread), cu_seqlens[b], cu_seqlens[b + 1],
-                 task % A);
+    forward_head(at, static_cast<float*>(out), lse, thread_scratch(ctx, thread), at.task(task), at.task(next(task)));
   });
   return WB_OK;
 }
@@ -233,10 +271,9 @@ wb_status attention_backward(wb_context* ctx, wb_dtype dtype, void* dqkv, float*
   const Dropout dropout(p, site, rng, dropout_rows);
   const Attention at{static_cast<const float*>(qkv), cu_seqlens, key_mask, scale, dropout, T, A, D};
   parallel(ctx, B * A, T * A * D, [&](int64_t task, int thread) {
-    const int64_t b = task / A, head = task % A;
+    const int64_t head = task % A;
     backward_head(at, static_cast<float*>(dqkv), workspace + head * T, static_cast<const float*>(dout),
-                  static_cast<const float*>(out), lse + head * T, thread_scratch(ctx, thread), cu_seqlens[b],
-                  cu_seqlens[b + 1], head);
+                  static_cast<const float*>(out), lse + head * T, thread_scratch(ctx, thread), at.task(task));
   });
   return WB_OK;
 }

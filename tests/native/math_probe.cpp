@@ -7,6 +7,9 @@ namespace warpbert::WB_ISA {
 void probe_exp(float* y, const float* x, int64_t n) {
   vectors(n, [&](int64_t i, auto width) WB_INLINE { store(y + i, exp(load(x + i, width)), width); });
 }
+void probe_exp2(float* y, const float* x, int64_t n) {
+  vectors(n, [&](int64_t i, auto width) WB_INLINE { store(y + i, exp2(load(x + i, width)), width); });
+}
 void probe_log1p(float* y, const float* x, int64_t n) {
   vectors(n, [&](int64_t i, auto width) WB_INLINE { store(y + i, log1p(load(x + i, width)), width); });
 }

@@ -5,6 +5,7 @@
 #define PROBES(isa)                                      \
   namespace warpbert::isa {                              \
   void probe_exp(float*, const float*, int64_t);         \
+  void probe_exp2(float*, const float*, int64_t);        \
   void probe_log1p(float*, const float*, int64_t);       \
   void probe_tanh(float*, const float*, int64_t);        \
   void probe_cdf(float*, const float*, int64_t);         \
@@ -19,6 +20,7 @@ namespace {
 typedef void (*Probe)(float*, const float*, int64_t);
 
 double exact_exp(double x) { return std::exp(x); }
+double exact_exp2(double x) { return std::exp2(x); }
 double exact_log1p(double x) { return std::log1p(x); }
 double exact_tanh(double x) { return std::tanh(x); }
 double exact_cdf(double x) { return 0.5 * std::erfc(-x / 1.4142135623730950488); }
@@ -50,19 +52,21 @@ void check(const char* name, const std::string& isa, Probe probe, double (*exact
   CHECK(worst <= bound, "%.2f ulp at %.9g", worst, where);
 }
 
-void check_all(const std::string& isa, Probe exp, Probe log1p, Probe tanh, Probe cdf, Probe density) {
+void check_all(const std::string& isa, Probe exp, Probe exp2, Probe log1p, Probe tanh, Probe cdf, Probe density) {
   check("exp", isa, exp, exact_exp, -103.9f, 88.72f, 2);
+  check("exp2", isa, exp2, exact_exp2, -149.0f, 127.0f, 1.5);
   check("log1p", isa, log1p, exact_log1p, 0.0f, 1.0f, 3);
   check("tanh", isa, tanh, exact_tanh, -20.0f, 20.0f, 3);
   check("normal cdf", isa, cdf, exact_cdf, -14.0f, 14.0f, 8);
   check("normal density", isa, density, exact_density, -13.0f, 13.0f, 4);
   current = "edges on " + isa;
   const float x[] = {NAN, INFINITY, -INFINITY, 0.0f, -0.0f, 100.0f, -200.0f};
-  float e[7], l[7], t[7], c[7];
-  exp(e, x, 7), log1p(l, x, 7), tanh(t, x, 7), cdf(c, x, 7);
+  float e[7], two[7], l[7], t[7], c[7];
+  exp(e, x, 7), exp2(two, x, 7), log1p(l, x, 7), tanh(t, x, 7), cdf(c, x, 7);
   CHECK(std::isnan(e[0]) && std::isnan(l[0]) && std::isnan(t[0]) && std::isnan(c[0]), "NaN: %g %g %g %g", e[0], l[0], t[0], c[0]);
   CHECK(l[3] == 0, "log1p's end");
   CHECK(e[1] == INFINITY && e[2] == 0 && e[3] == 1 && e[4] == 1 && e[5] == INFINITY && e[6] == 0, "exp's ends");
+  CHECK(std::isnan(two[0]) && two[2] == 0 && two[3] == 1 && two[4] == 1 && two[6] == 0, "exp2's ends");
   CHECK(t[1] == 1 && t[2] == -1 && t[3] == 0 && std::signbit(t[4]) && t[5] == 1 && t[6] == -1, "tanh's ends");
   CHECK(c[1] == 1 && c[2] == 0 && c[3] == 0.5f && c[5] == 1 && c[6] == 0, "cdf's ends");
 }
@@ -89,7 +93,7 @@ void test_math() {
   for (const NamedContext& c : contexts()) {
     if (c.threads != 1) continue;
 #define CHECK_ISA(name) \
-    if (c.isa == #name) check_all(c.isa, name::probe_exp, name::probe_log1p, name::probe_tanh, name::probe_cdf, name::probe_density)
+    if (c.isa == #name) check_all(c.isa, name::probe_exp, name::probe_exp2, name::probe_log1p, name::probe_tanh, name::probe_cdf, name::probe_density)
     CHECK_ISA(baseline);
     CHECK_ISA(avx2);
     CHECK_ISA(avx512);
