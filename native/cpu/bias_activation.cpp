@@ -12,7 +12,10 @@ struct Identity {
 };
 
 struct Gelu {
-  static Vf WB_INLINE value(Vf x) { return x * normal(x).cdf; }
+  static Vf WB_INLINE value(Vf x) { // x Phi(x): x Phi(-|x|) where x < 0, else x - x Phi(-|x|)
+    const LowerTail at = lower_tail(x);
+    return max(x, Vf{}) + min(x, at.t) * at.cdf; // an infinite x meets cdf = 0 only below 0, where that is NaN
+  }
   static Vf WB_INLINE slope(Vf x) {
     x = clamp(x, -14.5f, 14.5f); // beyond, the slope is 0 or 1, and x * density must not be infinity times 0
     const Normal at = normal(x);

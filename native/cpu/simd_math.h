@@ -11,10 +11,7 @@
 
 namespace warpbert::WB_ISA {
 
-WB_INLINE static inline Vf clamp(Vf x, float low, float high) { // keeps NaN
-  x = x < low ? splat(low) : x;
-  return x > high ? splat(high) : x;
-}
+WB_INLINE static inline Vf clamp(Vf x, float low, float high) { return min(splat(high), max(splat(low), x)); } // keeps NaN
 WB_INLINE static inline Vf absolute(Vf x) { return (Vf)((Vi)x & 0x7fffffff); }
 
 // p * 2^n, right also where 2^n alone is no float. `shifted` is n + kRound: n is its low bits.
@@ -28,22 +25,29 @@ WB_INLINE static inline Vf scale_by_power(Vf p, Vf shifted) {
 #endif
 }
 
-// e^(x + correction) for -105 <= x <= 89, |correction| < 0.11: the correction carries what a float x cannot hold.
-// x = n ln 2 + r, |r| <= ln 2 / 2; e^r by a polynomial.
-WB_INLINE static inline Vf exp_bounded(Vf x, Vf correction) {
-  const Vf shifted = (x + correction) * 1.44269504f + kRound;
+// x = n ln 2 + r, |r| <= ln 2 / 2, for -105 <= x <= 89.
+struct Reduced { Vf r, shifted; }; // shifted is n + kRound
+WB_INLINE static inline Reduced reduce(Vf x) {
+  const Vf shifted = x * 1.44269504f + kRound;
   const Vf n = shifted - kRound;
   // ln 2 in two parts, the first with few enough bits that n times it is exact.
-  const Vf r = ((x - n * 0.693359375f) - n * -2.12194440e-4f) + correction;
+  return {(x - n * 0.693359375f) - n * -2.12194440e-4f, shifted};
+}
+WB_INLINE static inline Vf exp_reduced(Vf r, Vf shifted) {
   Vf p = 0.0013808848f * r + 0.008371496f;
   p = p * r + 0.04166867f;
   p = p * r + 0.16666497f;
   p = p * r + 0.4999999f;
-  p = p * (r * r) + r + 1.0f;
+  p = p * r + 1.0f;
+  p = p * r + 1.0f;
   return scale_by_power(p, shifted);
 }
+WB_INLINE static inline Vf exp_bounded(Vf x) {
+  const Reduced of = reduce(x);
+  return exp_reduced(of.r, of.shifted);
+}
 
-WB_INLINE static inline Vf exp(Vf x) { return exp_bounded(clamp(x, -105.0f, 89.0f), Vf{}); }
+WB_INLINE static inline Vf exp(Vf x) { return exp_bounded(clamp(x, -105.0f, 89.0f)); }
 
 // 2^x for x <= 127 and any lower, also -inf; x = n + r, |r| <= 1/2.
 WB_INLINE static inline Vf exp2(Vf x) {
@@ -51,7 +55,7 @@ WB_INLINE static inline Vf exp2(Vf x) {
   const Vf n = (Vf)_mm512_maskz_roundscale_ps(0xffff, (__m512)x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
   const Vf r = (Vf)_mm512_maskz_reduce_ps(0xffff, (__m512)x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); // 0 of -inf
 #else
-  x = x < -150.0f ? splat(-150.0f) : x; // keeps NaN
+  x = max(splat(-150.0f), x);
   const Vf shifted = x + kRound;
   const Vf r = x - (shifted - kRound);
 #endif
@@ -86,31 +90,50 @@ WB_INLINE static inline Vf tanh(Vf x) {
   p = p * s + 0.13331275f;
   p = p * s - 0.33333275f;
   const Vf small = a + a * s * p;
-  const Vf large = 1.0f - 2.0f / (exp_bounded(clamp(a + a, 0.0f, 40.0f), Vf{}) + 1.0f);
+  const Vf large = 1.0f - 2.0f / (exp_bounded(min(splat(40.0f), a + a)) + 1.0f);
   return (Vf)((Vi)select(a < 0.6f, small, large) | ((Vi)x & (int32_t)0x80000000)); // odd, also at -0
 }
 
-// cdf = Phi(x) and density = phi(x) of the standard normal distribution. The upper tail Q(t), t = |x|, is
-// e^(-t^2/2) times a smooth function of 1/(1 + 0.3 t), so that the lower tail keeps its relative accuracy.
+// -t^2 / 2 = high + low exactly, or nearly: a rounded t^2 / 2 would be an error of many ulp of its exponential.
+struct HalfSquare { Vf high, low; };
+WB_INLINE static inline HalfSquare half_square(Vf t) {
+  const Vf half = -0.5f * t, high = half * t;
+#if defined(__AVX512F__)
+  return {high, (Vf)_mm512_fmsub_ps((__m512)half, (__m512)t, (__m512)high)};
+#elif defined(__FMA__)
+  return {high, (Vf)_mm256_fmsub_ps((__m256)half, (__m256)t, (__m256)high)};
+#else
+  const Vf head = (Vf)((Vi)t & (int32_t)0xfffff000), rest = t - head; // whose products are exact
+  return {high, ((-0.5f * (head * head) - high) - head * rest) - 0.5f * (rest * rest)};
+#endif
+}
+
+// Of the standard normal distribution at t = -|x|, or -14.5 where that is more: Phi(t), and e^(-t^2/2). Phi(t) is
+// e^(-t^2/2) times a smooth function of 1/(1 - 0.26 t), so that it keeps its relative accuracy.
+struct LowerTail { Vf t, cdf, e; };
+WB_INLINE static inline LowerTail lower_tail(Vf x) {
+  const Vf t = max(splat(-14.5f), (Vf)((Vi)x | (int32_t)0x80000000));
+  const HalfSquare exponent = half_square(t);
+  const Reduced of = reduce(exponent.high);
+  const Vf e = exp_reduced(of.r + exponent.low, of.shifted);
+  const Vf u = 1.0f / (1.0f - 0.26f * t);
+  const Vf v = 2.0f * u - 1.0f;
+  Vf p = 0.000118086464f * v - 0.00023885263f;
+  p = p * v - 0.0010919562f;
+  p = p * v + 0.0004586428f;
+  p = p * v + 0.011969021f;
+  p = p * v + 0.04291887f;
+  p = p * v + 0.09528307f;
+  p = p * v + 0.15498282f;
+  p = p * v + 0.19560029f;
+  return {t, e * (u * p), e};
+}
+
+// cdf = Phi(x) and density = phi(x).
 struct Normal { Vf cdf, density; };
 WB_INLINE static inline Normal normal(Vf x) {
-  const Vf t = clamp(absolute(x), 0.0f, 14.5f);
-  // t^2 exactly, as high + low: a rounded t^2 / 2 would be an error of many ulp of its exponential.
-  const Vf head = (Vf)((Vi)t & (int32_t)0xfffff000);
-  const Vf e = exp_bounded(-0.5f * (head * head), -0.5f * ((t - head) * (t + head)));
-  const Vf u = 1.0f / (1.0f + 0.3f * t);
-  const Vf v = u + u - 1.0f;
-  Vf p = -4.0282954e-05f * v + 7.668586e-05f;
-  p = p * v + 0.0002806039f;
-  p = p * v - 0.00056969334f;
-  p = p * v - 0.0024234923f;
-  p = p * v + 0.001816032f;
-  p = p * v + 0.027760336f;
-  p = p * v + 0.08654971f;
-  p = p * v + 0.16457948f;
-  p = p * v + 0.22197062f;
-  const Vf tail = e * (u * p);
-  return {select(x > 0.0f, 1.0f - tail, tail), 0.398942280f * e};
+  const LowerTail at = lower_tail(x);
+  return {select(x > 0.0f, 1.0f - at.cdf, at.cdf), 0.398942280f * at.e};
 }
 
 }  // namespace warpbert::WB_ISA
