@@ -62,13 +62,12 @@ wb_status embeddings_forward(wb_context* ctx, wb_dtype dtype, void* y_, float* m
     const float* q = position + positions[t] * H;
     const float* s = segment + segments[t] * H;
     float* y = static_cast<float*>(y_) + t * H;
-    Vf total{};
-    vectors(H, [&](int64_t i, auto width) WB_INLINE {
+    const float total = sum_vectors(H, [&](int64_t i, auto width) WB_INLINE {
       const Vf v = load(w + i, width) + load(q + i, width) + load(s + i, width);
       store(y + i, v, width);
-      total += v;
+      return v;
     });
-    const Statistics stats = statistics(y, sum(total), eps, H);
+    const Statistics stats = statistics(y, total, eps, H);
     normalise(y, y, stats, gamma, beta, H);
     if (dropout.on) dropout_row(y, y, dropout, dropout.row(t), H);
     mean[t] = stats.mean;

@@ -13,12 +13,11 @@ struct Statistics { float mean, rstd; };
 // Two passes over a row that the first-level cache holds: the variance of row - mean does not cancel.
 static inline Statistics statistics(const float* row, float total, float eps, int64_t H) {
   const float mean = total / (float)H;
-  Vf squares{};
-  vectors(H, [&](int64_t i, auto width) WB_INLINE {
+  const float squares = sum_vectors(H, [&](int64_t i, auto width) WB_INLINE {
     const Vf d = keep(load(row + i, width) - mean, width);
-    squares += d * d;
+    return d * d;
   });
-  return {mean, 1.0f / sqrtf(sum(squares) / (float)H + eps)};
+  return {mean, 1.0f / sqrtf(squares / (float)H + eps)};
 }
 
 // y = (z - mean) * rstd * gamma + beta; y may be z.

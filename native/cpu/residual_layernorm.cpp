@@ -10,22 +10,22 @@ namespace {
 // z = dropout(x + bias) + residual for one row; returns the sum of z. z may be x.
 float add_row(float* z, const float* x, const float* bias, const float* residual, const Dropout& dropout, uint64_t row,
               int64_t H) {
-  Vf total{};
+  float total = 0.0f;
   float buffer[kDrawBuffer];
   const int64_t step = dropout.on ? kDraw : H;
   for (int64_t c = 0; c < H; c += step) {
     const int64_t run = minimum(step, H - c);
     const float* factors = dropout.on ? dropout.draw(buffer, row * (uint64_t)H + (uint64_t)c, run) : nullptr;
-    vectors(run, [&](int64_t i, auto width) WB_INLINE {
+    total += sum_vectors(run, [&](int64_t i, auto width) WB_INLINE {
       Vf v = load(x + c + i, width);
       if (bias) v += load(bias + c + i, width);
       if (factors) v = drop(v, load(factors + i, width));
       if (residual) v += load(residual + c + i, width);
       store(z + c + i, v, width);
-      total += v;
+      return v;
     });
   }
-  return sum(total);
+  return total;
 }
 
 }  // namespace

@@ -83,5 +83,17 @@ template <class F> WB_INLINE static inline void vectors(int64_t n, F f) {
   if (i < n) f(i, Tail{(int)(n - i)});
 }
 
+// The sum of f(offset, Full or Tail) over 0 .. n, in four sums: in one, each addition would wait for the last.
+template <class F> WB_INLINE static inline float sum_vectors(int64_t n, F f) {
+  Vf sums[4] = {};
+  int64_t i = 0;
+  for (; i + 4 * W <= n; i += 4 * W) {
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; ++j) sums[j] += f(i + j * W, Full{});
+  }
+  vectors(n - i, [&](int64_t rest, auto width) WB_INLINE { sums[0] += f(i + rest, width); });
+  return sum((sums[0] + sums[1]) + (sums[2] + sums[3]));
+}
+
 }  // namespace warpbert::WB_ISA
 #endif
