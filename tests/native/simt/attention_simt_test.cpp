@@ -50,7 +50,7 @@ void test_attention_kernels() {
           name,
           [&](wb_context* ctx) {
             Tensor in(ctx, type, poisoned), out(ctx, type, T * A * D), alone(ctx, type, T * A * D), lse(ctx, WB_F32, A * T);
-            Tensor tdout(ctx, type, dout), gradient(ctx, type, T * 3 * A * D), workspace(ctx, WB_F32, A * T + T * A * D);
+            Tensor tdout(ctx, type, dout), gradient(ctx, type, T * 3 * A * D), workspace(ctx, WB_F32, A * T);
             Elements<int32_t> tcu(ctx, cu), trows(ctx, rows);
             Elements<uint8_t> tmask(ctx, mask);
             Elements<int64_t> rng(ctx, {d.rng[0], d.rng[1]});
@@ -71,6 +71,10 @@ void test_attention_kernels() {
     current = "attention, head size 48";
     CHECK(ops->attention_forward(s.ctx, WB_BF16, nullptr, nullptr, nullptr, nullptr, nullptr, 1, 0, 0, nullptr, nullptr, 4, 1,
                                  1, 48, 4) == WB_UNSUPPORTED && strstr(ops->last_error(), "48"),
+          "%s", ops->last_error());
+    current = "attention, scale 0";
+    CHECK(ops->attention_forward(s.ctx, WB_BF16, nullptr, nullptr, nullptr, nullptr, nullptr, 0, 0, 0, nullptr, nullptr, 4, 1,
+                                 1, 64, 4) == WB_INVALID_ARGUMENT && strstr(ops->last_error(), "scale"),
           "%s", ops->last_error());
     current = "attention with a NaN in one query";
     Floats qkv = random_floats(70 * 3 * 64, 6);
