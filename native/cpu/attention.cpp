@@ -2,18 +2,13 @@
 // (Dao 2023): the scores of 64 queries and 64 keys at a time. One owner per sequence and head, so nothing is shared.
 #include <cmath>
 
+#include "attention_softmax.h"
 #include "cu_seqlens.h"
-#include "dropout.h"
 #include "parallel.h"
-#include "simd_math.h"
 #include "tile.h"
 
 namespace warpbert::WB_ISA {
 namespace {
-
-constexpr int64_t kTile = 64; // queries, and keys, of a tile
-constexpr float kLog2e = 1.44269504f;
-static_assert(kTile % 16 == 0 && kTile % W == 0);
 
 struct Task { int64_t begin, end, head; }; // a sequence's rows, and a head
 
@@ -57,43 +52,6 @@ struct Scratch {
     return taken;
   }
 };
-
-// Of a tile's queries, over the keys seen so far: the largest score and the sum of 2^(score - largest).
-struct Softmax {
-  float maximum[kTile], sum[kTile];
-  float factor[kTile]; // for the values summed so far: what the last tile of keys asks of them, in the end 1 / sum
-};
-
-// Turns scores [keys, queries], in units of ln 2, into 2^(score - maximum), dropout applied. A vector holds one key's
-// scores, so that nothing is summed across lanes.
-void softmax(float* scores, const float* live, const float* factors, int64_t keys, int64_t queries, Softmax* state) {
-  const int64_t padded = ceil_div(keys, 4) * 4; // live is 0 there
-  for (int64_t key = 0; key < padded; ++key) {
-    for (int64_t i = 0; live[key] == 0.0f && i < queries; i += W) store(scores + key * queries + i, splat(-INFINITY));
-  }
-  for (int64_t i = 0; i < queries; i += W) {
-    const Vf old = load(state->maximum + i);
-    Vf top = old;
-    for (int64_t key = 0; key < padded; key += 4) {
-      const float* s = scores + key * queries + i;
-      const Vf first = max(load(s), load(s + queries)), second = max(load(s + 2 * queries), load(s + 3 * queries));
-      top = max(max(first, second), top);
-    }
-    const Vf base = select(top == -INFINITY, Vf{}, top); // no key yet: every weight is 0, not NaN
-    Vf total{};
-    for (int64_t key = 0; key < keys; ++key) {
-      float* s = scores + key * queries + i;
-      Vf p = exp2(load(s) - base);
-      total += p;
-      if (factors) p = drop(p, load(factors + key * queries + i));
-      store(s, p);
-    }
-    const Vf factor = exp2(old - base);
-    store(state->factor + i, factor);
-    store(state->sum + i, load(state->sum + i) * factor + total);
-    store(state->maximum + i, top);
-  }
-}
 
 void forward_head(const Attention& at, float* out, float* lse, float* scratch, Task task, Task next) {
   Scratch memory{scratch};
@@ -148,24 +106,6 @@ void forward_head(const Attention& at, float* out, float* lse, float* scratch, T
       const float sum = state.sum[i];
       lse[head * at.T + query + i] = sum == 0.0f ? -INFINITY : state.maximum[i] / kLog2e + logf(sum);
     }
-  }
-}
-
-// From a row of scores and of dout v^T: the dropped-out weights, and the gradient of the scores.
-void softmax_backward_row(float* scores, float* gradient, const float* live, const float* factors, float lse,
-                          float delta, int64_t keys) {
-  const float base = lse == -INFINITY ? INFINITY : lse; // no key at all: every weight is 0, not NaN
-  for (int64_t i = 0; i < keys; i += W) {
-    const Vi on = load(live + i) != 0.0f;
-    const Vf p = select(on, exp(load(scores + i) - base), Vf{});
-    Vf dp = load(gradient + i), dropped = p;
-    if (factors) {
-      const Vf factor = load(factors + i);
-      dropped = drop(p, factor);
-      dp = drop(dp, factor);
-    }
-    store(scores + i, dropped);
-    store(gradient + i, select(on, p * (dp - delta), Vf{}));
   }
 }
 
