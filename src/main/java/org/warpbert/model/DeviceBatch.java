@@ -5,7 +5,6 @@ import java.nio.IntBuffer;
 import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.DeviceMemory;
-import org.warpbert.backend.Dropout;
 import org.warpbert.backend.HostMemory;
 import org.warpbert.text.Capacity;
 import org.warpbert.text.PackedBatch;
@@ -30,9 +29,6 @@ public final class DeviceBatch implements AutoCloseable {
     private int turn;
     private PackedBatch batch;
     private EncoderShape shape;
-    private Dropout dropout;
-    private Dropout sequenceDropout;
-    private Dropout labelledDropout;
 
     /** @param filled whether the encoder gets filler, see {@link EncoderShape} */
     DeviceBatch(Backend backend, Capacity capacity, boolean filled) {
@@ -85,9 +81,6 @@ public final class DeviceBatch implements AutoCloseable {
             ints.put(batch.dropoutRows()[row]);
         }
         memory.upload(staging[turn], host.position() + ints.position() * Integer.BYTES);
-        dropout = new Dropout(memory.address(), at(3));
-        sequenceDropout = new Dropout(memory.address(), after(cuSeqlens(), sequenceCount() + 1));
-        labelledDropout = new Dropout(memory.address(), after(tokenLabels(), labelledCount()));
     }
 
     /** What the encoder reads. */
@@ -142,19 +135,9 @@ public final class DeviceBatch implements AutoCloseable {
         return shape;
     }
 
-    /** The dropout masks of this step. */
-    Dropout dropout() {
-        return dropout;
-    }
-
-    /** The same, for tensors of a row for each sequence. */
-    Dropout sequenceDropout() {
-        return sequenceDropout;
-    }
-
-    /** The same, for tensors of a row for each labelled token. */
-    Dropout labelledDropout() {
-        return labelledDropout;
+    /** int64[2]: what dropout masks are drawn from, seed and step. */
+    long rng() {
+        return memory.address();
     }
 
     long tokens() {
@@ -167,6 +150,11 @@ public final class DeviceBatch implements AutoCloseable {
 
     long segments() {
         return at(2);
+    }
+
+    /** Row of each of the encoder's tokens inside the effective batch, by which its masks are drawn. */
+    long dropoutRows() {
+        return at(3);
     }
 
     long wordOrder() {
@@ -196,9 +184,14 @@ public final class DeviceBatch implements AutoCloseable {
         return after(labelledRows(), labelledCount());
     }
 
+    /** [B], as {@link #dropoutRows} for rows of sequences. */
+    long sequenceDropoutRows() {
+        return after(cuSeqlens(), sequenceCount() + 1);
+    }
+
     /** [E + 1]. */
     long cuExamples() {
-        return after(cuSeqlens(), 2 * sequenceCount() + 1);
+        return after(sequenceDropoutRows(), sequenceCount());
     }
 
     /** [E, w]. */
@@ -214,6 +207,11 @@ public final class DeviceBatch implements AutoCloseable {
     /** [M]. */
     long tokenLabels() {
         return after(labels(), batch.labels().length);
+    }
+
+    /** [M], as {@link #dropoutRows} for rows of labelled tokens. */
+    long labelledDropoutRows() {
+        return after(tokenLabels(), labelledCount());
     }
 
     private static long after(long address, int ints) {

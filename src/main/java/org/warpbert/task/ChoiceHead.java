@@ -64,7 +64,7 @@ public final class ChoiceHead implements Head {
         examples = pass.examples();
         pooler.forward(pass);
         pass.backend().dropoutForward(pass.dtype(), dropped.address(), pooler.output().address(), pass.headDropout(),
-                pass.headSite(), pass.sequenceDropout(), sequences, pass.config().hiddenSize());
+                pass.headSite(), pass.rng(), pass.sequenceDropoutRows(), sequences, pass.config().hiddenSize());
         classifier.forward(pass, scores.address(), scores.address(), dropped.address(), Activation.IDENTITY, sequences);
     }
 
@@ -86,7 +86,7 @@ public final class ChoiceHead implements Head {
         classifier.backward(pass, pooledGradient.address(), scoresGradient.address(), 0, dropped.address(),
                 Activation.IDENTITY, sequences);
         pass.backend().dropoutBackward(pass.dtype(), pooledGradient.address(), pooledGradient.address(),
-                pass.headDropout(), pass.headSite(), pass.sequenceDropout(), sequences, pass.config().hiddenSize());
+                pass.headDropout(), pass.headSite(), pass.rng(), pass.sequenceDropoutRows(), sequences, pass.config().hiddenSize());
         pooler.backward(pass, pooledGradient.address(), scratch.address());
     }
 

@@ -79,7 +79,7 @@ public final class ClassificationHead implements Head {
         sequences = pass.sequences();
         pooler.forward(pass);
         pass.backend().dropoutForward(pass.dtype(), dropped.address(), pooler.output().address(), pass.headDropout(),
-                pass.headSite(), pass.sequenceDropout(), sequences, pass.config().hiddenSize());
+                pass.headSite(), pass.rng(), pass.sequenceDropoutRows(), sequences, pass.config().hiddenSize());
         classifier.forward(pass, logits.address(), logits.address(), dropped.address(), Activation.IDENTITY, sequences);
     }
 
@@ -99,7 +99,7 @@ public final class ClassificationHead implements Head {
         classifier.backward(pass, pooledGradient.address(), logitsGradient.address(), 0, dropped.address(),
                 Activation.IDENTITY, sequences);
         pass.backend().dropoutBackward(pass.dtype(), pooledGradient.address(), pooledGradient.address(),
-                pass.headDropout(), pass.headSite(), pass.sequenceDropout(), sequences, pass.config().hiddenSize());
+                pass.headDropout(), pass.headSite(), pass.rng(), pass.sequenceDropoutRows(), sequences, pass.config().hiddenSize());
         pooler.backward(pass, pooledGradient.address(), scratch.address());
     }
 

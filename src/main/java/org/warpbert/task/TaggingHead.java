@@ -62,7 +62,7 @@ public final class TaggingHead implements Head {
         pass.backend().gatherRowsForward(pass.dtype(), gathered.address(), pass.lastHiddenState(), pass.labelledRows(), count,
                 pass.tokens(), h);
         pass.backend().dropoutForward(pass.dtype(), gathered.address(), gathered.address(), pass.headDropout(), pass.headSite(),
-                pass.labelledDropout(), count, h);
+                pass.rng(), pass.labelledDropoutRows(), count, h);
         classifier.forward(pass, logits.address(), logits.address(), gathered.address(), Activation.IDENTITY, count);
     }
 
@@ -84,7 +84,7 @@ public final class TaggingHead implements Head {
                 0, 0, PackedBatch.IGNORE, gradientScales[0], count, classes);
         classifier.backward(pass, gatheredGradient.address(), logitsGradient.address(), 0, gathered.address(), Activation.IDENTITY, count);
         pass.backend().dropoutBackward(pass.dtype(), gatheredGradient.address(), gatheredGradient.address(), pass.headDropout(),
-                pass.headSite(), pass.labelledDropout(), count, h);
+                pass.headSite(), pass.rng(), pass.labelledDropoutRows(), count, h);
         pass.backend().gatherRowsBackward(pass.dtype(), pass.lastHiddenStateGradient(), gatheredGradient.address(),
                 pass.labelledRows(), count, pass.tokens(), h);
     }
