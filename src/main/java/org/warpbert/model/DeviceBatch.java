@@ -20,15 +20,17 @@ public final class DeviceBatch implements AutoCloseable {
     private static final int PER_SEQUENCE = 2; // cu_seqlens, dropout sequences
     private static final int PER_LABELLED = 3; // rows, labels, dropout rows
     private static final int BLOCKS = 2;       // of the host: one is written while the other is copied
+    private static final int RNG = 2 * Long.BYTES;
     private static final int HEAD = 8;         // rng (2 longs), the last of both cu_seqlens and of cu_examples
 
     private final Capacity capacity;
     private final boolean filled;
     private final DeviceMemory memory;
     private final HostMemory[] staging = new HostMemory[BLOCKS];
+    private final IntBuffer[] staged = new IntBuffer[BLOCKS]; // the same behind rng
+    private final EncoderShape shape = new EncoderShape();
     private int turn;
     private PackedBatch batch;
-    private EncoderShape shape;
 
     /** @param filled whether the encoder gets filler, see {@link EncoderShape} */
     DeviceBatch(Backend backend, Capacity capacity, boolean filled) {
@@ -39,6 +41,7 @@ public final class DeviceBatch implements AutoCloseable {
         try {
             for (int i = 0; i < staging.length; i++) {
                 staging[i] = backend.allocateHost("the batch", Math.toIntExact(bytes));
+                staged[i] = staging[i].buffer().position(RNG).asIntBuffer();
             }
         } catch (RuntimeException e) {
             close();
@@ -65,15 +68,15 @@ public final class DeviceBatch implements AutoCloseable {
      * @param step number of the optimizer step, the same for all micro-batches of it
      */
     public void upload(PackedBatch newBatch, long seed, long step) {
-        if (!capacity.holds(Capacity.of(newBatch))) {
+        if (!capacity.holds(newBatch)) {
             throw new WarpBertException("a batch of " + Capacity.of(newBatch) + " does not fit the plan of " + capacity);
         }
         batch = newBatch;
-        shape = EncoderShape.of(batch, filled);
-        turn = (turn + 1) % staging.length;
+        shape.set(batch, filled);
+        turn = (turn + 1) % BLOCKS;
         ByteBuffer host = staging[turn].buffer().clear();
         host.putLong(seed).putLong(step);
-        IntBuffer ints = host.asIntBuffer();
+        IntBuffer ints = staged[turn].clear();
         putEncoders(host, ints);
         ints.put(batch.labelledRows()).put(batch.cuSeqlens()).put(batch.dropoutSequences()).put(batch.cuExamples()).put(batch.labels())
                 .put(batch.tokenLabels());
@@ -219,7 +222,7 @@ public final class DeviceBatch implements AutoCloseable {
     }
 
     private long at(int array) {
-        return memory.address() + 2 * Long.BYTES + (long) array * shape.tokens() * Integer.BYTES;
+        return memory.address() + RNG + (long) array * shape.tokens() * Integer.BYTES;
     }
 
     @Override

@@ -33,13 +33,37 @@ final class GraphCache implements AutoCloseable {
             return true;
         }
     };
+    private final Key wanted = new Key(); // of the look-up under way
     private boolean full;
 
     /** What is captured: a backward writes matrices' gradients, or adds to those of earlier micro-batches. */
     enum Work { FORWARD, BACKWARD, ADDING_BACKWARD }
 
     /** All that the ops, their sizes, arguments and addresses depend on; the type and the buffers are the model's. */
-    record Key(Work work, EncoderShape shape) {}
+    private static final class Key {
+        private Work work;
+        private EncoderShape shape;
+
+        Key set(Work newWork, EncoderShape newShape) {
+            work = newWork;
+            shape = newShape;
+            return this;
+        }
+
+        Key copy() {
+            return new Key().set(work, shape.copy());
+        }
+
+        @Override
+        public boolean equals(Object other) {
+            return other instanceof Key key && work == key.work && shape.equals(key.shape);
+        }
+
+        @Override
+        public int hashCode() {
+            return 31 * shape.hashCode() + work.ordinal();
+        }
+    }
 
     /** As many as are planned for. */
     GraphCache(Backend backend, boolean training) {
@@ -52,22 +76,23 @@ final class GraphCache implements AutoCloseable {
         this.most = most;
     }
 
-    /** Does the work, which is the same whenever its key is, in one way or the other. */
-    void run(Key key, Runnable work) {
-        Graph graph = graphs.get(key);
-        if (graph == null && !full && seen.put(key, true) != null) {
-            graph = captured(key, work);
+    /** Does the work, which is the same whenever its kind and shape are, in one way or the other. A launch makes no object. */
+    void run(Work work, EncoderShape shape, Runnable ops) {
+        Graph graph = graphs.get(wanted.set(work, shape));
+        if (graph == null && !full) {
+            Key key = wanted.copy();
+            graph = seen.put(key, true) == null ? null : captured(key, ops);
         }
         if (graph == null) {
-            work.run();
+            ops.run();
         } else {
             graph.launch();
         }
     }
 
-    private Graph captured(Key key, Runnable work) {
+    private Graph captured(Key key, Runnable ops) {
         try {
-            Graph graph = backend.capture(work);
+            Graph graph = backend.capture(ops);
             graphs.put(key, graph);
             seen.remove(key);
             return graph;
