@@ -47,8 +47,8 @@ final class TokenHead implements Head {
     }
 
     @Override
-    public double[] normalisers(PackedBatch batch) {
-        return new double[] {batch.labelledRows().length};
+    public double normaliser(PackedBatch batch, int term) {
+        return batch.labelledRows().length;
     }
 
     @Override
@@ -65,6 +65,6 @@ final class TokenHead implements Head {
 
     @Override
     public List<LossTerm> lossTerms() {
-        return List.of(new LossTerm(loss, count));
+        return List.of(new LossTerm(loss, () -> count));
     }
 }

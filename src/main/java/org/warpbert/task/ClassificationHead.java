@@ -26,6 +26,7 @@ public final class ClassificationHead implements Head {
     private Arena.Tensor dropped; // [B, H]
     private Arena.Tensor logits; // [B, C]
     private Arena.Tensor loss; // [B, w]
+    private List<LossTerm> lossTerms;
     private Arena.Tensor logitsGradient; // [B, C]
     private Arena.Tensor pooledGradient; // [B, H]
     private Arena.Tensor scratch; // [B, H]
@@ -59,6 +60,7 @@ public final class ClassificationHead implements Head {
         dropped = arena.add("classifier.dropped", plan.dtype(), b, h);
         logits = arena.add("classifier.logits", plan.dtype(), b, classes);
         loss = arena.add("classifier.loss", Dtype.F32, b, criterion.width(classes));
+        lossTerms = List.of(new LossTerm(loss, () -> sequences * criterion.width(classes)));
         criterion.plan(arena, classes);
         if (plan.training()) {
             logitsGradient = arena.add("classifier.logits.gradient", plan.dtype(), b, classes);
@@ -89,8 +91,8 @@ public final class ClassificationHead implements Head {
     }
 
     @Override
-    public double[] normalisers(PackedBatch batch) {
-        return new double[] {criterion.normaliser(batch.labels())};
+    public double normaliser(PackedBatch batch, int term) {
+        return criterion.normaliser(batch.labels());
     }
 
     @Override
@@ -115,6 +117,6 @@ public final class ClassificationHead implements Head {
 
     @Override
     public List<LossTerm> lossTerms() {
-        return List.of(new LossTerm(loss, sequences * criterion.width(classes)));
+        return lossTerms;
     }
 }

@@ -153,8 +153,9 @@ final class MaskedWordDecoder {
         return loss.downloadFloats(count);
     }
 
+    /** Of the tensor last planned. */
     LossTerm lossTerm() {
-        return new LossTerm(loss, count);
+        return new LossTerm(loss, () -> count);
     }
 
     /** The likeliest piece of each row of the batch last evaluated, [M]. */

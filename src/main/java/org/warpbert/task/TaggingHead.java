@@ -23,6 +23,7 @@ public final class TaggingHead implements Head {
     private Arena.Tensor gathered; // [M, H], dropped out in place
     private Arena.Tensor logits; // [M, C]
     private Arena.Tensor loss; // [M]
+    private List<LossTerm> lossTerms;
     private Arena.Tensor logitsGradient; // [M, C]
     private Arena.Tensor gatheredGradient; // [M, H]
     private Linear classifier;
@@ -44,6 +45,7 @@ public final class TaggingHead implements Head {
         gathered = arena.add("tagging.gathered", plan.dtype(), m, h);
         logits = arena.add("tagging.logits", plan.dtype(), m, classes);
         loss = arena.add("tagging.loss", Dtype.F32, m);
+        lossTerms = List.of(new LossTerm(loss, () -> count));
         if (plan.training()) {
             logitsGradient = arena.add("tagging.logits.gradient", plan.dtype(), m, classes);
             gatheredGradient = arena.add("tagging.gathered.gradient", plan.dtype(), m, h);
@@ -73,8 +75,8 @@ public final class TaggingHead implements Head {
     }
 
     @Override
-    public double[] normalisers(PackedBatch batch) {
-        return new double[] {batch.labelledRows().length};
+    public double normaliser(PackedBatch batch, int term) {
+        return batch.labelledRows().length;
     }
 
     @Override
@@ -96,6 +98,6 @@ public final class TaggingHead implements Head {
 
     @Override
     public List<LossTerm> lossTerms() {
-        return List.of(new LossTerm(loss, count));
+        return lossTerms;
     }
 }

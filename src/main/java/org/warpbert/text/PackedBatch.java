@@ -282,6 +282,15 @@ public record PackedBatch(int[] tokens, int[] positions, int[] segments, int[] c
         return labels.length / examples();
     }
 
+    /** Labels of examples that are not {@link #IGNORE}. */
+    public int knownLabels() {
+        int known = 0;
+        for (int label : labels) { // no stream: it is asked once a step, which makes no object
+            known += label == IGNORE ? 0 : 1;
+        }
+        return known;
+    }
+
     /** Length of one sequence in tokens. */
     public int length(int sequence) {
         return cuSeqlens[sequence + 1] - cuSeqlens[sequence];
