@@ -63,13 +63,13 @@ class GraphStepsTest {
                 List<Trainer.Result> results = new ArrayList<>();
                 int graphs = 0;
                 for (int step = 0; step < STEPS; step++) {
-                    Trainer.Result result = trainer.submit(batch(step));
-                    graphs = Math.max(graphs, trainer.graphs());
-                    if (result != null) {
-                        results.add(result);
+                    if (trainer.submit(batch(step))) {
+                        results.add(trainer.result());
                     }
+                    graphs = Math.max(graphs, trainer.graphs());
                 }
-                results.add(trainer.finish());
+                assertTrue(trainer.finish());
+                results.add(trainer.result());
                 return new Run(results, parameters.get("encoder.layer.0.output.dense.weight"), notes, graphs);
             } finally {
                 System.clearProperty(GRAPHS);

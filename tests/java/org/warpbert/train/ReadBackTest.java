@@ -2,7 +2,7 @@ package org.warpbert.train;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertNotNull;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -67,16 +67,21 @@ class ReadBackTest {
                 assertEquals(share < 1, trainer.choice().microBatch().tokens() < batch(0).totalTokens(), "every batch is cut");
                 List<Trainer.Result> results = new ArrayList<>();
                 for (int step = 0; step < STEPS; step++) {
-                    Trainer.Result result = lagging ? trainer.submit(batch(step)) : trainer.step(batch(step));
-                    assertEquals(lagging && backend.asynchronous() && step == 0, result == null, "the first has none before it");
-                    if (result != null) {
-                        results.add(result);
+                    if (!lagging) {
+                        double loss = trainer.step(batch(step));
+                        results.add(trainer.result());
+                        assertEquals(loss, results.get(step).loss());
+                    } else if (trainer.submit(batch(step))) {
+                        results.add(trainer.result());
+                    } else {
+                        assertTrue(backend.asynchronous() && step == 0 && trainer.result() == null, "the first alone has none before it");
                     }
                 }
-                if (lagging && backend.asynchronous()) {
-                    results.add(trainer.finish());
+                if (trainer.finish()) {
+                    assertTrue(lagging && backend.asynchronous());
+                    results.add(trainer.result());
                 }
-                assertNull(trainer.finish(), "all was told");
+                assertFalse(trainer.finish(), "all was told");
                 return new Run(results, parameters.get("encoder.layer.0.output.dense.weight"), notes);
             }
         }
@@ -127,13 +132,15 @@ class ReadBackTest {
         Hyperparameters hyper = new Hyperparameters(1, 4, 24, 1e-3, 0, 0.01, 1, 0.0, Schedule.CONSTANT, 0, 0, 42, false);
         try (Backend backend = Backends.open(device, 1); Parameters parameters = TINY.parameters(backend);
                 Trainer trainer = new Trainer(backend, TINY.config, parameters, new ClassificationHead(CLASSES), hyper, 1, Capacity.of(17, 1))) {
-            assertNull(trainer.finish(), "nothing was asked for");
-            Trainer.Result at = trainer.submit(batch(0));
-            assertEquals(backend.asynchronous(), at == null);
-            Trainer.Result result = at == null ? trainer.finish() : at;
-            assertNotNull(result);
+            assertFalse(trainer.finish(), "nothing was asked for");
+            assertNull(trainer.result());
+            boolean atOnce = trainer.submit(batch(0));
+            assertEquals(!backend.asynchronous(), atOnce);
+            assertEquals(!atOnce, trainer.finish());
+            Trainer.Result result = trainer.result();
             assertTrue(Double.isFinite(result.loss()) && result.gradNorm() > 0, result.toString());
-            assertNull(trainer.finish());
+            assertFalse(trainer.finish());
+            assertEquals(result, trainer.result(), "it may be asked for again");
         }
     }
 

@@ -198,10 +198,14 @@ public final class Finetune {
                 log.begin(epoch);
                 for (Iterator<PackedBatch> batches = trainLoader.epoch(epoch - 1, 0); batches.hasNext() && steps < last; steps++) {
                     PackedBatch batch = batches.next();
-                    log.add(trainer.submit(batch));
+                    if (trainer.submit(batch)) {
+                        log.add(trainer.result());
+                    }
                     avoided += batch.paddedTokens(hyper.maxLength()) - batch.totalTokens();
                 }
-                log.add(trainer.finish());
+                if (trainer.finish()) {
+                    log.add(trainer.result());
+                }
                 double seconds = (System.nanoTime() - epochStart) / 1e9;
                 trainSeconds += seconds;
                 gemmNanos += backend.gemm().nanos() - gemmStart;

@@ -29,11 +29,8 @@ final class StepLog {
         last = System.nanoTime();
     }
 
-    /** @param result of the step after the last one that was added; null: it is still under way */
+    /** @param result of the step after the last one that was added */
     void add(Trainer.Result result) {
-        if (result == null) {
-            return;
-        }
         long now = System.nanoTime();
         TrainingListener.Step step = new TrainingListener.Step(++steps, epoch, result.loss(), result.gradNorm(), result.lr(),
                 result.lossScale(), result.tokens(), result.tokens() * 1e9 / (now - last));
