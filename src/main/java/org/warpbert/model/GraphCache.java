@@ -1,9 +1,8 @@
 package org.warpbert.model;
 
-import java.util.LinkedHashMap;
-import java.util.Map;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.Graph;
+import org.warpbert.backend.LruCache;
 import org.warpbert.backend.OutOfDeviceMemory;
 import org.warpbert.memory.FixedOverhead;
 
@@ -16,23 +15,8 @@ final class GraphCache implements AutoCloseable {
     private static final int MOST_SEEN = 1024; // shapes that came once: packed batches have many
 
     private final Backend backend;
-    private final int most;
-    private final Map<Key, Boolean> seen = new LinkedHashMap<>(64, 0.75f, true) {
-        @Override
-        protected boolean removeEldestEntry(Map.Entry<Key, Boolean> eldest) {
-            return size() > MOST_SEEN;
-        }
-    };
-    private final Map<Key, Graph> graphs = new LinkedHashMap<>(64, 0.75f, true) {
-        @Override
-        protected boolean removeEldestEntry(Map.Entry<Key, Graph> eldest) {
-            if (size() <= most) {
-                return false;
-            }
-            eldest.getValue().close();
-            return true;
-        }
-    };
+    private final LruCache<Key, Boolean> seen = new LruCache<>(MOST_SEEN, yes -> {});
+    private final LruCache<Key, Graph> graphs;
     private final Key wanted = new Key(); // of the look-up under way
     private boolean full;
 
@@ -73,7 +57,7 @@ final class GraphCache implements AutoCloseable {
     /** @param most graphs at a time */
     GraphCache(Backend backend, int most) {
         this.backend = backend;
-        this.most = most;
+        this.graphs = new LruCache<>(most, Graph::close);
     }
 
     /** Does the work, which is the same whenever its kind and shape are, in one way or the other. A launch makes no object. */
@@ -109,7 +93,6 @@ final class GraphCache implements AutoCloseable {
 
     @Override
     public void close() {
-        graphs.values().forEach(Graph::close);
-        graphs.clear();
+        graphs.close();
     }
 }
