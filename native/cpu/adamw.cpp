@@ -40,9 +40,10 @@ void update(float* __restrict p, uint16_t* __restrict m, uint16_t* __restrict v,
             const int64_t* rng, int64_t element, int64_t n) {
   float buffer[kDrawBuffer];
   for (int64_t done = 0; done < n; done += kDraw) {
-    const int64_t count = minimum(kDraw, n - done);
-    const float* words = draw_words(buffer, (uint64_t)rng[0], (uint32_t)rng[1], WB_MOMENT_SITE, (uint64_t)(element + done),
-                                    count, [](Vu word) { return (Vf)word; });
+    const int64_t count = minimum(kDraw, n - done), before = (element + done) % 4;
+    each_words((uint64_t)rng[0], (uint32_t)rng[1], WB_MOMENT_SITE, (uint64_t)(element + done) / 4, count + before,
+               [&](int64_t i, Vu drawn) WB_INLINE { store(buffer + i, (Vf)drawn); });
+    const float* words = buffer + before;
 #pragma omp simd
     for (int64_t j = 0; j < count; ++j) {
       const int64_t i = done + j;

@@ -12,7 +12,7 @@ namespace warpbert::WB_ISA {
 namespace {
 
 constexpr int64_t kTile = 64; // queries, and keys, of a tile
-static_assert(kTile <= kDraw && kTile % W == 0);
+static_assert(kTile % 16 == 0 && kTile % W == 0);
 
 // What both directions know of a call, and one (sequence, head) of it.
 struct Attention {
@@ -33,10 +33,11 @@ struct Attention {
     for (int64_t i = 0; i < pad(keys); ++i) live[i] = i < keys && (!key_mask || key_mask[first + i]) ? 1.0f : 0.0f;
   }
 
-  // Dropout factors of query t and `keys` keys from number `first` of its sequence; null if there is no dropout.
-  const float* factors(float* buffer, int64_t t, int64_t head, int64_t first, int64_t keys) const {
+  // Dropout factors of a tile, factors[rows, kTile]; null if there is no dropout.
+  const float* factors(float* tile, int64_t begin, int64_t head, int64_t query, int64_t key, int64_t rows, int64_t keys) const {
     if (!dropout.on) return nullptr;
-    return dropout.draw(buffer, (dropout.row(t) * (uint64_t)A + (uint64_t)head) * 65536 + (uint64_t)first, pad(keys));
+    dropout.draw_scores(tile, kTile, dropout.row(begin) + (uint64_t)(query - begin), A, head, key - begin, rows, keys);
+    return tile;
   }
 };
 
@@ -84,7 +85,8 @@ void forward_head(const Attention& at, float* out, float* lse, float* scratch, i
   float* kt = memory.take(kTile * width); // [width, keys]
   float* sums = memory.take(kTile * width);
   float* scores = memory.take(kTile * kTile);
-  float live[kTile], buffer[kDrawBuffer];
+  float* drawn = memory.take(kTile * kTile);
+  float live[kTile];
   Softmax state[kTile];
   for (int64_t query = begin; query < end; query += kTile) {
     const int64_t rows = minimum(kTile, end - query);
@@ -96,9 +98,9 @@ void forward_head(const Attention& at, float* out, float* lse, float* scratch, i
       pack(k, at.key(key, head), at.row(), keys, D, 1.0f, live);
       transpose(kt, k, columns, width);
       product(scores, columns, q, width, 1, kt, columns, rows, columns, D, false);
+      const float* factors = at.factors(drawn, begin, head, query, key, rows, keys);
       for (int64_t i = 0; i < rows; ++i) {
-        const float* factors = at.factors(buffer, query + i, head, key - begin, keys);
-        const float before = softmax_row(scores + i * columns, live, factors, columns, state + i);
+        const float before = softmax_row(scores + i * columns, live, factors ? factors + i * kTile : nullptr, columns, state + i);
         if (key == begin || before == 1.0f) continue;
         for (int64_t d = 0; d < width; d += W) store(sums + i * width + d, load(sums + i * width + d) * before);
       }
@@ -150,7 +152,8 @@ void backward_head(const Attention& at, float* dqkv, float* delta, const float* 
   float* dv = memory.take(kTile * width);
   float* scores = memory.take(kTile * kTile);
   float* gradient = memory.take(kTile * kTile); // of dropped-out weights, then of scores
-  float live[kTile], buffer[kDrawBuffer];
+  float* drawn = memory.take(kTile * kTile);
+  float live[kTile];
   const auto slot = [&](int64_t t, int64_t which) { return dqkv + t * at.row() + which * at.A * D + head * D; };
   for (int64_t t = begin; t < end; ++t) {
     Vf dot{};
@@ -172,10 +175,10 @@ void backward_head(const Attention& at, float* dqkv, float* delta, const float* 
       pack(d, dout + query * at.A * D + head * D, at.A * D, rows, D, 1.0f, nullptr);
       product(scores, columns, q, width, 1, kt, columns, rows, columns, D, false);
       product(gradient, columns, d, width, 1, vt, columns, rows, columns, D, false);
+      const float* factors = at.factors(drawn, begin, head, query, key, rows, keys);
       for (int64_t i = 0; i < rows; ++i) {
-        const float* factors = at.factors(buffer, query + i, head, key - begin, keys);
-        softmax_backward_row(scores + i * columns, gradient + i * columns, live, factors, lse[query + i],
-                             delta[query + i], columns);
+        softmax_backward_row(scores + i * columns, gradient + i * columns, live, factors ? factors + i * kTile : nullptr,
+                             lse[query + i], delta[query + i], columns);
       }
       product(dv, width, scores, 1, columns, d, width, keys, width, rows, query != begin);
       product(dk, width, gradient, 1, columns, q, width, keys, width, rows, query != begin); // q holds the scale
@@ -197,8 +200,9 @@ void backward_head(const Attention& at, float* dqkv, float* delta, const float* 
   }
 }
 
-wb_status check(const char* op, wb_dtype dtype, const int32_t* cu_seqlens, int64_t T, int64_t B, int64_t D) {
+wb_status check(const char* op, wb_dtype dtype, float scale, const int32_t* cu_seqlens, int64_t T, int64_t B, int64_t D) {
   if (wb_status status = require_float32(dtype, op)) return status;
+  if (!(scale > 0)) return fail(WB_INVALID_ARGUMENT, "%s: scale %g is not above 0", op, (double)scale);
   if (D > kMaxHeadSize) {
     return fail(WB_UNSUPPORTED, "%s: head size %lld is over %lld", op, (long long)D, (long long)kMaxHeadSize);
   }
@@ -212,7 +216,7 @@ wb_status attention_forward(wb_context* ctx, wb_dtype dtype, void* out, float* l
                             const int64_t* rng, const int32_t* dropout_rows, int64_t T, int64_t B, int64_t A, int64_t D,
                             int64_t /*max_seqlen*/) {
   if (T == 0) return require_float32(dtype, "attention_forward");
-  if (wb_status status = check("attention_forward", dtype, cu_seqlens, T, B, D)) return status;
+  if (wb_status status = check("attention_forward", dtype, scale, cu_seqlens, T, B, D)) return status;
   const Dropout dropout(p, site, rng, dropout_rows);
   const Attention at{static_cast<const float*>(qkv), cu_seqlens, key_mask, scale, dropout, T, A, D};
   parallel(ctx, B * A, T * A * D, [&](int64_t task, int thread) {
@@ -229,7 +233,7 @@ wb_status attention_backward(wb_context* ctx, wb_dtype dtype, void* dqkv, float*
                              const int32_t* dropout_rows, int64_t T, int64_t B, int64_t A, int64_t D,
                              int64_t /*max_seqlen*/) {
   if (T == 0) return require_float32(dtype, "attention_backward");
-  if (wb_status status = check("attention_backward", dtype, cu_seqlens, T, B, D)) return status;
+  if (wb_status status = check("attention_backward", dtype, scale, cu_seqlens, T, B, D)) return status;
   const Dropout dropout(p, site, rng, dropout_rows);
   const Attention at{static_cast<const float*>(qkv), cu_seqlens, key_mask, scale, dropout, T, A, D};
   parallel(ctx, B * A, T * A * D, [&](int64_t task, int thread) {

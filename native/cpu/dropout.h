@@ -32,7 +32,7 @@ WB_INLINE static inline WideProduct multiply(Vu a, uint32_t b) {
 
 // wb_philox of philox.h for W counters at once, in c; tests hold the two against each other.
 WB_INLINE static inline void philox(Vu c[4], uint32_t k0, uint32_t k1) {
-  for (int round = 0; round < 10; ++round) {
+  for (int round = 0; round < WB_PHILOX_ROUNDS; ++round) {
     const WideProduct p0 = multiply(c[0], 0xD2511F53u), p1 = multiply(c[2], 0xCD9E8D57u);
     c[0] = p1.high ^ c[1] ^ k0;
     c[1] = p1.low;
@@ -49,33 +49,31 @@ WB_INLINE static inline Vf interleave(Vf a, Vf b, int half) {
 }
 
 constexpr int kDraw = 256;                 // the most elements drawn at once
-constexpr int kDrawBuffer = kDraw + 4 * W; // floats that drawing them needs
+constexpr int kDrawBuffer = kDraw + 8 * W; // floats that drawing them needs
 
-// f(word) of elements first .. first+n-1, n <= kDraw, in buffer[kDrawBuffer].
+// The words of W blocks from number `block`: words[k] has word k of each.
+WB_INLINE static inline void draw_blocks(Vu words[4], uint64_t seed, uint32_t step, uint32_t site, uint64_t block) {
+  const Vu low = (Vu)lanes() + (uint32_t)block;
+  const Vu carry = (Vu)(low < (uint32_t)block) & 1;
+  words[0] = low, words[1] = carry + (uint32_t)(block >> 32), words[2] = Vu{} + step, words[3] = Vu{} + site;
+  philox(words, (uint32_t)seed, (uint32_t)(seed >> 32));
+}
+
+// f(i, words i .. i+W-1) for the words from number 4 * block, at least n of them.
 template <class F>
-WB_INLINE static inline const float* draw_words(float* buffer, uint64_t seed, uint32_t step, uint32_t site, uint64_t first,
-                                                int64_t n, F f) {
-  const uint32_t offset = first & 3;
-  const uint64_t group = first >> 2;
-  for (int64_t i = 0; i < n + offset; i += 4 * W) {
-    const uint64_t start = group + (uint64_t)i / 4;
-    const Vu low = (Vu)lanes() + (uint32_t)start;
-    const Vu carry = (Vu)(low < (uint32_t)start) & 1;
-    Vu words[4] = {low, carry + (uint32_t)(start >> 32), Vu{} + step, Vu{} + site};
-    philox(words, (uint32_t)seed, (uint32_t)(seed >> 32));
-    Vf value[4];
-    for (int k = 0; k < 4; ++k) value[k] = f(words[k]);
-    for (int half = 0; half < 2; ++half) { // element 4 * group + k is word k
-      const Vf even = interleave(value[0], value[2], half), odd = interleave(value[1], value[3], half);
-      store(buffer + i + 2 * half * W, interleave(even, odd, 0));
-      store(buffer + i + (2 * half + 1) * W, interleave(even, odd, 1));
+WB_INLINE static inline void each_words(uint64_t seed, uint32_t step, uint32_t site, uint64_t block, int64_t n, F f) {
+  for (int64_t i = 0; i < n; i += 4 * W) {
+    Vu words[4];
+    draw_blocks(words, seed, step, site, block + (uint64_t)i / 4);
+    for (int half = 0; half < 2; ++half) { // W blocks' words by turns
+      const Vf even = interleave((Vf)words[0], (Vf)words[2], half), odd = interleave((Vf)words[1], (Vf)words[3], half);
+      f(i + 2 * half * W, (Vu)interleave(even, odd, 0));
+      f(i + (2 * half + 1) * W, (Vu)interleave(even, odd, 1));
     }
   }
-  return buffer + offset;
 }
 
 struct Dropout {
-
   bool on;
   uint32_t threshold, step, site;
   uint64_t seed;
@@ -84,14 +82,42 @@ struct Dropout {
 
   Dropout(float p, int32_t site_number, const int64_t* rng, const int32_t* dropout_rows)
       : on(p > 0.0f), threshold(wb_dropout_threshold(p)), step(on ? (uint32_t)rng[1] : 0), site((uint32_t)site_number),
-        seed(on ? (uint64_t)rng[0] : 0), scale(1.0f / (1.0f - p)), rows(dropout_rows) {}
+        seed(on ? (uint64_t)rng[0] : 0), scale(wb_dropout_scale(p)), rows(dropout_rows) {}
 
   // The row that row t of this call is in the whole batch; element numbers count from it.
   uint64_t row(int64_t t) const { return (uint64_t)(rows ? rows[t] : t); }
 
-  // The factors (0 or 1/(1-p)) of elements first .. first+n-1, n <= kDraw, in buffer[kDrawBuffer].
+  // The factors (0 or the scale) of the 2 W numbers in W words, in to[2 W].
+  WB_INLINE void factors(float* to, Vu words) const {
+    const Vf low = select((words & 0xffff) < threshold, Vf{}, splat(scale)), high = select(words >> 16 < threshold, Vf{}, splat(scale));
+    store(to, interleave(low, high, 0));
+    store(to + W, interleave(low, high, 1));
+  }
+
+  // The factors of elements first .. first+n-1, n <= kDraw, in buffer[kDrawBuffer].
   const float* draw(float* buffer, uint64_t first, int64_t n) const {
-    return draw_words(buffer, seed, step, site, first, n, [=](Vu word) { return select(word < threshold, Vf{}, splat(scale)); });
+    const int64_t before = first & 7;
+    each_words(seed, step, site, first >> 3, ceil_div(n + before, 2), [&](int64_t i, Vu words) WB_INLINE { factors(buffer + 2 * i, words); });
+    return buffer + before;
+  }
+
+  // The factors of a tile's scores: to[i, j] for `queries` queries, the first a multiple of 16 in its sequence, and `keys`
+  // keys from `key`, a multiple of 16 too; written up to the next multiples of 16. `row`: the number of the first query.
+  void draw_scores(float* to, int64_t stride, uint64_t row, int64_t heads, int64_t head, int64_t key, int64_t queries, int64_t keys) const {
+    for (int64_t i = 0; i < queries; i += 16) {
+      const uint64_t tiles = wb_score_tiles((int64_t)row + i, heads, head);
+      for (int64_t j = 0; j < keys; j += 16) {
+        float corners[4][8][8]; // of the tile: of word k, query i + 8 (k / 2), key j + 8 (k % 2)
+        for (int block = 0; block < 32; block += W) {
+          Vu words[4];
+          draw_blocks(words, seed, step, site, tiles + wb_score_block(0, (int)(key + j)) + (uint64_t)block);
+          for (int k = 0; k < 4; ++k) factors(corners[k][0] + 2 * block, words[k]);
+        }
+        for (int k = 0; k < 4; ++k) {
+          for (int r = 0; r < 8; ++r) __builtin_memcpy(to + (i + k / 2 * 8 + r) * stride + j + k % 2 * 8, corners[k][r], sizeof corners[k][r]);
+        }
+      }
+    }
   }
 };
 

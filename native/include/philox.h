@@ -1,7 +1,8 @@
 /*
- * Philox4x32-10, the counter-based generator of Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as
- * 1, 2, 3" (SC 2011). Plain C++ without tables or state, for every backend: the same counter and key give the same
- * four words on a CPU and on a GPU. How dropout fills counter and key stands at the head of warpbert.h.
+ * Philox4x32-7, the counter-based generator of Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as
+ * 1, 2, 3" (SC 2011), with the fewest rounds that they found to pass all of BigCrush (table 2). Plain C++ without tables
+ * or state, for every backend: the same counter and key give the same four words on a CPU and on a GPU. How dropout fills
+ * counter and key stands at the head of warpbert.h.
  */
 #ifndef WARPBERT_PHILOX_H
 #define WARPBERT_PHILOX_H
@@ -13,6 +14,8 @@
 #else
 #define WB_PHILOX static inline __attribute__((always_inline, unused))
 #endif
+
+#define WB_PHILOX_ROUNDS 7
 
 struct wb_philox_words { uint32_t w[4]; };
 
@@ -31,7 +34,7 @@ WB_PHILOX wb_wide_product wb_multiply(uint32_t a, uint32_t b) {
 }
 
 WB_PHILOX wb_philox_words wb_philox(uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3, uint32_t k0, uint32_t k1) {
-  for (int round = 0; round < 10; ++round) {
+  for (int round = 0; round < WB_PHILOX_ROUNDS; ++round) {
     const wb_wide_product p0 = wb_multiply(c0, 0xD2511F53u), p1 = wb_multiply(c2, 0xCD9E8D57u);
     c0 = p1.high ^ c1 ^ k0;
     c1 = p1.low;
@@ -44,11 +47,19 @@ WB_PHILOX wb_philox_words wb_philox(uint32_t c0, uint32_t c1, uint32_t c2, uint3
   return out;
 }
 
-/* The words of element numbers 4 * group .. 4 * group + 3 of a dropout. */
-WB_PHILOX wb_philox_words wb_dropout_words(uint32_t group_low, uint32_t group_high, uint64_t seed, uint32_t step,
+/* A block of a dropout: eight numbers of 16 bits, the lower half of word 0, its upper half, the lower half of word 1, ... */
+WB_PHILOX wb_philox_words wb_dropout_words(uint32_t block_low, uint32_t block_high, uint64_t seed, uint32_t step,
                                            uint32_t site) {
-  return wb_philox(group_low, group_high, step, site, (uint32_t)seed, (uint32_t)(seed >> 32));
+  return wb_philox(block_low, block_high, step, site, (uint32_t)seed, (uint32_t)(seed >> 32));
 }
+
+/* Attention draws for tiles of 16 queries and 16 keys, 32 blocks each: a block holds the scores that a lane of a warp has
+ * of a tile in mma.sync's layout, so that no lane draws for another. `row` is the number of the tile's first query. */
+WB_PHILOX uint64_t wb_score_tiles(int64_t row, int64_t A, int64_t head) { return (uint64_t)(row * A + head) << 17; }
+WB_PHILOX uint32_t wb_score_block(int query, int key) {
+  return (uint32_t)(key / 16 * 32 + query % 8 * 4 + key % 8 / 2);
+}
+WB_PHILOX int wb_score_number(int query, int key) { return query % 16 / 8 * 4 + key % 16 / 8 * 2 + key % 2; }
 
 /* The site of AdamW's draws; dropouts are numbered from 0. */
 #define WB_MOMENT_SITE 0xffffffffu
@@ -61,7 +72,13 @@ WB_PHILOX uint32_t wb_round_by_chance(uint32_t bits, uint32_t random16) {
   return rounded & 0xffff0000u;
 }
 
-/* Words below this are zeroed. */
-WB_PHILOX uint32_t wb_dropout_threshold(float p) { return (uint32_t)((double)p * 4294967296.0); }
+/* Numbers below this are zeroed: p to the nearest 65,536th, but never all of them. */
+WB_PHILOX uint32_t wb_dropout_threshold(float p) {
+  const uint32_t nearest = (uint32_t)(p * 65536.0f + 0.5f);
+  return nearest < 65535u ? nearest : 65535u;
+}
+
+/* What the others are multiplied by, so that sums keep their expectation. */
+WB_PHILOX float wb_dropout_scale(float p) { return 65536.0f / (float)(65536u - wb_dropout_threshold(p)); }
 
 #endif

@@ -19,13 +19,15 @@
  *     backend's memory. `nullable` pointers may be NULL. Two arguments may be the same buffer only where it says so.
  *   - Determinism: the same inputs, sizes and device give the same bits. No op adds floats atomically.
  *
- * Dropout. `dropout` is the probability p of zeroing, 0 <= p < 1; survivors are scaled by 1/(1-p). The mask is
- * Philox4x32-10 (Salmon et al., SC 2011, section 3.3; Random123's constants): key = rng[0] (seed), counter =
- * {e/4 (low 32 bits), e/4 (high), rng[1] (step, low 32 bits), site}, word e%4; the element is zeroed when
- * word < (uint32)(p * 2^32). The element number is e = dropout_rows[t] * columns + column, so that a sequence draws
- * the same mask however its batch is split; `dropout_rows` NULL means row t itself. `rng` is int64[2] in the backend's
- * memory (a captured graph reads the step from there). `site` numbers the dropout's place in the model. With p = 0,
- * rng and dropout_rows are not read.
+ * Dropout. `dropout` is the probability p of zeroing, 0 <= p < 1, taken to the nearest 65,536th q = round(65536 p), 65,535
+ * at most; survivors are scaled by 65536 / (65536 - q). The mask is Philox4x32-7 (Salmon et al., SC 2011, section 3.3;
+ * Random123's constants): key = rng[0] (seed), counter = {block (low 32 bits), block (high), rng[1] (step, low 32 bits),
+ * site}. A block gives eight numbers of 16 bits: number n is the lower half of word n/2 for an even n, else its upper half.
+ * An element is zeroed when its number is below q. Element e is number e%8 of block e/8, with
+ * e = dropout_rows[t] * columns + column, so that a sequence draws the same mask however its batch is split (attention has
+ * an order of its own, by tiles); `dropout_rows` NULL means row t itself. `rng` is int64[2] in the backend's memory (a
+ * captured graph reads the step from there). `site` numbers the dropout's place in the model. With p = 0, rng and
+ * dropout_rows are not read.
  */
 #ifndef WARPBERT_H
 #define WARPBERT_H
@@ -36,7 +38,7 @@
 extern "C" {
 #endif
 
-#define WB_ABI 7            /* raised on every change of this file; a backend of another number is refused */
+#define WB_ABI 8            /* raised on every change of this file; a backend of another number is refused */
 #define WB_REDUCE_BLOCKS 256 /* rows of partial sums that a two-stage reduction may use; sizes the workspaces below */
 
 typedef enum wb_status {
@@ -223,8 +225,11 @@ wb_status wb_residual_layernorm_backward(wb_context* ctx, wb_dtype dtype,
 /* ---------------------------------------------------------------- attention */
 
 /* out = dropout(softmax(scale * q k^T)) v for every sequence and head, scores never in memory (Dao 2023).
- * A query whose keys are all masked gives 0 and lse = -inf. Dropout's element is
- * (dropout_rows[query] * A + head) * 65536 + key's index inside its sequence; sequences hold at most 65,536 tokens. */
+ * A query whose keys are all masked gives 0 and lse = -inf. scale > 0; sequences hold at most 65,536 tokens.
+ * Dropout draws for tiles of 16 queries and 16 keys, so that what a lane of a warp has of a tile in mma.sync's layout is
+ * one block. With i and j the query's and the key's index inside their sequence, whose rows are numbered from
+ * row = dropout_rows[its first token]: a score is number 4 (i%16/8) + 2 (j%16/8) + j%2 of block
+ * ((row + i/16*16) * A + head) * 131072 + j/16*32 + i%8*4 + j%8/2. */
 wb_status wb_attention_forward(wb_context* ctx, wb_dtype dtype,
     void* out,                  /* [T,A*D] = */
     float* lse,                 /* [A,T] =, log-sum-exp of the scaled scores, nullable (inference) */

@@ -101,6 +101,13 @@ inline void __syncthreads(const char* file = __builtin_FILE(), int line = __buil
 inline void __syncwarp(uint32_t mask = 0xffffffffu, const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
   simt::collective("__syncwarp", mask, nullptr, nullptr, {file, line});
 }
+// Byte i of the result is the one of x (0 to 3) and y (4 to 7) that hexadecimal digit i of `selector` names.
+inline uint32_t __byte_perm(uint32_t x, uint32_t y, uint32_t selector) {
+  const uint64_t both = uint64_t(y) << 32 | x;
+  uint32_t result = 0;
+  for (int i = 0; i < 4; ++i) result |= uint32_t(both >> 8 * (selector >> 4 * i & 7) & 0xff) << 8 * i;
+  return result;
+}
 template <class T>
 T __shfl_xor_sync(uint32_t mask, T value, int lane_mask, const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
   return simt::shuffle_value("__shfl_xor_sync", mask, value, simt::lane() ^ lane_mask, {file, line});

@@ -130,10 +130,11 @@ void refusals() {
   Buffer<float> out(2 * 257), lse(2);
   Input<float> qkv(Floats(2 * 3 * 257, 0.0f));
   Input<int32_t> cu(std::vector<int32_t>{0, 2}), short_cu(std::vector<int32_t>{0, 1}), back(std::vector<int32_t>{0, 3, 2});
-  const auto run = [&](wb_dtype dtype, int32_t* lengths, int64_t B, int64_t D) {
-    return ctx->ops->attention_forward(ctx, dtype, out, lse, qkv, lengths, nullptr, 1, 0, 0, nullptr, nullptr, 2, B, 1, D, 2);
+  const auto run = [&](wb_dtype dtype, int32_t* lengths, int64_t B, int64_t D, float scale = 1) {
+    return ctx->ops->attention_forward(ctx, dtype, out, lse, qkv, lengths, nullptr, scale, 0, 0, nullptr, nullptr, 2, B, 1, D, 2);
   };
   CHECK(run(WB_F32, cu, 1, 257) == WB_UNSUPPORTED, "head size 257");
+  CHECK(run(WB_F32, cu, 1, 64, 0) == WB_INVALID_ARGUMENT, "scale 0");
   CHECK(run(WB_F16, cu, 1, 64) == WB_UNSUPPORTED, "float16");
   CHECK(strstr(wb_backend()->last_error(), "attention_forward"), "no text: %s", wb_backend()->last_error());
   CHECK(run(WB_F32, short_cu, 1, 64) == WB_INVALID_ARGUMENT, "cu_seqlens that ends early");

@@ -4,13 +4,15 @@
 
 namespace reference {
 
-double Dropout::factor(uint64_t element) const {
+double Dropout::factor(uint64_t block, int number) const {
   if (p == 0) return 1;
-  const uint64_t group = element / 4;
   const wb_philox_words words =
-      wb_dropout_words((uint32_t)group, (uint32_t)(group >> 32), (uint64_t)rng[0], (uint32_t)rng[1], (uint32_t)site);
-  return words.w[element % 4] < wb_dropout_threshold(p) ? 0.0 : 1.0 / (1.0 - (double)p);
+      wb_dropout_words((uint32_t)block, (uint32_t)(block >> 32), (uint64_t)rng[0], (uint32_t)rng[1], (uint32_t)site);
+  const uint32_t drawn = words.w[number / 2] >> (number % 2 ? 16 : 0) & 0xffff, q = (uint32_t)std::lround(p * 65536.0);
+  return drawn < q ? 0.0 : 65536.0 / (65536.0 - q);
 }
+
+double Dropout::factor(uint64_t element) const { return factor(element / 8, (int)(element % 8)); }
 
 static const double kRootTwo = 1.4142135623730951, kPi = 3.141592653589793;
 
@@ -98,9 +100,9 @@ void weights(const Doubles& qkv, const std::vector<int32_t>& cu, const std::vect
         if (lse) (*lse)[h * T + q] = total == 0 ? -INFINITY : top + std::log(total);
         for (int64_t k = cu[b]; k < cu[b + 1]; ++k) {
           if (!mask.empty() && !mask[k]) continue;
-          const uint64_t row = (uint64_t)(dropout.rows ? dropout.rows[q] : q);
-          const uint64_t element = (row * (uint64_t)A + (uint64_t)h) * 65536 + (uint64_t)(k - cu[b]);
-          f(q, k, h, std::exp(s[k - cu[b]] - top) / total, dropout.factor(element));
+          const int64_t i = q - cu[b], j = k - cu[b], row = dropout.rows ? dropout.rows[cu[b]] : cu[b];
+          const int64_t block = ((row + i / 16 * 16) * A + h) * 131072 + j / 16 * 32 + i % 8 * 4 + j % 8 / 2;
+          f(q, k, h, std::exp(s[k - cu[b]] - top) / total, dropout.factor((uint64_t)block, (int)(i % 16 / 8 * 4 + j % 16 / 8 * 2 + j % 2)));
         }
       }
     }

@@ -12,7 +12,8 @@ struct Dropout {
   int32_t site = 0;
   int64_t rng[2] = {0, 0};
   const int32_t* rows = nullptr;
-  double factor(uint64_t element) const; // 0 or 1/(1-p)
+  double factor(uint64_t block, int number) const; // 0 or 65536 / (65536 - q)
+  double factor(uint64_t element) const;
   double factor(int64_t row, int64_t column, int64_t columns) const {
     return factor((uint64_t)(rows ? rows[row] : row) * (uint64_t)columns + (uint64_t)column);
   }

@@ -68,13 +68,13 @@ void check_all(const std::string& isa, Probe exp, Probe log1p, Probe tanh, Probe
 }
 
 void philox() {
-  current = "Philox4x32-10";
+  current = "Philox4x32-7";
   // From Random123's file of known answers.
   const uint32_t known[3][10] = {
-      {0, 0, 0, 0, 0, 0, 0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8},
-      {~0u, ~0u, ~0u, ~0u, ~0u, ~0u, 0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd},
-      {0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344, 0xa4093822, 0x299f31d0, 0xd16cfe09, 0x94fdcceb, 0x5001e420,
-       0x24126ea1}};
+      {0, 0, 0, 0, 0, 0, 0x5f6fb709, 0x0d893f64, 0x4f121f81, 0x4f730a48},
+      {~0u, ~0u, ~0u, ~0u, ~0u, ~0u, 0x5207ddc2, 0x45165e59, 0x4d8ee751, 0x8c52f662},
+      {0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344, 0xa4093822, 0x299f31d0, 0x4dfccaba, 0x190a87f0, 0xc47362ba,
+       0xb6b5242a}};
   for (const uint32_t* k : known) {
     const wb_philox_words words = wb_philox(k[0], k[1], k[2], k[3], k[4], k[5]);
     for (int i = 0; i < 4; ++i) CHECK(words.w[i] == k[6 + i], "word %d: %08x for %08x", i, words.w[i], k[6 + i]);

@@ -34,39 +34,6 @@ __device__ __forceinline__ bool key_visible(const Attention& a, const Sequence& 
   return key < s.length && (!a.key_mask || a.key_mask[s.begin + key] != 0);
 }
 
-// The first quad (dropout element / 4) of a query's row of scores.
-__device__ __forceinline__ uint64_t first_quad(const Attention& a, int64_t mask_row, int head) {
-  return uint64_t(mask_row * a.A + head) * 16384u;
-}
-
-// Four bits: which elements of a quad stay.
-struct KeepBits {
-  uint64_t seed;
-  uint32_t step, site, threshold;
-  __device__ __forceinline__ uint32_t operator()(uint64_t quad) const {
-    const wb_philox_words words = wb_dropout_words(uint32_t(quad), uint32_t(quad >> 32), seed, step, site);
-    uint32_t bits = 0;
-#pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      const bool stays = words.w[i] >= threshold;  // apart: g++ 12's UBSan breaks the two in one expression
-      bits |= uint32_t(stays) << i;
-    }
-    return bits;
-  }
-};
-
-__device__ __forceinline__ KeepBits keep_bits(const Dropout& d) {
-  if (d.probability == 0) return {0, 0, 0, 0};
-  return {uint64_t(d.rng[0]), uint32_t(d.rng[1]), uint32_t(d.site), d.threshold};
-}
-
-// Keep bits of accumulators (row g: two keys, row g + 8: two keys). An even lane draws the quad of row g that it shares
-// with its odd neighbour, which draws that of row g + 8.
-__device__ __forceinline__ uint32_t keep_scores(const KeepBits& keep, uint64_t own_quad) {
-  const uint32_t own = keep(own_quad), other = __shfl_xor_sync(0xffffffffu, own, 1);
-  return threadIdx.x % 2 == 0 ? (own & 3u) | (other & 3u) << 2 : other >> 2 | (own & 12u);
-}
-
 // ---- tiles of [rows, D] 16-bit elements: 16-byte chunks, swizzled so that eight rows of a column of chunks lie in
 // different banks, as ldmatrix wants them
 
@@ -78,14 +45,16 @@ __device__ __forceinline__ int tile_offset(int row, int chunk) {
 
 // Begins to copy ROWS rows of a head, which are `stride` elements apart; rows that are not valid(row) become 0.
 template <int D, int ROWS, class T, class V>
-__device__ __forceinline__ void load_tile(T* tile, const T* rows, int64_t stride, V valid) {
-  constexpr int CHUNKS = D / 8;
-  static_assert(ROWS * CHUNKS % ATTENTION_THREADS == 0, "as many chunks for every thread");
+__device__ __forceinline__ void load_tile(T* tile, const T* rows, int stride, V valid) {
+  constexpr int CHUNKS = D / 8, STEP = ATTENTION_THREADS / CHUNKS;
+  static_assert(ROWS % STEP == 0 && STEP % 8 == 0, "as many chunks for every thread, and one swizzle for all of them");
+  const int first = threadIdx.x / CHUNKS, chunk = threadIdx.x % CHUNKS;
+  T* const to = tile + tile_offset<D>(first, chunk);
+  const T* const from = rows + int64_t(first) * stride + chunk * 8;
 #pragma unroll
-  for (int n = 0; n < ROWS * CHUNKS / ATTENTION_THREADS; ++n) {
-    const int i = n * ATTENTION_THREADS + threadIdx.x, row = i / CHUNKS, chunk = i % CHUNKS;
-    const bool ok = valid(row);
-    cp_async_16(tile + tile_offset<D>(row, chunk), ok ? rows + row * stride + chunk * 8 : rows, ok);
+  for (int row = 0; row < ROWS; row += STEP) {
+    const bool ok = valid(first + row);
+    cp_async_16(to + row * D, ok ? from + int64_t(row) * stride : rows, ok);
   }
 }
 
@@ -146,7 +115,7 @@ __device__ __forceinline__ void to_left(uint32_t (&a)[COLUMNS / 16][4], const fl
 // Writes the warp's 16 rows of accumulators, times two factors for rows g and g + 8, to rows 0 .. valid-1 of global memory,
 // through the warp's own rows of a tile, so that whole 16-byte chunks are written.
 template <int D, class T>
-__device__ __forceinline__ void store_rows(T* rows, int64_t stride, int valid, const float (&o)[D / 8][4], float low,
+__device__ __forceinline__ void store_rows(T* rows, int stride, int valid, const float (&o)[D / 8][4], float low,
                                            float high, T* tile) {
   const int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
   __syncwarp();
@@ -160,7 +129,7 @@ __device__ __forceinline__ void store_rows(T* rows, int64_t stride, int valid, c
 #pragma unroll
   for (int n = 0; n < D / 16; ++n) {
     const int i = n * 32 + lane, row = i / (D / 8), chunk = i % (D / 8);
-    if (row < valid) copy16(rows + row * stride + chunk * 8, tile + tile_offset<D>(row, chunk));
+    if (row < valid) copy16(rows + int64_t(row) * stride + chunk * 8, tile + tile_offset<D>(row, chunk));
   }
 }
 
@@ -171,4 +140,4 @@ wb_status attention_forward_f32(wb_context* ctx, float* out, float* lse, const f
 wb_status attention_backward_f32(wb_context* ctx, float* dqkv, const float* delta, const float* dout, const float* lse,
                                  const float* qkv, const Attention& a, int64_t B, int64_t D, int64_t max_seqlen);
 
-wb_status check_attention(const char* op, int64_t B, int64_t A, int64_t D, int64_t max_seqlen);
+wb_status check_attention(const char* op, float scale, int64_t B, int64_t A, int64_t D, int64_t max_seqlen);

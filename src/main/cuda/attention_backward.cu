@@ -31,22 +31,29 @@ __global__ void __launch_bounds__(ATTENTION_THREADS)
   if (row < T_ * A && i % LANES == 0) delta[row % A * T_ + row / A] = sum;
 }
 
-// Keep bits of accumulators of transposed scores (key g: two queries, key g + 8: the same two). The four lanes of a quad of
-// keys draw one of those four quads each, as element `lane of the four` of the accumulators, and put them together.
-__device__ __forceinline__ uint32_t keep_transposed(const KeepBits& keep, uint64_t quad) {
-  const int r = threadIdx.x / 4 % 4;
-  uint32_t all = keep(quad) << 4 * r;
-  all |= __shfl_xor_sync(0xffffffffu, all, 4);
-  all |= __shfl_xor_sync(0xffffffffu, all, 8);
-  all >>= r;
-  return (all & 1u) | (all >> 3 & 2u) | (all >> 6 & 4u) | (all >> 9 & 8u);
+// The numbers of transposed scores: word w's lower half for key g and its upper for key g + 8, of query 2t, 2t + 1, 2t + 8 and
+// 2t + 9. Both keys of a pair, four lanes apart, need halves of the same two blocks: one draws query 2t's, one 2t + 1's.
+__device__ __forceinline__ wb_philox_words draw_transposed(const Masks& masks, uint64_t tiles) {
+  const int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
+  const bool odd = g % 2;
+  const wb_philox_words drawn = masks.draw(tiles | (4 * (2 * t + odd) + g / 2));
+  const uint32_t own = odd ? 0x7632 : 0x5410, others = odd ? 0x5410 : 0x7632;  // upper halves of two words, or lower ones
+  wb_philox_words words;
+#pragma unroll
+  for (int w = 0; w < 4; w += 2) {
+    const uint32_t mine = __byte_perm(drawn.w[w], drawn.w[w + 1], own);
+    const uint32_t received = __shfl_xor_sync(0xffffffffu, __byte_perm(drawn.w[w], drawn.w[w + 1], others), 4);
+    words.w[w] = odd ? received : mine;
+    words.w[w + 1] = odd ? mine : received;
+  }
+  return words;
 }
 
 template <class T, int D>
 __global__ void __launch_bounds__(ATTENTION_THREADS)
     key_gradient(T* __restrict__ dqkv, const float* __restrict__ delta, const T* __restrict__ dout,
                  const float* __restrict__ lse, const T* __restrict__ qkv, Attention a) {
-  DYN_SMEM(T, tiles);  // k and v, then two stages of q and dout; behind them of each stage lse, delta, dropout's rows
+  DYN_SMEM(T, tiles);  // k and v, then two stages of q and dout; behind them of each stage lse and delta
   constexpr int OWN = OWN_ROWS * D, TILE = ROWS * D;
   float* const row_values = reinterpret_cast<float*>(tiles + 2 * OWN + 4 * TILE);
   const int head = blockIdx.y, first = blockIdx.x * OWN_ROWS;
@@ -54,7 +61,7 @@ __global__ void __launch_bounds__(ATTENTION_THREADS)
   if (first >= sequence.length) return;
 
   const int warp_row = threadIdx.x / 32 * 16, lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
-  const int64_t stride = 3 * a.A * D, out_stride = a.A * D;
+  const int stride = 3 * int(a.A) * D, out_stride = int(a.A) * D;
   const T* const q = qkv + sequence.begin * stride + head * D;
   const T* const k = q + a.A * D;
   const T* const v = k + a.A * D;
@@ -62,33 +69,29 @@ __global__ void __launch_bounds__(ATTENTION_THREADS)
   const float* const lse_head = lse + head * a.T + sequence.begin;
   const float* const delta_head = delta + head * a.T + sequence.begin;
   const bool dropping = a.dropout.probability > 0;
-  const KeepBits keep = keep_bits(a.dropout);
+  const Masks masks(a.dropout);
+  const int64_t mask_row = dropout_row(a.dropout, sequence.begin);
 
   auto load_queries = [&](int query, int stage) {
     auto valid = [&](int row) { return query + row < sequence.length; };
-    load_tile<D, ROWS>(tiles + 2 * OWN + 2 * stage * TILE, q + query * stride, stride, valid);
-    load_tile<D, ROWS>(tiles + 2 * OWN + (2 * stage + 1) * TILE, dout_head + query * out_stride, out_stride, valid);
+    load_tile<D, ROWS>(tiles + 2 * OWN + 2 * stage * TILE, q + int64_t(query) * stride, stride, valid);
+    load_tile<D, ROWS>(tiles + 2 * OWN + (2 * stage + 1) * TILE, dout_head + int64_t(query) * out_stride, out_stride, valid);
     if (threadIdx.x < ROWS) {
       const bool ok = valid(threadIdx.x);
       const int row = ok ? query + threadIdx.x : 0;
-      float* const values = row_values + stage * 3 * ROWS + threadIdx.x;
+      float* const values = row_values + stage * 2 * ROWS + threadIdx.x;
       values[0] = ok ? lse_head[row] * LOG2E : INFINITY;  // a query that isn't there: probability exp2(-inf)
       values[ROWS] = ok ? delta_head[row] : 0.0f;
-      if (dropping) {
-        reinterpret_cast<int32_t*>(values)[2 * ROWS] = int32_t(dropout_row(a.dropout, sequence.begin + row));
-      }
     }
     cp_async_commit();
   };
 
   auto visible = [&](int row) { return key_visible(a, sequence, first + row); };
-  load_tile<D, OWN_ROWS>(tiles, k + first * stride, stride, visible);
-  load_tile<D, OWN_ROWS>(tiles + OWN, v + first * stride, stride, visible);
+  load_tile<D, OWN_ROWS>(tiles, k + int64_t(first) * stride, stride, visible);
+  load_tile<D, OWN_ROWS>(tiles + OWN, v + int64_t(first) * stride, stride, visible);
   load_queries(0, 0);
   const bool seen[2] = {visible(warp_row + g), visible(warp_row + g + 8)};
-  // Of the four quads of keep_transposed this lane draws number lane / 4 % 4: bit 0 is the query, bit 1 the upper keys.
-  const int draw = lane / 4 % 4;
-  const uint64_t key_quad = (first + warp_row + (g & 4)) / 4 + draw / 2 * 2;
+  const uint32_t key_blocks = (first + warp_row) / 16 * 32;
 
   uint32_t k_left[D / 16][4], v_left[D / 16][4];
   float dk[D / 8][4] = {}, dv[D / 8][4] = {};
@@ -104,28 +107,24 @@ __global__ void __launch_bounds__(ATTENTION_THREADS)
     if (query + ROWS < sequence.length) load_queries(query + ROWS, stage ^ 1);
     const T* const q_tile = tiles + 2 * OWN + 2 * stage * TILE;
     const T* const dout_tile = q_tile + TILE;
-    const float* const values = row_values + stage * 3 * ROWS;
+    const float* const values = row_values + stage * 2 * ROWS;
 
     float p[ROWS / 8][4], dp[ROWS / 8][4];
+    wb_philox_words words = {{~0u, ~0u, ~0u, ~0u}};
     multiply_transposed<D, ROWS>(p, k_left, q_tile);
     multiply_transposed<D, ROWS>(dp, v_left, dout_tile);
 #pragma unroll
     for (int j = 0; j < ROWS / 8; ++j) {
-      const int column = 8 * j + 2 * t;
       float row_lse[2], row_delta[2];
-      load(row_lse, values + column);
-      load(row_delta, values + ROWS + column);
-      uint32_t bits = 15;
-      if (dropping) {
-        const int64_t mask_row = reinterpret_cast<const int32_t*>(values)[2 * ROWS + column + draw % 2];
-        bits = keep_transposed(keep, first_quad(a, mask_row, head) + key_quad);
-      }
+      load(row_lse, values + 8 * j + 2 * t);
+      load(row_delta, values + ROWS + 8 * j + 2 * t);
+      if (dropping && j % 2 == 0) words = draw_transposed(masks, wb_score_tiles(mask_row + query + 8 * j, a.A, head) | key_blocks);
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
-        const bool kept = bits >> i & 1;
+        const bool stays = masks.stays(words, j % 2 * 4 + i % 2 * 2 + i / 2);
         const float probability = seen[i / 2] ? fast_exp2(p[j][i] * scale - row_lse[i % 2]) : 0.0f;
-        dp[j][i] = probability * ((kept ? dp[j][i] * a.dropout.scale : 0.0f) - row_delta[i % 2]);
-        p[j][i] = kept ? probability : 0.0f;
+        dp[j][i] = probability * ((stays ? dp[j][i] * a.dropout.scale : 0.0f) - row_delta[i % 2]);
+        p[j][i] = stays ? probability : 0.0f;
       }
     }
     uint32_t left[ROWS / 16][4];
@@ -154,23 +153,24 @@ __global__ void __launch_bounds__(ATTENTION_THREADS)
   if (first >= sequence.length) return;
 
   const int warp_row = threadIdx.x / 32 * 16, lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
-  const int64_t stride = 3 * a.A * D, out_stride = a.A * D;
+  const int stride = 3 * int(a.A) * D, out_stride = int(a.A) * D;
   const T* const q = qkv + sequence.begin * stride + head * D;
   const T* const k = q + a.A * D;
   const T* const v = k + a.A * D;
   const bool dropping = a.dropout.probability > 0;
-  const KeepBits keep = keep_bits(a.dropout);
+  const Masks masks(a.dropout);
+  const int64_t mask_row = dropout_row(a.dropout, sequence.begin);
 
   auto load_keys = [&](int key, int stage) {
     auto visible = [&](int row) { return key_visible(a, sequence, key + row); };
-    load_tile<D, ROWS>(tiles + 2 * OWN + 2 * stage * TILE, k + key * stride, stride, visible);
-    load_tile<D, ROWS>(tiles + 2 * OWN + (2 * stage + 1) * TILE, v + key * stride, stride, visible);
+    load_tile<D, ROWS>(tiles + 2 * OWN + 2 * stage * TILE, k + int64_t(key) * stride, stride, visible);
+    load_tile<D, ROWS>(tiles + 2 * OWN + (2 * stage + 1) * TILE, v + int64_t(key) * stride, stride, visible);
     if (threadIdx.x < ROWS) key_seen[stage * ROWS + threadIdx.x] = visible(threadIdx.x) ? 1.0f : 0.0f;
     cp_async_commit();
   };
 
   auto valid = [&](int row) { return first + row < sequence.length; };
-  load_tile<D, OWN_ROWS>(tiles, q + first * stride, stride, valid);
+  load_tile<D, OWN_ROWS>(tiles, q + int64_t(first) * stride, stride, valid);
   load_tile<D, OWN_ROWS>(tiles + OWN, dout + (sequence.begin + first) * out_stride + head * D, out_stride, valid);
   load_keys(0, 0);
   float row_lse[2], row_delta[2];
@@ -181,11 +181,7 @@ __global__ void __launch_bounds__(ATTENTION_THREADS)
     row_lse[r] = valid(row) ? lse[at] * LOG2E : INFINITY;
     row_delta[r] = valid(row) ? delta[at] : 0.0f;
   }
-  uint64_t own_quad = 0;
-  if (dropping) {
-    const int row = last_of(sequence, first + warp_row + g + 8 * (t % 2));
-    own_quad = first_quad(a, dropout_row(a.dropout, sequence.begin + row), head) + t / 2;
-  }
+  const uint64_t tiles_drawn = wb_score_tiles(mask_row + first + warp_row, a.A, head) | lane;
 
   uint32_t q_left[D / 16][4], dout_left[D / 16][4];
   float dq[D / 8][4] = {};
@@ -202,17 +198,19 @@ __global__ void __launch_bounds__(ATTENTION_THREADS)
     const T* const k_tile = tiles + 2 * OWN + 2 * stage * TILE;
 
     float p[ROWS / 8][4], ds[ROWS / 8][4];
+    wb_philox_words words = {{~0u, ~0u, ~0u, ~0u}};
     multiply_transposed<D, ROWS>(p, q_left, k_tile);
     multiply_transposed<D, ROWS>(ds, dout_left, k_tile + TILE);
 #pragma unroll
     for (int j = 0; j < ROWS / 8; ++j) {
       float seen[2];
       load(seen, key_seen + stage * ROWS + 8 * j + 2 * t);
-      const uint32_t bits = dropping ? keep_scores(keep, own_quad + (key + 8 * j) / 4) : 15u;
+      if (dropping && j % 2 == 0) words = masks.draw(tiles_drawn | (key / 16 + j / 2) * 32);
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
         const float probability = seen[i % 2] != 0 ? fast_exp2(p[j][i] * scale - row_lse[i / 2]) : 0.0f;
-        ds[j][i] = probability * ((bits >> i & 1 ? ds[j][i] * a.dropout.scale : 0.0f) - row_delta[i / 2]);
+        const bool stays = masks.stays(words, i / 2 * 4 + j % 2 * 2 + i % 2);
+        ds[j][i] = probability * ((stays ? ds[j][i] * a.dropout.scale : 0.0f) - row_delta[i / 2]);
       }
     }
     uint32_t left[ROWS / 16][4];
@@ -238,7 +236,7 @@ wb_status backward(wb_context* ctx, void* dqkv, float* delta, const void* dout, 
   RETURN_IF_FAILED(sum_delta<T, D>(ctx, delta, dout, out, a));
   const dim3 grid(unsigned(ceil_div(max_seqlen, OWN_ROWS)), unsigned(a.A), unsigned(B));
   const size_t tiles = (2 * OWN_ROWS + 4 * ROWS) * D * sizeof(T);
-  RETURN_IF_FAILED(LAUNCH((key_gradient<T, D>), grid, ATTENTION_THREADS, tiles + 6 * ROWS * sizeof(float), ctx,
+  RETURN_IF_FAILED(LAUNCH((key_gradient<T, D>), grid, ATTENTION_THREADS, tiles + 4 * ROWS * sizeof(float), ctx,
                           static_cast<T*>(dqkv), delta, static_cast<const T*>(dout), lse, static_cast<const T*>(qkv), a));
   return LAUNCH((query_gradient<T, D>), grid, ATTENTION_THREADS, tiles + 2 * ROWS * sizeof(float), ctx, static_cast<T*>(dqkv),
                 delta, static_cast<const T*>(dout), lse, static_cast<const T*>(qkv), a);
@@ -251,7 +249,7 @@ extern "C" wb_status wb_attention_backward(wb_context* ctx, wb_dtype dtype, void
                                            const uint8_t* key_mask, float scale, float dropout, int32_t site,
                                            const int64_t* rng, const int32_t* dropout_rows, int64_t T, int64_t B, int64_t A,
                                            int64_t D, int64_t max_seqlen) {
-  RETURN_IF_FAILED(check_attention("attention_backward", B, A, D, max_seqlen));
+  RETURN_IF_FAILED(check_attention("attention_backward", scale, B, A, D, max_seqlen));
   if (T == 0 || B == 0 || A == 0 || max_seqlen == 0) return WB_OK;
   if (!aligned16(dqkv) || !aligned16(dout) || !aligned16(out) || !aligned16(qkv)) {
     return fail(WB_INVALID_ARGUMENT, "attention_backward: dqkv, dout, out and qkv must be 16-byte aligned");

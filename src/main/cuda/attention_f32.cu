@@ -86,19 +86,18 @@ __device__ __forceinline__ void store_result(float* row, const float (&o)[D / 32
   }
 }
 
-__device__ __forceinline__ bool dropped(const Attention& a, uint64_t quad, int key) {
-  float one[1] = {1.0f};
-  apply_dropout(one, a.dropout, quad * 4 + key);
-  return one[0] == 0;
+// Numbers 0 and 1: of a query's scores with an even key and with the next.
+__device__ __forceinline__ wb_philox_words draw_scores(const Attention& a, const Masks& masks, int64_t mask_row, int query, int key) {
+  const uint64_t tiles = wb_score_tiles(mask_row + query / 16 * 16, a.A, blockIdx.y);
+  return to_front<2>(masks.draw(tiles | wb_score_block(query, key)), wb_score_number(query, key));
 }
 
-// The numbers of dropout's rows of rows 2y and 2y + 1; 0 for a row that isn't there.
-__device__ __forceinline__ uint64_t quad_of(const Attention& a, const Sequence& s, int query, int head) {
-  return query < s.length ? first_quad(a, dropout_row(a.dropout, s.begin + query), head) : 0;
+__device__ __forceinline__ bool stays(const Attention& a, const Masks& masks, int64_t mask_row, int query, int key) {
+  return a.dropout.probability == 0 || masks.stays(draw_scores(a, masks, mask_row, query, key & ~1), key & 1);
 }
 
 template <int D>
-__global__ void __launch_bounds__(ATTENTION_THREADS, 4)
+__global__ void __launch_bounds__(ATTENTION_THREADS, 3)
     attention_forward(float* __restrict__ out, float* __restrict__ lse, const float* __restrict__ qkv, Attention a) {
   DYN_SMEM(float, q_tile);
   float* const k_tile = q_tile + TILE * STRIDE<D>;
@@ -113,7 +112,8 @@ __global__ void __launch_bounds__(ATTENTION_THREADS, 4)
   const float* const v = k + a.A * D;
 
   load_rows<D>(q_tile, q + first * stride, stride, [&](int row) { return first + row < sequence.length; });
-  const uint64_t quads[2] = {quad_of(a, sequence, first + 2 * own_y(), head), quad_of(a, sequence, first + 2 * own_y() + 1, head)};
+  const Masks masks(a.dropout);
+  const int64_t mask_row = dropout_row(a.dropout, sequence.begin);
   float o[2][D / 32][4] = {}, maximum[2] = {-INFINITY, -INFINITY}, sum[2] = {0, 0};
   for (int key = 0; key < sequence.length; key += TILE) {
     auto visible = [&](int row) { return key_visible(a, sequence, key + row); };
@@ -145,7 +145,7 @@ __global__ void __launch_bounds__(ATTENTION_THREADS, 4)
       for (int j = 0; j < 4; ++j) {
         s[i][j] = expf(s[i][j] - origin);
         sum[i] += s[i][j];
-        if (a.dropout.probability > 0 && dropped(a, quads[i], key + own_x() + 8 * j)) s[i][j] = 0;
+        if (!stays(a, masks, mask_row, first + 2 * own_y() + i, key + own_x() + 8 * j)) s[i][j] = 0;
       }
     }
     add_product<D>(o, s, p_tile, v_tile);
@@ -162,7 +162,7 @@ __global__ void __launch_bounds__(ATTENTION_THREADS, 4)
 
 // dk and dv of 32 keys: scores are transposed, rows are keys and columns queries.
 template <int D>
-__global__ void __launch_bounds__(ATTENTION_THREADS, 4)
+__global__ void __launch_bounds__(ATTENTION_THREADS, 3)
     key_gradient(float* __restrict__ dqkv, const float* __restrict__ delta, const float* __restrict__ dout,
                  const float* __restrict__ lse, const float* __restrict__ qkv, Attention a) {
   DYN_SMEM(float, k_tile);
@@ -178,6 +178,8 @@ __global__ void __launch_bounds__(ATTENTION_THREADS, 4)
   const float* const k = q + a.A * D;
   const float* const v = k + a.A * D;
   const int64_t at = head * a.T + sequence.begin;
+  const Masks masks(a.dropout);
+  const int64_t mask_row = dropout_row(a.dropout, sequence.begin);
 
   auto visible = [&](int row) { return key_visible(a, sequence, first + row); };
   load_rows<D>(k_tile, k + first * stride, stride, visible);
@@ -196,14 +198,15 @@ __global__ void __launch_bounds__(ATTENTION_THREADS, 4)
     for (int j = 0; j < 4; ++j) {
       const int row = own_x() + 8 * j;
       const float row_lse = valid(row) ? lse[at + query + row] : INFINITY, row_delta = valid(row) ? delta[at + query + row] : 0.0f;
-      const uint64_t quad = quad_of(a, sequence, query + row, head);
+      wb_philox_words words = {{~0u, ~0u, ~0u, ~0u}};
+      if (a.dropout.probability > 0) words = draw_scores(a, masks, mask_row, query + row, first + 2 * own_y());
 #pragma unroll
       for (int i = 0; i < 2; ++i) {
         const int key = 2 * own_y() + i;
-        const bool lost = a.dropout.probability > 0 && dropped(a, quad, first + key);
+        const bool kept = masks.stays(words, i);
         const float probability = visible(key) ? expf(p[i][j] * a.scale - row_lse) : 0.0f;
-        ds[i][j] = probability * ((lost ? 0.0f : ds[i][j] * a.dropout.scale) - row_delta);
-        p[i][j] = lost ? 0.0f : probability;
+        ds[i][j] = probability * ((kept ? ds[i][j] * a.dropout.scale : 0.0f) - row_delta);
+        p[i][j] = kept ? probability : 0.0f;
       }
     }
     add_product<D>(dv, p, p_tile, dout_tile);
@@ -220,7 +223,7 @@ __global__ void __launch_bounds__(ATTENTION_THREADS, 4)
 }
 
 template <int D>
-__global__ void __launch_bounds__(ATTENTION_THREADS, 4)
+__global__ void __launch_bounds__(ATTENTION_THREADS, 3)
     query_gradient(float* __restrict__ dqkv, const float* __restrict__ delta, const float* __restrict__ dout,
                    const float* __restrict__ lse, const float* __restrict__ qkv, Attention a) {
   DYN_SMEM(float, q_tile);
@@ -240,14 +243,14 @@ __global__ void __launch_bounds__(ATTENTION_THREADS, 4)
   load_rows<D>(q_tile, q + first * stride, stride, valid);
   load_rows<D>(dout_tile, dout + (sequence.begin + first) * out_stride + head * D, out_stride, valid);
   float row_lse[2], row_delta[2];
-  uint64_t quads[2];
+  const Masks masks(a.dropout);
+  const int64_t mask_row = dropout_row(a.dropout, sequence.begin);
 #pragma unroll
   for (int i = 0; i < 2; ++i) {
     const int row = 2 * own_y() + i;
     const int64_t at = head * a.T + sequence.begin + first + row;
     row_lse[i] = valid(row) ? lse[at] : INFINITY;
     row_delta[i] = valid(row) ? delta[at] : 0.0f;
-    quads[i] = quad_of(a, sequence, first + row, head);
   }
   float dq[2][D / 32][4] = {};
   for (int key = 0; key < sequence.length; key += TILE) {
@@ -265,9 +268,9 @@ __global__ void __launch_bounds__(ATTENTION_THREADS, 4)
       const bool seen = visible(column);
 #pragma unroll
       for (int i = 0; i < 2; ++i) {
-        const bool lost = a.dropout.probability > 0 && dropped(a, quads[i], key + column);
+        const bool kept = stays(a, masks, mask_row, first + 2 * own_y() + i, key + column);
         const float probability = seen ? expf(p[i][j] * a.scale - row_lse[i]) : 0.0f;
-        ds[i][j] = probability * ((lost ? 0.0f : ds[i][j] * a.dropout.scale) - row_delta[i]);
+        ds[i][j] = probability * ((kept ? ds[i][j] * a.dropout.scale : 0.0f) - row_delta[i]);
       }
     }
     add_product<D>(dq, ds, p_tile, k_tile);

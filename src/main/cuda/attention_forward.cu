@@ -3,7 +3,7 @@
 // reads q once and k, v once per 64 queries (from L2 but for the first block), writes out and lse once.
 // A block owns 64 queries of a head, a warp 16 of them with all keys, so that a row's maximum and sum are a matter of 4
 // lanes. The next tile of 64 keys travels by cp.async while this one is multiplied, with one barrier a tile. 41 KB of shared
-// memory and under 168 registers: three blocks or more a multiprocessor. Dropout: one Philox block a lane for 4 scores.
+// memory and under 168 registers: three blocks or more a multiprocessor. Dropout: one Philox block a lane for 8 scores.
 #include "attention.cuh"
 
 namespace {
@@ -22,27 +22,24 @@ __global__ void __launch_bounds__(ATTENTION_THREADS)
   if (first >= sequence.length) return;
 
   const int warp_row = threadIdx.x / 32 * 16, lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
-  const int64_t stride = 3 * a.A * D;
+  const int stride = 3 * int(a.A) * D;
   const T* const q = qkv + sequence.begin * stride + head * D;
   const T* const k = q + a.A * D;
   const T* const v = k + a.A * D;
   auto load_keys = [&](int key, int stage) {
     auto visible = [&](int row) { return key_visible(a, sequence, key + row); };
-    load_tile<D, KEYS>(tiles + (1 + 2 * stage) * TILE, k + key * stride, stride, visible);
-    load_tile<D, KEYS>(tiles + (2 + 2 * stage) * TILE, v + key * stride, stride, visible);
+    load_tile<D, KEYS>(tiles + (1 + 2 * stage) * TILE, k + int64_t(key) * stride, stride, visible);
+    load_tile<D, KEYS>(tiles + (2 + 2 * stage) * TILE, v + int64_t(key) * stride, stride, visible);
     if (threadIdx.x < KEYS) key_bias[stage * KEYS + threadIdx.x] = visible(threadIdx.x) ? 0.0f : -INFINITY;
     cp_async_commit();
   };
 
-  const KeepBits keep = keep_bits(a.dropout);
+  const Masks masks(a.dropout);
+  const int64_t mask_row = dropout_row(a.dropout, sequence.begin);
   const bool dropping = a.dropout.probability > 0;
-  uint64_t own_quad = 0;
-  if (dropping) {
-    const int row = last_of(sequence, first + warp_row + g + 8 * (t % 2));
-    own_quad = first_quad(a, dropout_row(a.dropout, sequence.begin + row), head) + t / 2;
-  }
+  const uint64_t tiles_drawn = wb_score_tiles(mask_row + first + warp_row, a.A, head) | lane;
 
-  load_tile<D, OWN_ROWS>(q_tile, q + first * stride, stride, [&](int row) { return first + row < sequence.length; });
+  load_tile<D, OWN_ROWS>(q_tile, q + int64_t(first) * stride, stride, [&](int row) { return first + row < sequence.length; });
   load_keys(0, 0);
   uint32_t q_left[D / 16][4];
   float o[D / 8][4] = {}, maximum[2] = {-INFINITY, -INFINITY}, sum[2] = {0, 0};  // rows g and g + 8
@@ -56,24 +53,24 @@ __global__ void __launch_bounds__(ATTENTION_THREADS)
 
     float s[KEYS / 8][4];
     multiply_transposed<D, KEYS>(s, q_left, tiles + (1 + 2 * stage) * TILE);
-    const bool masked = a.key_mask || key + KEYS > sequence.length;
-    float top[2] = {maximum[0], maximum[1]};
+    if (a.key_mask || key + KEYS > sequence.length) {
 #pragma unroll
-    for (int j = 0; j < KEYS / 8; ++j) {
-      float bias[2] = {0, 0};
-      if (masked) load(bias, key_bias + stage * KEYS + 8 * j + 2 * t);
+      for (int j = 0; j < KEYS / 8; ++j) {
+        float bias[2];
+        load(bias, key_bias + stage * KEYS + 8 * j + 2 * t);
 #pragma unroll
-      for (int i = 0; i < 4; ++i) {
-        s[j][i] = s[j][i] * scale + bias[i % 2];
-        top[i / 2] = fmaxf(top[i / 2], s[j][i]);
+        for (int i = 0; i < 4; ++i) s[j][i] += bias[i % 2];
       }
     }
 #pragma unroll
     for (int r = 0; r < 2; ++r) {
-      top[r] = warp_reduce<Max, 4>(top[r]);
-      const float origin = top[r] == -INFINITY ? 0.0f : top[r];  // no visible key yet: no NaN from inf - inf
-      const float shrink = fast_exp2(maximum[r] - origin);
-      maximum[r] = top[r];
+      float top = maximum[r];
+#pragma unroll
+      for (int j = 0; j < KEYS / 8; ++j) top = fmaxf(top, fmaxf(s[j][2 * r], s[j][2 * r + 1]));
+      top = warp_reduce<Max, 4>(top);
+      const float origin = top == -INFINITY ? 0.0f : top * scale;  // no visible key yet: no NaN from inf - inf
+      const float shrink = fast_exp2(maximum[r] * scale - origin);
+      maximum[r] = top;
       sum[r] *= shrink;
 #pragma unroll
       for (int j = 0; j < D / 8; ++j) {
@@ -84,18 +81,19 @@ __global__ void __launch_bounds__(ATTENTION_THREADS)
       for (int j = 0; j < KEYS / 8; ++j) {
 #pragma unroll
         for (int i = 2 * r; i < 2 * r + 2; ++i) {
-          s[j][i] = fast_exp2(s[j][i] - origin);
+          s[j][i] = fast_exp2(s[j][i] * scale - origin);
           sum[r] += s[j][i];
         }
       }
     }
     if (dropping) {
 #pragma unroll
-      for (int j = 0; j < KEYS / 8; ++j) {
-        const uint32_t bits = keep_scores(keep, own_quad + (key + 8 * j) / 4);
+      for (int k = 0; k < KEYS / 16; ++k) {
+        const wb_philox_words words = masks.draw(tiles_drawn | (key / 16 + k) * 32);
 #pragma unroll
-        for (int i = 0; i < 4; ++i) {
-          if (!(bits >> i & 1)) s[j][i] = 0;
+        for (int n = 0; n < 8; ++n) {  // n: row (g, g + 8), keys (the lower 8, the upper), key of two
+          float& score = s[2 * k + n / 2 % 2][n / 4 * 2 + n % 2];
+          if (!masks.stays(words, n)) score = 0;
         }
       }
     }
@@ -111,7 +109,7 @@ __global__ void __launch_bounds__(ATTENTION_THREADS)
     factor[r] = total == 0 ? 0.0f : a.dropout.scale / total;
     const int row = first + warp_row + g + 8 * r;
     if (lse && t == 0 && row < sequence.length) {
-      lse[head * a.T + sequence.begin + row] = total == 0 ? -INFINITY : (maximum[r] + log2f(total)) * LN2;
+      lse[head * a.T + sequence.begin + row] = total == 0 ? -INFINITY : (maximum[r] * scale + log2f(total)) * LN2;
     }
   }
   const int row = first + warp_row;
@@ -129,8 +127,9 @@ wb_status forward(wb_context* ctx, void* out, float* lse, const void* qkv, const
 
 }  // namespace
 
-wb_status check_attention(const char* op, int64_t B, int64_t A, int64_t D, int64_t max_seqlen) {
+wb_status check_attention(const char* op, float scale, int64_t B, int64_t A, int64_t D, int64_t max_seqlen) {
   if (D != 32 && D != 64) return fail(WB_UNSUPPORTED, "%s: head size %lld; the kernels are made for 32 and 64", op, (long long)D);
+  if (!(scale > 0)) return fail(WB_INVALID_ARGUMENT, "%s: scale %g is not above 0", op, double(scale));
   if (B > 65535 || A > 65535) return fail(WB_UNSUPPORTED, "%s: %lld sequences of %lld heads; a grid has 65,535 of each", op, (long long)B, (long long)A);
   if (max_seqlen > 65536) return fail(WB_UNSUPPORTED, "%s: a sequence of %lld tokens; 65,536 at most", op, (long long)max_seqlen);
   return WB_OK;
@@ -140,7 +139,7 @@ extern "C" wb_status wb_attention_forward(wb_context* ctx, wb_dtype dtype, void*
                                           const int32_t* cu_seqlens, const uint8_t* key_mask, float scale, float dropout,
                                           int32_t site, const int64_t* rng, const int32_t* dropout_rows, int64_t T,
                                           int64_t B, int64_t A, int64_t D, int64_t max_seqlen) {
-  RETURN_IF_FAILED(check_attention("attention_forward", B, A, D, max_seqlen));
+  RETURN_IF_FAILED(check_attention("attention_forward", scale, B, A, D, max_seqlen));
   if (T == 0 || B == 0 || A == 0 || max_seqlen == 0) return WB_OK;
   if (!aligned16(out) || !aligned16(qkv)) return fail(WB_INVALID_ARGUMENT, "attention_forward: out and qkv must be 16-byte aligned");
   const Attention a = {cu_seqlens, key_mask, scale, make_dropout(dropout, site, rng, dropout_rows), T, A};

@@ -5,15 +5,15 @@
 
 struct Dropout {
   float probability;   // 0: nothing below is read
-  float scale;         // 1 / (1 - probability)
-  uint32_t threshold;  // words below it are zeroed
+  float scale;         // of what stays
+  uint32_t threshold;  // numbers below it are zeroed
   int32_t site;
   const int64_t* rng;   // {seed, step}
   const int32_t* rows;  // nullable
 };
 
 inline Dropout make_dropout(float probability, int32_t site, const int64_t* rng, const int32_t* rows) {
-  return {probability, 1.0f / (1.0f - probability), wb_dropout_threshold(probability), site, rng, rows};
+  return {probability, wb_dropout_scale(probability), wb_dropout_threshold(probability), site, rng, rows};
 }
 
 // The number under which row t draws its mask.
@@ -21,27 +21,38 @@ __device__ __forceinline__ int64_t dropout_row(const Dropout& d, int64_t t) {
   return d.probability > 0 && d.rows ? int64_t(d.rows[t]) : t;
 }
 
-// Words of the elements 4 * quad .. 4 * quad + 3.
-__device__ __forceinline__ wb_philox_words dropout_words(const Dropout& d, uint64_t quad) {
-  return wb_dropout_words(uint32_t(quad), uint32_t(quad >> 32), uint64_t(d.rng[0]), uint32_t(d.rng[1]), uint32_t(d.site));
+// What draws masks, in registers.
+struct Masks {
+  uint64_t seed;
+  uint32_t step, site, threshold;
+  __device__ __forceinline__ explicit Masks(const Dropout& d)
+      : seed(d.probability > 0 ? uint64_t(d.rng[0]) : 0), step(d.probability > 0 ? uint32_t(d.rng[1]) : 0),
+        site(uint32_t(d.site)), threshold(d.threshold << 16) {}
+  __device__ __forceinline__ wb_philox_words draw(uint64_t block) const {
+    return wb_dropout_words(uint32_t(block), uint32_t(block >> 32), seed, step, site);
+  }
+  // Whether number n of a block lets its element stay; n is a constant, or Philox's words would go to local memory.
+  __device__ __forceinline__ bool stays(const wb_philox_words& words, int n) const {
+    return (n % 2 ? words.w[n / 2] : words.w[n / 2] << 16) >= threshold;
+  }
+};
+
+// A block whose number n, a multiple of N, has become its first: by selection, where n is not a constant.
+template <int N>
+__device__ __forceinline__ wb_philox_words to_front(wb_philox_words words, int n) {
+  if (N < 8 && n & 4) words.w[0] = words.w[2], words.w[1] = words.w[3];
+  if (N < 4 && n & 2) words.w[0] = words.w[1];
+  if (N < 2 && n & 1) words.w[0] >>= 16;
+  return words;
 }
 
-// values *= mask / (1 - p), for the elements e .. e+N-1; e is a multiple of N.
+// values *= mask * scale, for the elements e .. e+N-1; e is a multiple of N, and N divides 8.
 template <int N>
 __device__ __forceinline__ void apply_dropout(float (&values)[N], const Dropout& d, uint64_t e) {
+  static_assert(8 % N == 0, "of one block");
   if (d.probability == 0) return;
-  if constexpr (N == 1) {
-    const wb_philox_words words = dropout_words(d, e / 4);
-    const int i = int(e % 4);
-    const uint32_t word = i == 0 ? words.w[0] : i == 1 ? words.w[1] : i == 2 ? words.w[2] : words.w[3];
-    values[0] = word < d.threshold ? 0.0f : values[0] * d.scale;
-  } else {
-    static_assert(N % 4 == 0, "whole Philox blocks");
+  const Masks masks(d);
+  const wb_philox_words words = to_front<N>(masks.draw(e / 8), int(e % 8));
 #pragma unroll
-    for (int i = 0; i < N; i += 4) {
-      const wb_philox_words words = dropout_words(d, (e + i) / 4);
-#pragma unroll
-      for (int j = 0; j < 4; ++j) values[i + j] = words.w[j] < d.threshold ? 0.0f : values[i + j] * d.scale;
-    }
-  }
+  for (int i = 0; i < N; ++i) values[i] = masks.stays(words, i) ? values[i] * d.scale : 0.0f;
 }

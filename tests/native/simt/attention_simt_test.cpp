@@ -72,6 +72,10 @@ void test_attention_kernels() {
     CHECK(ops->attention_forward(s.ctx, WB_BF16, nullptr, nullptr, nullptr, nullptr, nullptr, 1, 0, 0, nullptr, nullptr, 4, 1,
                                  1, 48, 4) == WB_UNSUPPORTED && strstr(ops->last_error(), "48"),
           "%s", ops->last_error());
+    current = "attention, scale 0";
+    CHECK(ops->attention_forward(s.ctx, WB_BF16, nullptr, nullptr, nullptr, nullptr, nullptr, 0, 0, 0, nullptr, nullptr, 4, 1,
+                                 1, 64, 4) == WB_INVALID_ARGUMENT && strstr(ops->last_error(), "scale"),
+          "%s", ops->last_error());
     current = "attention with a NaN in one query";
     Floats qkv = random_floats(70 * 3 * 64, 6);
     qkv[3 * 3 * 64] = NAN;

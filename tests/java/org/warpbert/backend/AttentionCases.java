@@ -45,6 +45,7 @@ final class AttentionCases {
         add(table, new Shape(new int[] {7, 66, 13}, 3, 32, 0, 1, true,
                 new Draw(0.1f, 7, -5, 1L << 31, IntStream.range(0, 86).map(i -> 50_000 - i).toArray())));
         add(table, new Shape(new int[] {80, 20}, 2, 64, 0, 12, false, NONE));
+        add(table, new Shape(new int[] {75, 16, 1}, 2, 64, 0, 1, false, drop));
         add(table, new Shape(new int[] {1025}, 1, 32, 0, 1, false, NONE));
         add(table, new Shape(new int[] {5}, 1, 256, 0, 1, false, NONE));
     }
@@ -231,8 +232,10 @@ final class AttentionCases {
             double[] factors = new double[s.a * length * length];
             for (int i = 0; i < factors.length; i++) {
                 int head = i / (length * length);
-                int query = cu[b] + i / length % length;
-                factors[i] = s.draw.factor((s.draw.row(query) * s.a + head) * 65536 + i % length);
+                int query = i / length % length;
+                int key = i % length;
+                long block = ((s.draw.row(cu[b]) + query / 16 * 16) * s.a + head) * 131_072 + key / 16 * 32 + query % 8 * 4 + key % 8 / 2;
+                factors[i] = s.draw.factor(block, query % 16 / 8 * 4 + key % 16 / 8 * 2 + key % 2);
             }
             return factors;
         }

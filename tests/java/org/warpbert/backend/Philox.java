@@ -1,7 +1,7 @@
 package org.warpbert.backend;
 
 /**
- * Philox4x32-10 written from section 3.3 of Salmon et al. (SC 2011), and dropout from the head of warpbert.h: nothing
+ * Philox4x32-7 written from section 3.3 of Salmon et al. (SC 2011), and dropout from the head of warpbert.h: nothing
  * is shared with native/include/philox.h.
  */
 final class Philox {
@@ -15,7 +15,7 @@ final class Philox {
         long c3 = counter[3] & 0xffffffffL;
         int k0 = key[0];
         int k1 = key[1];
-        for (int round = 0; round < 10; round++) {
+        for (int round = 0; round < 7; round++) {
             long product0 = 0xD2511F53L * c0; // below 2^64: the low 64 bits are all of it
             long product1 = 0xCD9E8D57L * c2;
             c0 = (product1 >>> 32) ^ c1 ^ (k0 & 0xffffffffL);
@@ -30,16 +30,20 @@ final class Philox {
 
     /** Where the masks of one call come from. */
     record Draw(float probability, int site, long seed, long step, int[] rows) {
-        /** The multiplier of element number {@code e}: 0, or 1 / (1 - p). */
+        /** The multiplier of element number {@code e}: 0, or 65536 / (65536 - q). */
         double factor(long e) {
+            return factor(e >>> 3, (int) (e & 7));
+        }
+
+        /** The multiplier of a number of a block. */
+        double factor(long block, int number) {
             if (probability == 0) {
                 return 1;
             }
-            long group = e >>> 2;
-            int[] words = words(new int[] {(int) group, (int) (group >>> 32), (int) step, site},
-                    new int[] {(int) seed, (int) (seed >>> 32)});
-            long threshold = (long) (probability * 4294967296.0);
-            return (words[(int) (e & 3)] & 0xffffffffL) < threshold ? 0 : 1.0 / (1.0 - probability);
+            int[] words = words(new int[] {(int) block, (int) (block >>> 32), (int) step, site}, new int[] {(int) seed, (int) (seed >>> 32)});
+            int drawn = number % 2 == 0 ? words[number / 2] & 0xffff : words[number / 2] >>> 16;
+            long q = Math.round(probability * 65536.0);
+            return drawn < q ? 0 : 65536.0 / (65536 - q);
         }
 
         long row(int t) {
