@@ -241,7 +241,7 @@ wb_status wb_attention_forward(wb_context* ctx, wb_dtype dtype,
 
 wb_status wb_attention_backward(wb_context* ctx, wb_dtype dtype,
     void* dqkv,                 /* [T,3,A,D] = */
-    float* workspace,           /* [A*T + T*A*D] scratch: row sums of dout*out, and dq in float32 */
+    float* workspace,           /* [A,T] scratch: row sums of dout*out */
     const void* dout,           /* [T,A*D] */
     const void* out,            /* [T,A*D] of the forward */
     const float* lse,           /* [A,T] */

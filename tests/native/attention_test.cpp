@@ -47,7 +47,7 @@ void attention_case(const Case& c) {
   Input<int64_t> rng({drop.rng[0], drop.rng[1]});
   const int64_t longest = B ? *std::max_element(c.lengths.begin(), c.lengths.end()) : 0;
   check_case(name, [&](wb_context* ctx) -> Outputs {
-    Buffer<float> out(T * A * D), plain(T * A * D), lse(A * T), dqkv(T * 3 * A * D), workspace(A * T + T * A * D);
+    Buffer<float> out(T * A * D), plain(T * A * D), lse(A * T), dqkv(T * 3 * A * D), workspace(A * T);
     Input<float> in(poisoned), d(dout), o(out32), l(lse32);
     uint8_t* m = c.masked ? keys.data() : nullptr;
     OK(ctx->ops->attention_forward(ctx, WB_F32, out, lse, in, lengths, m, scale, drop.p, drop.site, rng, rows, T, B, A,

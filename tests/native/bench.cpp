@@ -120,7 +120,7 @@ void rows(int64_t T, int64_t H, int64_t I) {
 void attention(int64_t B, int64_t S, int64_t A, int64_t D, float drop) {
   const int64_t T = B * S;
   float *qkv = floats(T * 3 * A * D), *dqkv = floats(T * 3 * A * D), *out = floats(T * A * D), *dout = floats(T * A * D);
-  float *lse = floats(A * T), *workspace = floats(A * T + T * A * D);
+  float *lse = floats(A * T), *workspace = floats(A * T);
   std::vector<int32_t> cu(B + 1);
   for (int64_t b = 0; b <= B; ++b) cu[b] = (int32_t)(b * S);
   const int64_t rng[2] = {1, 2};

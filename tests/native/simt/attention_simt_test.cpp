@@ -50,7 +50,7 @@ void test_attention_kernels() {
           name,
           [&](wb_context* ctx) {
             Tensor in(ctx, type, poisoned), out(ctx, type, T * A * D), alone(ctx, type, T * A * D), lse(ctx, WB_F32, A * T);
-            Tensor tdout(ctx, type, dout), gradient(ctx, type, T * 3 * A * D), workspace(ctx, WB_F32, A * T + T * A * D);
+            Tensor tdout(ctx, type, dout), gradient(ctx, type, T * 3 * A * D), workspace(ctx, WB_F32, A * T);
             Elements<int32_t> tcu(ctx, cu), trows(ctx, rows);
             Elements<uint8_t> tmask(ctx, mask);
             Elements<int64_t> rng(ctx, {d.rng[0], d.rng[1]});

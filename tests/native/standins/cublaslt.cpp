@@ -154,7 +154,7 @@ Status cublasLtMatmul(Handle* handle, const Operation* operation, const float* a
   if (!aligned(a, algorithm->align_a) || !aligned(b, algorithm->align_b) || !aligned(d, algorithm->align_d)) return INVALID_VALUE;
   if (workspace_bytes < algorithm->workspace || !aligned(workspace, 256) || c != d || *alpha != 1) return INVALID_VALUE;
   const bool biased = operation->epilogue == EPILOGUE_BIAS;
-  if (biased ? !operation->bias || ld->type != R_32F : operation->epilogue != EPILOGUE_DEFAULT) return NOT_SUPPORTED;
+  if (biased ? !operation->bias : operation->epilogue != EPILOGUE_DEFAULT) return NOT_SUPPORTED;
   memset(workspace, 0xff, workspace_bytes);
   for (int64_t j = 0; j < n; ++j) {
     for (int64_t i = 0; i < m; ++i) {
@@ -164,7 +164,7 @@ Status cublasLtMatmul(Handle* handle, const Operation* operation, const float* a
       }
       const int64_t at = i + j * ld->ld;
       if (*beta != 0) sum += *beta * get(d, ld->type, at);
-      if (biased) sum += get(operation->bias, R_32F, i);
+      if (biased) sum += get(operation->bias, ld->type, i);  // of d's type, since no other was asked for
       put(d, ld->type, at, sum);
     }
   }

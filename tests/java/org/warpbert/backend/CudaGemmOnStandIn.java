@@ -87,7 +87,7 @@ final class CudaGemmOnStandIn {
         }
         String what = dtype + Arrays.toString(s) + " shifted by " + shift;
         try (Typed tx = new Typed(backend, dtype, x, shift); Typed tw = new Typed(backend, dtype, w, shift);
-                Typed tdy = new Typed(backend, dtype, dy, shift); Typed tbias = new Typed(backend, Dtype.F32, bias, 0);
+                Typed tdy = new Typed(backend, dtype, dy, shift); Typed tbias = new Typed(backend, dtype, bias, 0);
                 Typed ty = new Typed(backend, dtype, new float[y.length], shift);
                 Typed tdx = new Typed(backend, dtype, integers(5, dx.length), shift);
                 Typed tdw = new Typed(backend, Dtype.F32, integers(6, dw.length), shift)) {

@@ -79,7 +79,7 @@ class MixedPrecisionTest {
         }
     }
 
-    /** Inference keeps no float32 of what products read, and computes what training does. */
+    /** Inference keeps no float32 of what products read, biases that they add included, and computes what training does. */
     @ParameterizedTest
     @EnumSource(names = {"F16", "BF16"})
     void inferenceKeepsLessAndComputesTheSame(Dtype dtype) {
@@ -90,8 +90,9 @@ class MixedPrecisionTest {
         try (Parameters masters = tiny.parameters(backend, new WeightFormat(dtype, true))) {
             assertEquals(6 * table.size(), backend.allocatedBytes() - before);
             try (Parameters rounded = tiny.parameters(backend, slim)) {
-                long matrices = table.size() - table.end(ParameterTable.Region.VECTORS);
-                assertEquals(4 * table.end(ParameterTable.Region.VECTORS) + 2 * matrices, slim.bytes(table));
+                long operands = table.size() - table.end(ParameterTable.Region.VECTORS);
+                assertEquals(4 * table.end(ParameterTable.Region.VECTORS) + 2 * operands, slim.bytes(table));
+                assertTrue(table.slice("encoder.layer.1.attention.self.key.bias").offset() >= table.operandsFrom());
                 assertEquals(6 * table.size() + slim.bytes(table), backend.allocatedBytes() - before);
                 assertArrayEquals(logits(tiny, masters), logits(tiny, rounded));
                 String matrix = "encoder.layer.1.output.dense.weight";

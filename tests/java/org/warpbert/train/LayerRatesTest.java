@@ -135,7 +135,7 @@ class LayerRatesTest {
     void frozenPartsAndMomentsInBfloat16() {
         TinyBert tiny = new TinyBert(64, 2, 40, LAYERS, Activation.GELU, 0, 3, 11);
         LayerRates rates = new LayerRates(false, 2, 1);
-        assertEquals(2, new TrainedPart(ClassificationHead.parameters(tiny.config, 3), rates.frozenLevels()).runs().size(), "vectors and matrices apart");
+        assertEquals(3, new TrainedPart(ClassificationHead.parameters(tiny.config, 3), rates.frozenLevels()).runs().size(), "vectors, products' biases and matrices apart");
         Map<String, float[]> before = new LinkedHashMap<>();
         Map<Dtype, Map<String, float[]>> after = new LinkedHashMap<>();
         for (Dtype moments : new Dtype[] {Dtype.F32, Dtype.BF16}) {

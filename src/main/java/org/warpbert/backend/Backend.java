@@ -410,7 +410,7 @@ public final class Backend implements AutoCloseable {
         }
     }
 
-    /** dqkv[T,3,A,D] from dout; workspace A*T + T*A*D floats. */
+    /** dqkv[T,3,A,D] from dout; workspace [A,T] floats. */
     public void attentionBackward(
             Dtype dtype, long dqkv, long workspace, long dout, long out, long lse, long qkv, long cuSeqlens,
             long keyMask, float scale, float probability, int site, long rng, long dropoutRows, long T, long B, long A, long D,

@@ -12,7 +12,7 @@ final class CpuGemm implements Gemm {
     private final Backend backend;
     private final String library;
     private final String core;
-    private final DeviceMemory[] wide = new DeviceMemory[3]; // of 16-bit products: left, right, result in float32
+    private final DeviceMemory[] wide = new DeviceMemory[4]; // of 16-bit products: left, right, result and bias in float32
     private final List<DeviceMemory> all = new ArrayList<>();
     private long nanos;
 
@@ -29,13 +29,12 @@ final class CpuGemm implements Gemm {
 
     @Override
     public void forward(Dtype dtype, long y, long x, long w, int rows, int in, int out) {
-        multiply(dtype, dtype, false, true, rows, out, in, x, w, false, y);
+        multiply(dtype, dtype, false, true, rows, out, in, x, w, 0, false, y);
     }
 
     @Override
     public void forwardBias(Dtype dtype, long y, long x, long w, long bias, int rows, int in, int out) {
-        forward(dtype, y, x, w, rows, in, out);
-        backend.biasActivationForward(dtype, y, y, bias, Activation.IDENTITY, rows, out);
+        multiply(dtype, dtype, false, true, rows, out, in, x, w, bias, false, y);
     }
 
     @Override
@@ -60,17 +59,17 @@ final class CpuGemm implements Gemm {
 
     @Override
     public void backwardInput(Dtype dtype, long dx, long dy, long w, boolean add, int rows, int in, int out) {
-        multiply(dtype, dtype, false, false, rows, in, out, dy, w, add, dx);
+        multiply(dtype, dtype, false, false, rows, in, out, dy, w, 0, add, dx);
     }
 
     @Override
     public void backwardWeight(Dtype dtype, long dw, long dy, long x, boolean add, int rows, int in, int out) {
-        multiply(dtype, Dtype.F32, true, false, out, in, rows, dy, x, add, dw);
+        multiply(dtype, Dtype.F32, true, false, out, in, rows, dy, x, 0, add, dw);
     }
 
-    /** to[m,n] (= , or +=) op(left) op(right), with k terms to a sum. */
+    /** to[m,n] (= , or +=) op(left) op(right) + bias[n], with k terms to a sum; {@code bias} may be 0. */
     private void multiply(Dtype operands, Dtype result, boolean transposeLeft, boolean transposeRight, int m, int n, int k,
-            long left, long right, boolean add, long to) {
+            long left, long right, long bias, boolean add, long to) {
         if (m == 0 || n == 0) {
             return;
         }
@@ -82,6 +81,9 @@ final class CpuGemm implements Gemm {
                 m, n, k, a, transposeLeft ? m : k, b, transposeRight ? k : n, add ? 1 : 0, c, n);
         nanos += System.nanoTime() - start;
         check(status, m, n, k);
+        if (bias != 0) {
+            backend.biasActivationForward(Dtype.F32, c, c, widened(3, operands, bias, n), Activation.IDENTITY, m, n);
+        }
         if (c != to) {
             backend.cast(to, result, c, Dtype.F32, (long) m * n);
         }

@@ -22,8 +22,8 @@ import org.warpbert.backend.ColumnMajorGemm.Product;
  * them; float32 is multiplied as float32 unless TF32 is allowed. Algorithms are asked for once for each {@link GemmKey}.
  * A call makes no object: pointers are made here, once, and given new addresses.
  *
- * <p>cuBLASLt also has a GELU epilogue, but of the tanh approximation; BERT's is by erf, so it stays an op of ours. Its
- * bias epilogue wants the bias in y's type, and our biases are float32: it is taken for float32 products.
+ * <p>Its bias epilogue takes a bias in y's type, and adds it before y is rounded. cuBLASLt also has a GELU epilogue, but of the
+ * tanh approximation; BERT's is by erf, so it stays an op of ours.
  */
 final class CudaGemm implements Gemm {
     /** What NVIDIA recommends for sm_90 and newer, and enough for all. */
@@ -76,11 +76,7 @@ final class CudaGemm implements Gemm {
 
     @Override
     public void forwardBias(Dtype dtype, long y, long x, long w, long bias, int rows, int in, int out) {
-        boolean fused = dtype == Dtype.F32;
-        multiply(Product.FORWARD, dtype, y, w, x, fused ? bias : 0, false, rows, in, out);
-        if (!fused) {
-            backend.biasActivationForward(dtype, y, y, bias, Activation.IDENTITY, rows, out);
-        }
+        multiply(Product.FORWARD, dtype, y, w, x, bias, false, rows, in, out);
     }
 
     @Override

@@ -10,7 +10,7 @@ public interface Gemm extends AutoCloseable {
     /** y[rows, out] = x[rows, in] · w[out, in]^T. */
     void forward(Dtype dtype, long y, long x, long w, int rows, int in, int out);
 
-    /** y[rows, out] = x[rows, in] · w[out, in]^T + bias[out], float32. */
+    /** y[rows, out] = x[rows, in] · w[out, in]^T + bias[out], which is in {@code dtype} too; rounded once. */
     void forwardBias(Dtype dtype, long y, long x, long w, long bias, int rows, int in, int out);
 
     /**

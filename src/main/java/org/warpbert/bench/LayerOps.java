@@ -92,9 +92,7 @@ final class LayerOps {
                         () -> backend.biasActivationForward(dtype, y, x, p, act, t, i)),
                 new Op("bias_activation_backward " + act.configName(), wide, layers, 3 * ti, 0,
                         () -> backend.biasActivationBackward(dtype, y, q, workspace, a, x, p, act, t, i)),
-                new Op("bias_activation_forward bias", qkv, layers, 6 * th, 0,
-                        () -> backend.biasActivationForward(dtype, y, y, p, Activation.IDENTITY, t, 3L * h)),
-                new Op("bias_activation_backward bias", qkv, layers, 6 * th, 0,
+                new Op("bias_activation_backward bias", qkv, layers, 3 * th, 0, // in place: it reads and adds up
                         () -> backend.biasActivationBackward(dtype, y, q, workspace, y, 0, 0, Activation.IDENTITY, t, 3L * h)),
                 new Op("residual_layernorm_forward", rows, 2 * layers, 4 * th, 0,
                         () -> backend.residualLayernormForward(dtype, y, b, mean, rstd, x, p, a, q, r, eps, drop, SITE, rng, dropoutRows, t, h)),
@@ -159,18 +157,22 @@ final class LayerOps {
     }
 
     private List<Op> products() {
-        return Stream.of(product("qkv", h, 3 * h), product("attention", h, h), product("up", h, i), product("down", i, h))
+        return Stream.of(product("qkv", h, 3 * h, true), product("attention", h, h, false), product("up", h, i, false), product("down", i, h, false))
                 .flatMap(List::stream).toList();
     }
 
-    private List<Op> product(String name, int in, int out) {
+    /** @param biased whether the forward adds a bias itself */
+    private List<Op> product(String name, int in, int out, boolean biased) {
         long weight = tensors.of(dtype, (long) in * out);
         long gradient = tensors.floats((long) in * out);
+        long bias = biased ? tensors.of(dtype, out) : 0;
         String shape = "[" + t + "," + in + "] x [" + out + "," + in + "]";
         long bytes = dtype.bytes() * ((long) t * in + (long) in * out + (long) t * out);
         double flop = 2.0 * t * in * out;
         return List.of(
-                new Op("gemm_forward " + name, shape, layers, bytes, flop, () -> backend.gemm().forward(dtype, y, x, weight, t, in, out)),
+                new Op("gemm_forward " + name, shape, layers, bytes, flop, biased
+                        ? () -> backend.gemm().forwardBias(dtype, y, x, weight, bias, t, in, out)
+                        : () -> backend.gemm().forward(dtype, y, x, weight, t, in, out)),
                 new Op("gemm_backward_input " + name, shape, layers, bytes, flop, () -> backend.gemm().backwardInput(dtype, y, x, weight, false, t, in, out)),
                 new Op("gemm_backward_weight " + name, shape, layers, bytes, flop, () -> backend.gemm().backwardWeight(dtype, gradient, y, x, false, t, in, out)));
     }

@@ -23,7 +23,7 @@ final class OptimizerOps {
         }
         long touched = tensors.bytes(met);
         long idle = (long) (v - words.length) * h; // elements without a gradient yet: AdamW reads and writes the weights, which decay
-        long cleared = (table.end(ParameterTable.Region.VECTORS) - (long) v * h) * Float.BYTES; // behind the words
+        long cleared = (table.matricesFrom() - (long) v * h) * Float.BYTES; // behind the words
         long parameter = tensors.floats(n);
         long gradient = tensors.floats(n);
         long firstMoment = tensors.zeros(4 * n);

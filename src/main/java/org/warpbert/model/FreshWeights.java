@@ -14,7 +14,7 @@ final class FreshWeights {
         float[] values = new float[Math.toIntExact(slice.count())];
         if (slice.name().endsWith("LayerNorm.weight")) {
             Arrays.fill(values, 1);
-        } else if (slice.region() != ParameterTable.Region.VECTORS) {
+        } else if (slice.region().decays()) {
             SplittableRandom random = new SplittableRandom(seed ^ slice.name().hashCode());
             for (int i = 0; i < values.length; i++) {
                 double x;

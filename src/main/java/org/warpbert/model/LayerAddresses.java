@@ -7,7 +7,7 @@ import java.util.function.ToLongFunction;
  * looks nothing up by name. H hidden size, I intermediate size.
  *
  * @param qkvWeight       [3H, H], query over key over value
- * @param qkvBias         [3H]
+ * @param qkvBias         [3H], which the product adds
  * @param attentionWeight [H, H], attention.output.dense
  * @param attentionBias   [H]
  * @param attentionGamma  [H], attention.output.LayerNorm
@@ -34,14 +34,14 @@ record LayerAddresses(long qkvWeight, long qkvBias, long attentionWeight, long a
         return of(buffers::gradient, buffers::gradient, layer, false);
     }
 
-    private static LayerAddresses of(ToLongFunction<String> matrix, ToLongFunction<String> vector, int layer, boolean packed) {
+    private static LayerAddresses of(ToLongFunction<String> operand, ToLongFunction<String> vector, int layer, boolean packed) {
         String p = "encoder.layer." + layer + ".";
         return new LayerAddresses(
-                matrix.applyAsLong(p + "attention.self.query.weight"), vector.applyAsLong(p + "attention.self.query.bias"),
-                matrix.applyAsLong(p + "attention.output.dense.weight"), vector.applyAsLong(p + "attention.output.dense.bias"),
+                operand.applyAsLong(p + "attention.self.query.weight"), operand.applyAsLong(p + "attention.self.query.bias"),
+                operand.applyAsLong(p + "attention.output.dense.weight"), vector.applyAsLong(p + "attention.output.dense.bias"),
                 vector.applyAsLong(p + "attention.output.LayerNorm.weight"), vector.applyAsLong(p + "attention.output.LayerNorm.bias"),
-                matrix.applyAsLong(p + "intermediate.dense.weight"), vector.applyAsLong(p + "intermediate.dense.bias"),
-                matrix.applyAsLong(p + "output.dense.weight"), vector.applyAsLong(p + "output.dense.bias"),
+                operand.applyAsLong(p + "intermediate.dense.weight"), vector.applyAsLong(p + "intermediate.dense.bias"),
+                operand.applyAsLong(p + "output.dense.weight"), vector.applyAsLong(p + "output.dense.bias"),
                 vector.applyAsLong(p + "output.LayerNorm.weight"), vector.applyAsLong(p + "output.LayerNorm.bias"),
                 packed);
     }

@@ -20,7 +20,7 @@ public record ParameterBuffers(ParameterTable table, long weights, long operands
         return table.address(weights, name);
     }
 
-    /** Address of a matrix in {@link #dtype}. */
+    /** Address of what a product reads, in {@link #dtype}. */
     public long operand(String name) {
         long offset = table.slice(name).offset();
         if (offset < table.operandsFrom()) {

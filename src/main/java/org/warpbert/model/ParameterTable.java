@@ -11,7 +11,8 @@ import org.warpbert.WarpBertException;
 /**
  * Where every parameter stands in the flat buffers of weights, gradients and moments, under its Hugging Face name.
  *
- * <p>Three regions, in this order: embedding tables, vectors (biases, LayerNorm), matrices. Gradients of the first two
+ * <p>Four regions, in this order: embedding tables, vectors (biases, LayerNorm), the biases that products add themselves
+ * (those of queries, keys and values), matrices. Products read the last two in their own type. Gradients of the first three
  * are added to by their ops and must be cleared before a step; those of matrices are written by the step's first GEMM.
  * Weight decay holds for tables and matrices. Query, key and value of a layer are neighbours, so that one GEMM does
  * all three. Slices start at multiples of 64 bytes; the gaps hold zeros.
@@ -24,6 +25,7 @@ public final class ParameterTable {
     public enum Region {
         TABLES(true),
         VECTORS(false),
+        PRODUCT_BIASES(false),
         MATRICES(true);
 
         private final boolean decays;
@@ -116,7 +118,12 @@ public final class ParameterTable {
         return regionEnds[region.ordinal()];
     }
 
-    /** Where what matrix products read begins, in floats: the matrices, or the word embeddings where they decode too. */
+    /** Where the matrices begin, in floats. */
+    public long matricesFrom() {
+        return end(Region.PRODUCT_BIASES);
+    }
+
+    /** Where what matrix products read begins, in floats: their biases, or the word embeddings where they decode too. */
     public long operandsFrom() {
         return tablesMultiply ? 0 : end(Region.VECTORS);
     }
@@ -222,7 +229,7 @@ public final class ParameterTable {
 
         private Builder linear(String name, long out, long in) {
             add(name + ".weight", Region.MATRICES, out, in);
-            return add(name + ".bias", Region.VECTORS, out);
+            return add(name + ".bias", name.contains(".attention.self.") ? Region.PRODUCT_BIASES : Region.VECTORS, out);
         }
 
         private Builder layerNorm(String name) {

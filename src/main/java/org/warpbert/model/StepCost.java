@@ -31,7 +31,7 @@ final class StepCost implements BatchPlanner.Cost {
         TrainedPart part = new TrainedPart(table, like.frozenLevels());
         this.trained = like.training() ? layers - Math.max(0, like.frozenLevels() - 1) : 0;
         this.parameters = part.size();
-        this.matrices = table.size() - table.end(ParameterTable.Region.VECTORS);
+        this.matrices = table.size() - table.matricesFrom();
         this.trainedMatrices = part.size() - part.beforeMatrices();
         this.elementBytes = like.dtype().bytes();
         this.training = like.training();

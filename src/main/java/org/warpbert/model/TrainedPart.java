@@ -77,7 +77,7 @@ public final class TrainedPart {
 
     /** Elements of the tables and vectors, which stand first. */
     long beforeMatrices() {
-        long end = table.end(ParameterTable.Region.VECTORS);
+        long end = table.matricesFrom();
         return runs.stream().mapToLong(run -> Math.max(0, Math.min(run.end(), end) - run.from)).sum();
     }
 

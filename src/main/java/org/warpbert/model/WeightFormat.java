@@ -4,7 +4,7 @@ import org.warpbert.backend.Dtype;
 
 /**
  * How a model's weights are kept on the device. What element-wise ops read (embedding tables, biases, LayerNorm) is float32
- * always. What matrix products read is of the compute type; where that has 16 bits, training keeps float32 masters beside
+ * always. What matrix products read, biases that they add included, is of the compute type; where that has 16 bits, training keeps float32 masters beside
  * it, which the optimizer updates and rounds from, and inference does not. For inference alone the encoder's matrices are rearranged
  * for products too, where that is faster ({@link org.warpbert.backend.Gemm#pack}).
  *
