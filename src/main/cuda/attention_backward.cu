@@ -110,18 +110,22 @@ __global__ void __launch_bounds__(ATTENTION_THREADS)
     const float* const values = row_values + stage * 2 * ROWS;
 
     float p[ROWS / 8][4], dp[ROWS / 8][4];
-    wb_philox_words words = {{~0u, ~0u, ~0u, ~0u}};
     multiply_transposed<D, ROWS>(p, k_left, q_tile);
     multiply_transposed<D, ROWS>(dp, v_left, dout_tile);
+    wb_philox_words words[ROWS / 16];
+#pragma unroll
+    for (int k = 0; k < ROWS / 16; ++k) {
+      words[k] = {{~0u, ~0u, ~0u, ~0u}};
+      if (dropping) words[k] = draw_transposed(masks, wb_score_tiles(mask_row + query + 16 * k, a.A, head) | key_blocks);
+    }
 #pragma unroll
     for (int j = 0; j < ROWS / 8; ++j) {
       float row_lse[2], row_delta[2];
       load(row_lse, values + 8 * j + 2 * t);
       load(row_delta, values + ROWS + 8 * j + 2 * t);
-      if (dropping && j % 2 == 0) words = draw_transposed(masks, wb_score_tiles(mask_row + query + 8 * j, a.A, head) | key_blocks);
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
-        const bool stays = masks.stays(words, j % 2 * 4 + i % 2 * 2 + i / 2);
+        const bool stays = masks.stays(words[j / 2], j % 2 * 4 + i % 2 * 2 + i / 2);
         const float probability = seen[i / 2] ? fast_exp2(p[j][i] * scale - row_lse[i % 2]) : 0.0f;
         dp[j][i] = probability * ((stays ? dp[j][i] * a.dropout.scale : 0.0f) - row_delta[i % 2]);
         p[j][i] = stays ? probability : 0.0f;
@@ -198,18 +202,22 @@ __global__ void __launch_bounds__(ATTENTION_THREADS)
     const T* const k_tile = tiles + 2 * OWN + 2 * stage * TILE;
 
     float p[ROWS / 8][4], ds[ROWS / 8][4];
-    wb_philox_words words = {{~0u, ~0u, ~0u, ~0u}};
     multiply_transposed<D, ROWS>(p, q_left, k_tile);
     multiply_transposed<D, ROWS>(ds, dout_left, k_tile + TILE);
+    wb_philox_words words[ROWS / 16];
+#pragma unroll
+    for (int k = 0; k < ROWS / 16; ++k) {
+      words[k] = {{~0u, ~0u, ~0u, ~0u}};
+      if (dropping) words[k] = masks.draw(tiles_drawn | (key / 16 + k) * 32);
+    }
 #pragma unroll
     for (int j = 0; j < ROWS / 8; ++j) {
       float seen[2];
       load(seen, key_seen + stage * ROWS + 8 * j + 2 * t);
-      if (dropping && j % 2 == 0) words = masks.draw(tiles_drawn | (key / 16 + j / 2) * 32);
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
         const float probability = seen[i % 2] != 0 ? fast_exp2(p[j][i] * scale - row_lse[i / 2]) : 0.0f;
-        const bool stays = masks.stays(words, i / 2 * 4 + j % 2 * 2 + i % 2);
+        const bool stays = masks.stays(words[j / 2], i / 2 * 4 + j % 2 * 2 + i % 2);
         ds[j][i] = probability * ((stays ? ds[j][i] * a.dropout.scale : 0.0f) - row_delta[i / 2]);
       }
     }
