@@ -20,5 +20,7 @@ for batch in "cola 32" "fixed:128 8"; do
 done
 java warpbert.benchmarks.CompareCpu --rounds "$rounds"
 java warpbert.benchmarks.StartTime --repeats "$rounds"
-java openjdk.jmh.Main CallBenchmark -prof gc -rf json -rff results/jmh-calls.json -wi "$((rounds < 3 ? 1 : 3))" -i "$((rounds < 5 ? 1 : 5))" >/dev/null
+jmh() { java openjdk.jmh.Main "$1" -prof gc -rf json -rff "results/$2.json" -wi "$((rounds < 3 ? 1 : 3))" -i "$((rounds < 5 ? 1 : 5))" >/dev/null; }
+jmh CallBenchmark jmh-calls
+jmh StepBenchmark jmh-steps
 java warpbert.benchmarks.PerformancePage results ../docs/performance.md

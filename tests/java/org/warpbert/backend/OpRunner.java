@@ -64,16 +64,9 @@ final class OpRunner {
 
     private static void call(Backend backend, String op, Map<String, Long> addresses, Map<String, Number> scalars) {
         List<Object> arguments = new ArrayList<>();
-        boolean drops = OpHeader.parameters(op).stream().anyMatch(p -> p.name().equals("dropout_rows"));
         for (Parameter parameter : OpHeader.parameters(op)) {
             String name = parameter.name();
-            if (drops && name.equals("rng")) {
-                arguments.add(new Dropout(addresses.getOrDefault("rng", 0L), addresses.getOrDefault("dropout_rows", 0L)));
-            } else if (parameter.pointer() && !name.equals("dropout_rows")) {
-                arguments.add(addresses.getOrDefault(name, 0L));
-            } else if (!parameter.pointer()) {
-                arguments.add(scalar(op, parameter, scalars.get(name)));
-            }
+            arguments.add(parameter.pointer() ? addresses.getOrDefault(name, 0L) : scalar(op, parameter, scalars.get(name)));
         }
         String method = camelCase(op);
         Method java = Arrays.stream(Backend.class.getMethods()).filter(m -> m.getName().equals(method)).findFirst()

@@ -165,9 +165,9 @@ final class TrainingCheck {
                 Trainer trainer = trainer(backend, parameters, dropout, batches.size())) {
             List<Trainer.Result> results = new ArrayList<>();
             for (PackedBatch batch : batches.subList(0, count)) {
-                add(results, trainer.submit(batch)); // as a run does: the host ahead of the device
+                add(results, trainer, trainer.submit(batch)); // as a run does: the host ahead of the device
             }
-            add(results, trainer.finish());
+            add(results, trainer, trainer.finish());
             return new Run(results, hash(parameters));
         }
     }
@@ -183,9 +183,9 @@ final class TrainingCheck {
         return hash;
     }
 
-    private static void add(List<Trainer.Result> results, Trainer.Result result) {
-        if (result != null) {
-            results.add(result);
+    private static void add(List<Trainer.Result> results, Trainer trainer, boolean news) {
+        if (news) {
+            results.add(trainer.result());
         }
     }
 

@@ -124,12 +124,12 @@ class GraphCacheTest {
             for (int i = 0; i < 3; i++) {
                 hostValue[0] = 1;
                 memory.upload(4, new float[] {1, 2, 3, 4, 1, 1, 1, 1}, 8);
-                graphs.run(key(1), op);
+                graphs.run(GraphCache.Work.FORWARD, shape(1), op);
             }
             assertEquals(1, graphs.size());
             hostValue[0] = 5;
             memory.upload(4, new float[] {4, 3, 2, 1, 2, 2, 2, 2}, 8);
-            graphs.run(key(1), op);
+            graphs.run(GraphCache.Work.FORWARD, shape(1), op);
             float[] replayed = memory.downloadFloats(0, 4);
             op.run();
             return Arrays.equals(memory.downloadFloats(0, 4), replayed);
@@ -152,8 +152,8 @@ class GraphCacheTest {
         }), "which op it is");
     }
 
-    private static GraphCache.Key key(int tokens) {
-        return new GraphCache.Key(GraphCache.Work.FORWARD, new EncoderShape(tokens, 1, tokens, false));
+    private static EncoderShape shape(int tokens) {
+        return new EncoderShape(tokens, 1, tokens, false);
     }
 
     @Test
@@ -167,7 +167,7 @@ class GraphCacheTest {
             int[] sights = {1, 1, 2, 2, 1, 3, 3, 1, 2};
             int[] runs = {1, 2, 3, 4, 4, 5, 6, 6, 7}; // eager or at a capture: 3 takes 2's place, which is new again
             for (int i = 0; i < sights.length; i++) {
-                graphs.run(key(sights[i]), work);
+                graphs.run(GraphCache.Work.FORWARD, shape(sights[i]), work);
                 assertEquals(runs[i], ran[0], "sight " + i);
             }
             assertEquals(2, graphs.size());
@@ -183,7 +183,7 @@ class GraphCacheTest {
             int[] ran = {0};
             for (int i = 1; i <= 4; i++) {
                 memory.upload(new float[] {1, 1, 1, 1});
-                graphs.run(key(1), () -> {
+                graphs.run(GraphCache.Work.FORWARD, shape(1), () -> {
                     backend.zero(memory.address(), 16);
                     if (++ran[0] == 2) { // the capture
                         throw new OutOfDeviceMemory("no memory for a graph");
@@ -193,7 +193,7 @@ class GraphCacheTest {
                 assertEquals(i == 1 ? 1 : i + 1, ran[0]);
             }
             assertEquals(0, graphs.size());
-            assertThrows(OutOfDeviceMemory.class, () -> graphs.run(key(2), () -> {
+            assertThrows(OutOfDeviceMemory.class, () -> graphs.run(GraphCache.Work.FORWARD, shape(2), () -> {
                 throw new OutOfDeviceMemory("the work's own");
             }));
         }

@@ -42,13 +42,13 @@ final class TokenHead implements Head {
         int h = pass.config().hiddenSize();
         pass.backend().gatherRowsForward(pass.dtype(), rows.address(), pass.lastHiddenState(), pass.labelledRows(), count, pass.tokens(), h);
         pass.backend().dropoutForward(pass.dtype(), dropped.address(), rows.address(), pass.headDropout(), pass.headSite(),
-                pass.labelledDropout(), count, h);
+                pass.rng(), pass.labelledDropoutRows(), count, h);
         classifier.forward(pass, logits.address(), logits.address(), dropped.address(), Activation.IDENTITY, count);
     }
 
     @Override
-    public double[] normalisers(PackedBatch batch) {
-        return new double[] {batch.labelledRows().length};
+    public double normaliser(PackedBatch batch, int term) {
+        return batch.labelledRows().length;
     }
 
     @Override
@@ -58,13 +58,13 @@ final class TokenHead implements Head {
                 PackedBatch.IGNORE, gradientScales[0], count, classes);
         classifier.backward(pass, rows.address(), logitsGradient.address(), 0, dropped.address(), Activation.IDENTITY, count);
         pass.backend().dropoutBackward(pass.dtype(), rows.address(), rows.address(), pass.headDropout(), pass.headSite(),
-                pass.labelledDropout(), count, h);
+                pass.rng(), pass.labelledDropoutRows(), count, h);
         pass.backend().gatherRowsBackward(pass.dtype(), pass.lastHiddenStateGradient(), rows.address(), pass.labelledRows(), count,
                 pass.tokens(), h);
     }
 
     @Override
     public List<LossTerm> lossTerms() {
-        return List.of(new LossTerm(loss, count));
+        return List.of(new LossTerm(loss, () -> count));
     }
 }

@@ -124,7 +124,8 @@ class GoldenTest {
                         assertArrayEquals(ints(expected.get("input_ids").get(i)), encoded.get(i).tokens());
                     }
                 }
-                Trainer.Result result = trainer.step(batch);
+                trainer.step(batch);
+                Trainer.Result result = trainer.result();
                 double loss = expected.get("loss").asDouble();
                 double norm = expected.get("grad_norm").asDouble();
                 table.append(String.format("%4d  %.6f (%.6f, %.1e)  %.5f (%.5f, %.1e)%n", step, result.loss(), loss,

@@ -123,7 +123,7 @@ class PackedBatchTest {
         int[] keys = random.ints(32_768, 0, 500).toArray();
         int[] expected = IntStream.range(0, keys.length).boxed().sorted(Comparator.comparingInt(i -> keys[i]))
                 .mapToInt(i -> i).toArray(); // List.sort is stable by contract
-        assertArrayEquals(expected, PackedBatch.stableOrder(keys));
+        assertArrayEquals(expected, BatchBuilder.stableOrder(keys));
     }
 
     @Test

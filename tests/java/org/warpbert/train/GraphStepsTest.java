@@ -1,6 +1,5 @@
 package org.warpbert.train;
 
-import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -44,7 +43,11 @@ class GraphStepsTest {
     }
 
     /** @param graphs the most that were held after a step */
-    private record Run(List<Trainer.Result> results, float[] weights, List<String> notes, int graphs) {}
+    private record Run(Steps steps, List<String> notes, int graphs) {
+        List<Trainer.Result> results() {
+            return steps.results();
+        }
+    }
 
     /** Steps planned for graphs and taken so or op by op, in {@code share} of the memory that they would use; each asked for before the last is read. */
     private static Run run(Dtype dtype, boolean asGraphs, double share, Head head, LossScale scale) {
@@ -60,17 +63,12 @@ class GraphStepsTest {
                 assertEquals(share < 1, plan.choice().parts() > 1);
                 assertEquals(plan.memory().bytes(), backend.allocatedBytes(), "planned is allocated");
                 backend.limit(Long.MAX_VALUE); // simt's products of 16 bits want room of their own
-                List<Trainer.Result> results = new ArrayList<>();
-                int graphs = 0;
-                for (int step = 0; step < STEPS; step++) {
-                    Trainer.Result result = trainer.submit(batch(step));
-                    graphs = Math.max(graphs, trainer.graphs());
-                    if (result != null) {
-                        results.add(result);
-                    }
-                }
-                results.add(trainer.finish());
-                return new Run(results, parameters.get("encoder.layer.0.output.dense.weight"), notes, graphs);
+                int[] graphs = {0};
+                Steps steps = Steps.submitted(backend, trainer, parameters, STEPS, step -> {
+                    graphs[0] = Math.max(graphs[0], trainer.graphs());
+                    return batch(step);
+                });
+                return new Run(steps, notes, Math.max(graphs[0], trainer.graphs()));
             } finally {
                 System.clearProperty(GRAPHS);
             }
@@ -82,12 +80,6 @@ class GraphStepsTest {
                 DeviceSpeed.CPU, "simt", new MemoryBudget(own, 0), own);
     }
 
-    private static void assertSame(Run expected, Run actual) {
-        assertEquals(STEPS, actual.results.size());
-        assertEquals(expected.results, actual.results);
-        assertArrayEquals(expected.weights, actual.weights);
-    }
-
     /** Planned is allocated, in a part of the memory or all, and the graphs' steps are the others' to the bit. */
     @ParameterizedTest(name = "{0}, {1} of the memory")
     @CsvSource({"F32, 1", "F32, 0.4", "F32, 0", "BF16, 1", "BF16, 0.5"})
@@ -96,15 +88,15 @@ class GraphStepsTest {
         Run graphs = run(dtype, true, share, new ClassificationHead(CLASSES), LossScale.of(dtype));
         assertEquals(0, eager.graphs);
         assertTrue(graphs.graphs >= (share < 1 ? 3 : 2), graphs.graphs + " graphs: a forward, a backward, one that adds");
-        assertSame(eager, graphs);
+        eager.steps.assertSame(graphs.steps);
     }
 
     /** A scale that is doubled and halved between replays. */
     @Test
     void aLossScaleThatChangesReachesAReplay() {
         Run eager = run(Dtype.F16, false, 1, new ClassificationHead(CLASSES), LossScale.dynamic(1 << 19, 2));
-        assertTrue(!eager.results.get(STEPS - 2).skipped() && eager.results.get(STEPS - 1).skipped(), "long after the capture: " + eager.results);
-        assertSame(eager, run(Dtype.F16, true, 1, new ClassificationHead(CLASSES), LossScale.dynamic(1 << 19, 2)));
+        assertTrue(!eager.results().get(STEPS - 2).skipped() && eager.results().get(STEPS - 1).skipped(), "long after the capture: " + eager.results());
+        eager.steps.assertSame(run(Dtype.F16, true, 1, new ClassificationHead(CLASSES), LossScale.dynamic(1 << 19, 2)).steps);
     }
 
     /** Memory is refused when graphs are there already: their addresses go, and they with them. */
@@ -115,6 +107,6 @@ class GraphStepsTest {
         assertEquals(1, disturbed.notes.size(), disturbed.notes.toString());
         assertTrue(disturbed.notes.get(0).contains("step 4, which is done again"), disturbed.notes.toString());
         assertEquals(2, disturbed.graphs);
-        assertSame(undisturbed, disturbed);
+        undisturbed.steps.assertSame(disturbed.steps);
     }
 }

@@ -1,8 +1,7 @@
 package org.warpbert.train;
 
-import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertNotNull;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -46,9 +45,9 @@ class ReadBackTest {
         return PackedBatch.of(TinyBert.sequences(100 + step, 3, 17, 8, 1 + step), TINY.labels(200 + step, 4));
     }
 
-    /** Results, weights and notes of a run; {@code lagging}: each step is asked for before the last is read. */
-    private record Run(List<Trainer.Result> results, float[] weights, List<String> notes) {}
+    private record Run(Steps steps, List<String> notes) {}
 
+    /** @param lagging whether each step is asked for before the last is read */
     private static Run run(String device, Dtype dtype, boolean lagging, Head head, float scale, double share) {
         Hyperparameters hyper = new Hyperparameters(1, 4, 24, 1e-3, 0, 0.01, 1, 0.1, Schedule.LINEAR, 0, 0, 42, false);
         List<String> notes = new ArrayList<>();
@@ -65,36 +64,19 @@ class ReadBackTest {
             LossScale lossScale = dtype == Dtype.F16 ? LossScale.dynamic(scale, 2) : LossScale.of(dtype);
             try (Trainer trainer = new Trainer(backend, TINY.config, parameters, head, hyper, STEPS, planner, Dtype.F32, notes::add, lossScale)) {
                 assertEquals(share < 1, trainer.choice().microBatch().tokens() < batch(0).totalTokens(), "every batch is cut");
-                List<Trainer.Result> results = new ArrayList<>();
-                for (int step = 0; step < STEPS; step++) {
-                    Trainer.Result result = lagging ? trainer.submit(batch(step)) : trainer.step(batch(step));
-                    assertEquals(lagging && backend.asynchronous() && step == 0, result == null, "the first has none before it");
-                    if (result != null) {
-                        results.add(result);
-                    }
-                }
-                if (lagging && backend.asynchronous()) {
-                    results.add(trainer.finish());
-                }
-                assertNull(trainer.finish(), "all was told");
-                return new Run(results, parameters.get("encoder.layer.0.output.dense.weight"), notes);
+                return new Run(lagging ? Steps.submitted(backend, trainer, parameters, STEPS, ReadBackTest::batch)
+                        : Steps.taken(trainer, parameters, STEPS, ReadBackTest::batch), notes);
             }
         }
-    }
-
-    private static void assertSame(Run expected, Run actual) {
-        assertEquals(STEPS, actual.results.size());
-        assertEquals(expected.results, actual.results);
-        assertArrayEquals(expected.weights, actual.weights);
     }
 
     @ParameterizedTest(name = "{0} {1}, {2} of the memory")
     @CsvSource({"cpu, F32, 1", "cpu, F32, 0.1", "simt, F32, 1", "simt, F32, 0.1", "simt, BF16, 1"})
     void resultsAreThoseOfStepByStep(String device, Dtype dtype, double share) {
         Run expected = run(device, dtype, false, new ClassificationHead(CLASSES), 1, share);
-        assertSame(expected, run(device, dtype, true, new ClassificationHead(CLASSES), 1, share));
+        expected.steps.assertSame(run(device, dtype, true, new ClassificationHead(CLASSES), 1, share).steps);
         for (int step = 0; step < STEPS; step++) {
-            assertEquals(batch(step).totalTokens(), expected.results.get(step).tokens());
+            assertEquals(batch(step).totalTokens(), expected.steps.results().get(step).tokens());
         }
     }
 
@@ -102,12 +84,12 @@ class ReadBackTest {
     @Test
     void aSkippedStepIsKnownInTime() {
         Run expected = run("simt", Dtype.F16, false, new ClassificationHead(CLASSES), 0x1p19f, 1);
-        long skipped = expected.results.stream().filter(Trainer.Result::skipped).count();
+        long skipped = expected.steps.results().stream().filter(Trainer.Result::skipped).count();
         assertTrue(skipped > 0 && skipped < STEPS - 2, skipped + " were skipped");
-        double[] scales = expected.results.stream().mapToDouble(Trainer.Result::lossScale).toArray();
+        double[] scales = expected.steps.results().stream().mapToDouble(Trainer.Result::lossScale).toArray();
         assertTrue(IntStream.range(1, STEPS).anyMatch(i -> scales[i] < scales[i - 1]) && IntStream.range(1, STEPS).anyMatch(i -> scales[i] > scales[i - 1]),
                 "halved, and doubled again: " + Arrays.toString(scales));
-        assertSame(expected, run("simt", Dtype.F16, true, new ClassificationHead(CLASSES), 0x1p19f, 1));
+        expected.steps.assertSame(run("simt", Dtype.F16, true, new ClassificationHead(CLASSES), 0x1p19f, 1).steps);
     }
 
     /** A refusal in the middle of a step, while the one before it was not read: both end as they would have. */
@@ -116,7 +98,7 @@ class ReadBackTest {
     void aStepIsDoneAgainWhileTheLastIsUnread(String device) {
         Run expected = run(device, Dtype.F32, false, new RefusingHead(Integer.MAX_VALUE), 1, 0.1);
         Run actual = run(device, Dtype.F32, true, new RefusingHead(4), 1, 0.1);
-        assertSame(expected, actual);
+        expected.steps.assertSame(actual.steps);
         assertEquals(1, actual.notes.size(), actual.notes.toString());
         assertTrue(actual.notes.get(0).contains("step 2, which is done again"), actual.notes.toString());
     }
@@ -127,13 +109,15 @@ class ReadBackTest {
         Hyperparameters hyper = new Hyperparameters(1, 4, 24, 1e-3, 0, 0.01, 1, 0.0, Schedule.CONSTANT, 0, 0, 42, false);
         try (Backend backend = Backends.open(device, 1); Parameters parameters = TINY.parameters(backend);
                 Trainer trainer = new Trainer(backend, TINY.config, parameters, new ClassificationHead(CLASSES), hyper, 1, Capacity.of(17, 1))) {
-            assertNull(trainer.finish(), "nothing was asked for");
-            Trainer.Result at = trainer.submit(batch(0));
-            assertEquals(backend.asynchronous(), at == null);
-            Trainer.Result result = at == null ? trainer.finish() : at;
-            assertNotNull(result);
+            assertFalse(trainer.finish(), "nothing was asked for");
+            assertNull(trainer.result());
+            boolean atOnce = trainer.submit(batch(0));
+            assertEquals(!backend.asynchronous(), atOnce);
+            assertEquals(!atOnce, trainer.finish());
+            Trainer.Result result = trainer.result();
             assertTrue(Double.isFinite(result.loss()) && result.gradNorm() > 0, result.toString());
-            assertNull(trainer.finish());
+            assertFalse(trainer.finish());
+            assertEquals(result, trainer.result(), "it may be asked for again");
         }
     }
 

@@ -37,8 +37,8 @@ final class RefusingHead implements Head {
     }
 
     @Override
-    public double[] normalisers(PackedBatch batch) {
-        return head.normalisers(batch);
+    public double normaliser(PackedBatch batch, int term) {
+        return head.normaliser(batch, term);
     }
 
     @Override

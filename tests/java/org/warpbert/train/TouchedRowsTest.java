@@ -7,9 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -40,7 +38,7 @@ class TouchedRowsTest {
     private static final int LONGEST = 13;
     private static final BertConfig CONFIG = BertConfig.ofSizes(WORDS, WIDTH, 2, 1, 48, 20, 2);
 
-    private record Run(List<Trainer.Result> results, Map<String, float[]> weights, byte[] touched) {}
+    private record Run(Steps steps, byte[] touched) {}
 
     private static PackedBatch batch(int step) {
         SplittableRandom random = new SplittableRandom(step);
@@ -68,13 +66,7 @@ class TouchedRowsTest {
                 fill(backend, trainer.gradients().address() + (long) MET * WIDTH * Float.BYTES, (WORDS - MET) * WIDTH * Float.BYTES, (byte) 0xff);
             }
             assertEquals(inParts, batch(0).totalTokens() > trainer.choice().microBatch().tokens());
-            List<Trainer.Result> results = new ArrayList<>();
-            for (int step = 0; step < STEPS; step++) {
-                results.add(trainer.step(batch(step)));
-            }
-            Map<String, float[]> weights = new LinkedHashMap<>();
-            parameters.shapes().keySet().forEach(name -> weights.put(name, parameters.get(name)));
-            return new Run(results, weights, read(backend, touched));
+            return new Run(Steps.taken(trainer, parameters, STEPS, TouchedRowsTest::batch), read(backend, touched));
         }
     }
 
@@ -103,9 +95,8 @@ class TouchedRowsTest {
     void stepsAreThoseOfAllRows(String device, Dtype dtype, Dtype moments, double decay, boolean inParts) {
         Run dense = run(device, dtype, moments, decay, inParts, true);
         Run sparse = run(device, dtype, moments, decay, inParts, false);
-        assertEquals(dense.results, sparse.results);
-        assertTrue(sparse.results.stream().noneMatch(Trainer.Result::skipped), "no gradient was NaN");
-        dense.weights.forEach((name, values) -> assertArrayEquals(values, sparse.weights.get(name), name));
+        dense.steps.assertSame(sparse.steps);
+        assertTrue(sparse.steps.results().stream().noneMatch(Trainer.Result::skipped), "no gradient was NaN");
         byte[] expected = new byte[WORDS];
         for (int step = 0; step < STEPS; step++) {
             for (int word : batch(step).tokens()) {

@@ -1,13 +1,9 @@
 package org.warpbert.train;
 
-import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -32,8 +28,6 @@ class TrajectoryTest {
     private static final double DECAY = 0.1;
     private static final double CLIP = 1;
 
-    private record Run(List<Trainer.Result> steps, Map<String, float[]> parameters) {}
-
     private static Hyperparameters hyper(Double dropout) {
         return new Hyperparameters(1, 6, 24, LR, WARMUP, DECAY, CLIP, dropout, Schedule.LINEAR, 0, 0, 42, false);
     }
@@ -50,16 +44,10 @@ class TrajectoryTest {
         return tiny.labels(200 + step, 6);
     }
 
-    private static Run run(String device, TinyBert tiny, Double dropout, int threads) {
+    private static Steps run(String device, TinyBert tiny, Double dropout, int threads) {
         try (Backend backend = Backends.open(device, threads); Parameters parameters = tiny.parameters(backend);
                 Trainer trainer = new Trainer(backend, tiny.config, parameters, new ClassificationHead(tiny.classes), hyper(dropout), STEPS, Capacity.of(60, 6))) {
-            List<Trainer.Result> steps = new ArrayList<>();
-            for (int step = 0; step < STEPS; step++) {
-                steps.add(trainer.step(PackedBatch.of(sequences(step), labels(tiny, step))));
-            }
-            Map<String, float[]> values = new LinkedHashMap<>();
-            parameters.shapes().keySet().forEach(name -> values.put(name, parameters.get(name)));
-            return new Run(steps, values);
+            return Steps.taken(trainer, parameters, STEPS, step -> PackedBatch.of(sequences(step), labels(tiny, step)));
         }
     }
 
@@ -74,7 +62,7 @@ class TrajectoryTest {
     @CsvSource({"cpu, 24, 3", "cpu, 64, 2", "simt, 64, 2"})
     void tenStepsAreLibtorchs(String device, int hiddenSize, int heads) {
         TinyBert tiny = new TinyBert(hiddenSize, heads, 40, 2, Activation.GELU, 0.1, 3, 11);
-        Run run = run(device, tiny, 0.0, 2);
+        Steps run = run(device, tiny, 0.0, 2);
         double allowed = device.equals("cpu") ? 1 : 4;
         try (TorchBert torch = tiny.torch(); TorchAdamW adamW = new TorchAdamW(torch, DECAY)) {
             boolean clipped = false;
@@ -83,13 +71,13 @@ class TrajectoryTest {
                 double loss = torch.backward(TinyBert.batch(sequences(step)), labels(tiny, step), TorchLoss.MEAN);
                 double norm = adamW.step(lr, CLIP);
                 clipped |= norm > CLIP;
-                Trainer.Result ours = run.steps.get(step);
+                Trainer.Result ours = run.results().get(step);
                 assertEquals(lr, ours.lr(), 1e-15, "lr of step " + step);
                 assertEquals(loss, ours.loss(), 3e-6 * allowed * loss, "loss of step " + step);
                 assertEquals(norm, ours.gradNorm(), 1e-5 * allowed * norm, "gradient norm of step " + step);
             }
             assertTrue(clipped, "clipping did something");
-            run.parameters.forEach((name, values) -> {
+            run.weights().forEach((name, values) -> {
                 double[] expected = new double[values.length];
                 float[] theirs = torch.values(name);
                 for (int i = 0; i < expected.length; i++) {
@@ -107,10 +95,10 @@ class TrajectoryTest {
         try (Backend backend = Backends.open("cpu", 2); Parameters parameters = tiny.parameters(backend);
                 Trainer trainer = new Trainer(backend, tiny.config, parameters, new ClassificationHead(tiny.classes), hyper(0.0), 60, Capacity.of(60, 6))) {
             PackedBatch batch = PackedBatch.of(sequences(0), labels(tiny, 0));
-            double first = trainer.step(batch).loss();
+            double first = trainer.step(batch);
             double last = first;
             for (int i = 0; i < 40; i++) {
-                last = trainer.step(batch).loss();
+                last = trainer.step(batch);
             }
             assertTrue(last < 0.05 * first, first + " to " + last);
         }
@@ -123,11 +111,9 @@ class TrajectoryTest {
     @Test
     void runsRepeatToTheBit() {
         TinyBert tiny = tiny();
-        Run first = run("cpu", tiny, 0.2, 2);
+        Steps first = run("cpu", tiny, 0.2, 2);
         for (int threads : new int[] {2, 1}) {
-            Run again = run("cpu", tiny, 0.2, threads);
-            assertEquals(first.steps, again.steps, () -> "steps on " + threads + " threads");
-            first.parameters.forEach((name, values) -> assertArrayEquals(values, again.parameters.get(name), name + " on " + threads + " threads"));
+            first.assertSame(run("cpu", tiny, 0.2, threads));
         }
     }
 
@@ -138,8 +124,8 @@ class TrajectoryTest {
     @Test
     void dropoutIsTheSameOnBothBackends() {
         TinyBert tiny = new TinyBert(64, 2, 40, 2, Activation.GELU, 0.1, 3, 11);
-        List<Trainer.Result> cpu = run("cpu", tiny, 0.2, 2).steps;
-        List<Trainer.Result> simt = run("simt", tiny, 0.2, 1).steps;
+        List<Trainer.Result> cpu = run("cpu", tiny, 0.2, 2).results();
+        List<Trainer.Result> simt = run("simt", tiny, 0.2, 1).results();
         for (int step = 0; step < STEPS; step++) {
             assertEquals(cpu.get(step).loss(), simt.get(step).loss(), 2e-6 * cpu.get(step).loss(), "loss of step " + step);
             assertEquals(cpu.get(step).gradNorm(), simt.get(step).gradNorm(), 2e-5 * cpu.get(step).gradNorm(), "norm of step " + step);

@@ -12,7 +12,8 @@ import org.warpbert.WarpBertException;
 /**
  * One device and the ops on it. Opened by {@link Backends}; used by one thread at a time; closed last, after every
  * {@link DeviceMemory} of it. Ops take addresses; shapes, aliasing and which outputs are added to stand in
- * {@code native/include/warpbert.h}. A failed op throws with its name, sizes and the backend's text.
+ * {@code native/include/warpbert.h}; of an op that drops out, also what {@code rng} and {@code dropoutRows} are, which may be 0
+ * where {@code probability} is. A failed op throws with its name, sizes and the backend's text.
  */
 public final class Backend implements AutoCloseable {
     /** Rows of partial sums that a reduction may use, WB_REDUCE_BLOCKS of warpbert.h: what workspaces are sized by. */
@@ -328,10 +329,10 @@ public final class Backend implements AutoCloseable {
     public void embeddingsForward(
             Dtype dtype, long y, long mean, long rstd, long word, long position, long segment, long gamma,
             long beta, long tokens, long positions, long segments, float eps, float probability, int site,
-            Dropout dropout, long T, long H, long V, long P, long S) {
+            long rng, long dropoutRows, long T, long H, long V, long P, long S) {
         int status = Native.wb_embeddings_forward(
                 context(), dtype.ordinal(), y, mean, rstd, word, position, segment, gamma, beta, tokens, positions,
-                segments, eps, probability, site, dropout.rng(), dropout.rows(), T, H, V, P, S);
+                segments, eps, probability, site, rng, dropoutRows, T, H, V, P, S);
         if (status != OK) {
             throw failure("embeddingsForward[T=" + T + ", H=" + H + ", V=" + V + ", P=" + P + ", S=" + S + "]", status);
         }
@@ -342,11 +343,11 @@ public final class Backend implements AutoCloseable {
             Dtype dtype, long dword, long dposition, long dsegment, long dgamma, long dbeta, long touched,
             long workspace, long dy, long mean, long rstd, long word, long position, long segment, long gamma, long tokens,
             long positions, long segments, long wordOrder, long positionOrder, float probability, int site,
-            Dropout dropout, long T, long H, long V, long P, long S) {
+            long rng, long dropoutRows, long T, long H, long V, long P, long S) {
         int status = Native.wb_embeddings_backward(
                 context(), dtype.ordinal(), dword, dposition, dsegment, dgamma, dbeta, touched, workspace, dy, mean, rstd,
                 word, position, segment, gamma, tokens, positions, segments, wordOrder, positionOrder, probability,
-                site, dropout.rng(), dropout.rows(), T, H, V, P, S);
+                site, rng, dropoutRows, T, H, V, P, S);
         if (status != OK) {
             throw failure("embeddingsBackward[T=" + T + ", H=" + H + ", V=" + V + ", P=" + P + ", S=" + S + "]", status);
         }
@@ -376,10 +377,10 @@ public final class Backend implements AutoCloseable {
     /** z[T,H] = dropout(x + bias) + residual, y = layernorm(z); z, mean, rstd may be 0 for inference. */
     public void residualLayernormForward(
             Dtype dtype, long y, long z, long mean, long rstd, long x, long bias, long residual, long gamma,
-            long beta, float eps, float probability, int site, Dropout dropout, long T, long H) {
+            long beta, float eps, float probability, int site, long rng, long dropoutRows, long T, long H) {
         int status = Native.wb_residual_layernorm_forward(
                 context(), dtype.ordinal(), y, z, mean, rstd, x, bias, residual, gamma, beta, eps, probability,
-                site, dropout.rng(), dropout.rows(), T, H);
+                site, rng, dropoutRows, T, H);
         if (status != OK) {
             throw failure("residualLayernormForward[T=" + T + ", H=" + H + "]", status);
         }
@@ -388,10 +389,10 @@ public final class Backend implements AutoCloseable {
     /** dresidual = gradient of z, dx = that through dropout; dbias, dgamma, dbeta += ; workspace 3*256*H floats. */
     public void residualLayernormBackward(
             Dtype dtype, long dx, long dresidual, long dbias, long dgamma, long dbeta, long workspace, long dy,
-            long z, long mean, long rstd, long gamma, float probability, int site, Dropout dropout, long T, long H) {
+            long z, long mean, long rstd, long gamma, float probability, int site, long rng, long dropoutRows, long T, long H) {
         int status = Native.wb_residual_layernorm_backward(
                 context(), dtype.ordinal(), dx, dresidual, dbias, dgamma, dbeta, workspace, dy, z, mean, rstd,
-                gamma, probability, site, dropout.rng(), dropout.rows(), T, H);
+                gamma, probability, site, rng, dropoutRows, T, H);
         if (status != OK) {
             throw failure("residualLayernormBackward[T=" + T + ", H=" + H + "]", status);
         }
@@ -400,10 +401,10 @@ public final class Backend implements AutoCloseable {
     /** out[T,A*D] from qkv[T,3,A,D], sequence by sequence; lse[A,T] for the backward, or 0. */
     public void attentionForward(
             Dtype dtype, long out, long lse, long qkv, long cuSeqlens, long keyMask, float scale, float probability,
-            int site, Dropout dropout, long T, long B, long A, long D, long maxSeqlen) {
+            int site, long rng, long dropoutRows, long T, long B, long A, long D, long maxSeqlen) {
         int status = Native.wb_attention_forward(
                 context(), dtype.ordinal(), out, lse, qkv, cuSeqlens, keyMask, scale, probability, site,
-                dropout.rng(), dropout.rows(), T, B, A, D, maxSeqlen);
+                rng, dropoutRows, T, B, A, D, maxSeqlen);
         if (status != OK) {
             throw failure("attentionForward[T=" + T + ", B=" + B + ", A=" + A + ", D=" + D + ", maxSeqlen=" + maxSeqlen + "]", status);
         }
@@ -412,11 +413,11 @@ public final class Backend implements AutoCloseable {
     /** dqkv[T,3,A,D] from dout; workspace [A,T] floats. */
     public void attentionBackward(
             Dtype dtype, long dqkv, long workspace, long dout, long out, long lse, long qkv, long cuSeqlens,
-            long keyMask, float scale, float probability, int site, Dropout dropout, long T, long B, long A, long D,
+            long keyMask, float scale, float probability, int site, long rng, long dropoutRows, long T, long B, long A, long D,
             long maxSeqlen) {
         int status = Native.wb_attention_backward(
                 context(), dtype.ordinal(), dqkv, workspace, dout, out, lse, qkv, cuSeqlens, keyMask, scale,
-                probability, site, dropout.rng(), dropout.rows(), T, B, A, D, maxSeqlen);
+                probability, site, rng, dropoutRows, T, B, A, D, maxSeqlen);
         if (status != OK) {
             throw failure("attentionBackward[T=" + T + ", B=" + B + ", A=" + A + ", D=" + D + ", maxSeqlen=" + maxSeqlen + "]", status);
         }
@@ -444,9 +445,9 @@ public final class Backend implements AutoCloseable {
 
     /** y[N,C] = dropout(x); y may be x. */
     public void dropoutForward(
-            Dtype dtype, long y, long x, float probability, int site, Dropout dropout, long N, long C) {
+            Dtype dtype, long y, long x, float probability, int site, long rng, long dropoutRows, long N, long C) {
         int status = Native.wb_dropout_forward(
-                context(), dtype.ordinal(), y, x, probability, site, dropout.rng(), dropout.rows(), N, C);
+                context(), dtype.ordinal(), y, x, probability, site, rng, dropoutRows, N, C);
         if (status != OK) {
             throw failure("dropoutForward[N=" + N + ", C=" + C + "]", status);
         }
@@ -454,9 +455,9 @@ public final class Backend implements AutoCloseable {
 
     /** dx[N,C] = dy through the same mask; dx may be dy. */
     public void dropoutBackward(
-            Dtype dtype, long dx, long dy, float probability, int site, Dropout dropout, long N, long C) {
+            Dtype dtype, long dx, long dy, float probability, int site, long rng, long dropoutRows, long N, long C) {
         int status = Native.wb_dropout_backward(
-                context(), dtype.ordinal(), dx, dy, probability, site, dropout.rng(), dropout.rows(), N, C);
+                context(), dtype.ordinal(), dx, dy, probability, site, rng, dropoutRows, N, C);
         if (status != OK) {
             throw failure("dropoutBackward[N=" + N + ", C=" + C + "]", status);
         }

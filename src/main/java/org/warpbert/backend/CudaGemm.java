@@ -10,8 +10,6 @@ import static org.bytedeco.cuda.global.cublas.cublasLtGetStatusName;
 import static org.bytedeco.cuda.global.cublas.cublasLtGetVersion;
 import static org.bytedeco.cuda.global.cublas.cublasLtMatmul;
 
-import java.util.LinkedHashMap;
-import java.util.Map;
 import org.bytedeco.cuda.cublas.cublasLtContext;
 import org.bytedeco.cuda.cudart.CUstream_st;
 import org.bytedeco.javacpp.FloatPointer;
@@ -44,16 +42,7 @@ final class CudaGemm implements Gemm {
     private final Address d = new Address();
     private final Address scratch = new Address();
     private final GemmKey key = new GemmKey();
-    private final Map<GemmKey, GemmPlan> plans = new LinkedHashMap<>(64, 0.75f, true) {
-        @Override
-        protected boolean removeEldestEntry(Map.Entry<GemmKey, GemmPlan> eldest) {
-            if (size() <= MOST_PLANS) {
-                return false;
-            }
-            eldest.getValue().close();
-            return true;
-        }
-    };
+    private final LruCache<GemmKey, GemmPlan> plans = new LruCache<>(MOST_PLANS, GemmPlan::close);
     private Thread thread = Thread.currentThread();
 
     /** A pointer that can be pointed elsewhere. */
@@ -159,8 +148,7 @@ final class CudaGemm implements Gemm {
     @Override
     public void close() {
         if (!handle.isNull()) {
-            plans.values().forEach(GemmPlan::close);
-            plans.clear();
+            plans.close();
             workspace.close();
             cublasLtDestroy(handle);
             handle.setNull();

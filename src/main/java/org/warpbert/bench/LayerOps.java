@@ -5,7 +5,6 @@ import java.util.List;
 import java.util.stream.Stream;
 import org.warpbert.backend.Activation;
 import org.warpbert.backend.Backend;
-import org.warpbert.backend.Dropout;
 import org.warpbert.backend.Dtype;
 import org.warpbert.model.BertConfig;
 import org.warpbert.text.PackedBatch;
@@ -29,7 +28,8 @@ final class LayerOps {
     private final long th; // bytes of [T, H]
     private final long ti;
     private final float drop;
-    private final Dropout dropout;
+    private final long rng;
+    private final long dropoutRows;
     // [T, max(I, 3 H)] each
     private final long a;
     private final long b;
@@ -72,7 +72,8 @@ final class LayerOps {
         Arrays.fill(ones, 1);
         rstd = tensors.floats(ones);
         workspace = tensors.floats((long) t * h + 3L * Backend.REDUCE_BLOCKS * widest + (long) c.numAttentionHeads() * t);
-        dropout = new Dropout(tensors.longs(1, 2), tensors.ints(batch.dropoutRows()));
+        rng = tensors.longs(1, 2);
+        dropoutRows = tensors.ints(batch.dropoutRows());
     }
 
     /** All of them. */
@@ -94,9 +95,9 @@ final class LayerOps {
                 new Op("bias_activation_backward bias", qkv, layers, 3 * th, 0, // in place: it reads and adds up
                         () -> backend.biasActivationBackward(dtype, y, q, workspace, y, 0, 0, Activation.IDENTITY, t, 3L * h)),
                 new Op("residual_layernorm_forward", rows, 2 * layers, 4 * th, 0,
-                        () -> backend.residualLayernormForward(dtype, y, b, mean, rstd, x, p, a, q, r, eps, drop, SITE, dropout, t, h)),
+                        () -> backend.residualLayernormForward(dtype, y, b, mean, rstd, x, p, a, q, r, eps, drop, SITE, rng, dropoutRows, t, h)),
                 new Op("residual_layernorm_backward", rows, 2 * layers, 4 * th, 0,
-                        () -> backend.residualLayernormBackward(dtype, y, b, p, q, r, workspace, x, a, mean, rstd, gamma, drop, SITE, dropout, t, h)));
+                        () -> backend.residualLayernormBackward(dtype, y, b, p, q, r, workspace, x, a, mean, rstd, gamma, drop, SITE, rng, dropoutRows, t, h)));
     }
 
     private List<Op> embeddings() {
@@ -120,10 +121,11 @@ final class LayerOps {
         return List.of(
                 new Op("embeddings_forward", rows, 1, 2 * th, 0,
                         () -> backend.embeddingsForward(dtype, y, mean, rstd, word, position, segment, p, q, ids, places, segments,
-                                eps, drop, SITE, dropout, t, h, v, positions, kinds)),
+                                eps, drop, SITE, rng, dropoutRows, t, h, v, positions, kinds)),
                 new Op("embeddings_backward", rows, 1, 4 * th, 0,
                         () -> backend.embeddingsBackward(dtype, dword, dposition, dsegment, p, q, touched, workspace, x, mean, rstd, word,
-                                position, segment, gamma, ids, places, segments, wordOrder, positionOrder, drop, SITE, dropout, t, h, v, positions, kinds)));
+                                position, segment, gamma, ids, places, segments, wordOrder, positionOrder, drop, SITE, rng, dropoutRows,
+                                t, h, v, positions, kinds)));
     }
 
     /** As the model trains, and without dropout, as others publish their times. */
@@ -147,9 +149,11 @@ final class LayerOps {
         String shape = sequences + " of up to " + batch.maxSeqlen();
         // the backward needs the log-sum-exp of this very forward
         return Stream.of(new Op("attention_forward" + how, shape, perStep, 4 * th, 2 * product,
-                        () -> backend.attentionForward(dtype, y, lse, x, starts, mask, scale, probability, SITE, dropout, t, sequences, heads, size, batch.maxSeqlen())),
+                        () -> backend.attentionForward(dtype, y, lse, x, starts, mask, scale, probability, SITE, rng, dropoutRows,
+                                t, sequences, heads, size, batch.maxSeqlen())),
                 new Op("attention_backward" + how, shape, perStep, 8 * th, 5 * product,
-                        () -> backend.attentionBackward(dtype, a, workspace, b, y, lse, x, starts, mask, scale, probability, SITE, dropout, t, sequences, heads, size, batch.maxSeqlen())));
+                        () -> backend.attentionBackward(dtype, a, workspace, b, y, lse, x, starts, mask, scale, probability, SITE, rng, dropoutRows,
+                                t, sequences, heads, size, batch.maxSeqlen())));
     }
 
     private List<Op> products() {
@@ -193,8 +197,8 @@ final class LayerOps {
         return List.of(
                 new Op("gather_rows_forward", rows, 1, 2 * bh, 0, () -> backend.gatherRowsForward(dtype, y, x, firsts, sequences, t, h)),
                 new Op("gather_rows_backward", rows + " of " + t, 1, bh + th, 0, () -> backend.gatherRowsBackward(dtype, y, x, firsts, sequences, t, h)),
-                new Op("dropout_forward", rows, 1, 2 * bh, 0, () -> backend.dropoutForward(dtype, y, x, 0.1f, SITE, dropout, sequences, h)),
-                new Op("dropout_backward", rows, 1, 2 * bh, 0, () -> backend.dropoutBackward(dtype, y, x, 0.1f, SITE, dropout, sequences, h)),
+                new Op("dropout_forward", rows, 1, 2 * bh, 0, () -> backend.dropoutForward(dtype, y, x, 0.1f, SITE, rng, dropoutRows, sequences, h)),
+                new Op("dropout_backward", rows, 1, 2 * bh, 0, () -> backend.dropoutBackward(dtype, y, x, 0.1f, SITE, rng, dropoutRows, sequences, h)),
                 new Op("cross_entropy classes", "[" + sequences + "," + BenchModel.CLASSES + "]", 1, 2L * dtype.bytes() * sequences * BenchModel.CLASSES, 0,
                         () -> backend.crossEntropy(dtype, losses, gradient, logits, labels, 0, 0, PackedBatch.IGNORE, 1, sequences, BenchModel.CLASSES)),
                 new Op("cross_entropy words", "[" + MASKED + "," + v + "]", 0, 2L * dtype.bytes() * MASKED * v, 0,

@@ -22,7 +22,6 @@ final class TrainSession implements Session {
     private final Trainer trainer;
     private final PackedBatch batch;
     private final Dtype moments;
-    private double loss = Double.NaN;
 
     TrainSession(Backend backend, BenchModel model, Dtype dtype, MemoryBudget budget, PackedBatch batch) {
         this.batch = batch;
@@ -43,17 +42,11 @@ final class TrainSession implements Session {
 
     /** One step, which on a device that works on its own is waited for by the next. */
     void submit() {
-        keep(trainer.submit(batch));
+        trainer.submit(batch);
     }
 
     void finish() {
-        keep(trainer.finish());
-    }
-
-    private void keep(Trainer.Result result) {
-        if (result != null) {
-            loss = result.loss();
-        }
+        trainer.finish();
     }
 
     @Override
@@ -71,7 +64,7 @@ final class TrainSession implements Session {
 
     @Override
     public double[] result() {
-        return new double[] {loss};
+        return new double[] {trainer.result().loss()};
     }
 
     @Override

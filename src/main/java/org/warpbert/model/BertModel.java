@@ -130,7 +130,7 @@ public final class BertModel implements AutoCloseable {
         if (graphs == null) {
             ops.run();
         } else {
-            graphs.run(new GraphCache.Key(work, batch.shape()), ops);
+            graphs.run(work, batch.shape(), ops);
         }
     }
 

@@ -5,7 +5,6 @@ import java.nio.IntBuffer;
 import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.DeviceMemory;
-import org.warpbert.backend.Dropout;
 import org.warpbert.backend.HostMemory;
 import org.warpbert.text.Capacity;
 import org.warpbert.text.PackedBatch;
@@ -21,18 +20,17 @@ public final class DeviceBatch implements AutoCloseable {
     private static final int PER_SEQUENCE = 2; // cu_seqlens, dropout sequences
     private static final int PER_LABELLED = 3; // rows, labels, dropout rows
     private static final int BLOCKS = 2;       // of the host: one is written while the other is copied
+    private static final int RNG = 2 * Long.BYTES;
     private static final int HEAD = 8;         // rng (2 longs), the last of both cu_seqlens and of cu_examples
 
     private final Capacity capacity;
     private final boolean filled;
     private final DeviceMemory memory;
     private final HostMemory[] staging = new HostMemory[BLOCKS];
+    private final IntBuffer[] staged = new IntBuffer[BLOCKS]; // the same behind rng
+    private final EncoderShape shape = new EncoderShape();
     private int turn;
     private PackedBatch batch;
-    private EncoderShape shape;
-    private Dropout dropout;
-    private Dropout sequenceDropout;
-    private Dropout labelledDropout;
 
     /** @param filled whether the encoder gets filler, see {@link EncoderShape} */
     DeviceBatch(Backend backend, Capacity capacity, boolean filled) {
@@ -43,6 +41,7 @@ public final class DeviceBatch implements AutoCloseable {
         try {
             for (int i = 0; i < staging.length; i++) {
                 staging[i] = backend.allocateHost("the batch", Math.toIntExact(bytes));
+                staged[i] = staging[i].buffer().position(RNG).asIntBuffer();
             }
         } catch (RuntimeException e) {
             close();
@@ -69,15 +68,15 @@ public final class DeviceBatch implements AutoCloseable {
      * @param step number of the optimizer step, the same for all micro-batches of it
      */
     public void upload(PackedBatch newBatch, long seed, long step) {
-        if (!capacity.holds(Capacity.of(newBatch))) {
+        if (!capacity.holds(newBatch)) {
             throw new WarpBertException("a batch of " + Capacity.of(newBatch) + " does not fit the plan of " + capacity);
         }
         batch = newBatch;
-        shape = EncoderShape.of(batch, filled);
-        turn = (turn + 1) % staging.length;
+        shape.set(batch, filled);
+        turn = (turn + 1) % BLOCKS;
         ByteBuffer host = staging[turn].buffer().clear();
         host.putLong(seed).putLong(step);
-        IntBuffer ints = host.asIntBuffer();
+        IntBuffer ints = staged[turn].clear();
         putEncoders(host, ints);
         ints.put(batch.labelledRows()).put(batch.cuSeqlens()).put(batch.dropoutSequences()).put(batch.cuExamples()).put(batch.labels())
                 .put(batch.tokenLabels());
@@ -85,9 +84,6 @@ public final class DeviceBatch implements AutoCloseable {
             ints.put(batch.dropoutRows()[row]);
         }
         memory.upload(staging[turn], host.position() + ints.position() * Integer.BYTES);
-        dropout = new Dropout(memory.address(), at(3));
-        sequenceDropout = new Dropout(memory.address(), after(cuSeqlens(), sequenceCount() + 1));
-        labelledDropout = new Dropout(memory.address(), after(tokenLabels(), labelledCount()));
     }
 
     /** What the encoder reads. */
@@ -142,19 +138,9 @@ public final class DeviceBatch implements AutoCloseable {
         return shape;
     }
 
-    /** The dropout masks of this step. */
-    Dropout dropout() {
-        return dropout;
-    }
-
-    /** The same, for tensors of a row for each sequence. */
-    Dropout sequenceDropout() {
-        return sequenceDropout;
-    }
-
-    /** The same, for tensors of a row for each labelled token. */
-    Dropout labelledDropout() {
-        return labelledDropout;
+    /** int64[2]: what dropout masks are drawn from, seed and step. */
+    long rng() {
+        return memory.address();
     }
 
     long tokens() {
@@ -167,6 +153,11 @@ public final class DeviceBatch implements AutoCloseable {
 
     long segments() {
         return at(2);
+    }
+
+    /** Row of each of the encoder's tokens inside the effective batch, by which its masks are drawn. */
+    long dropoutRows() {
+        return at(3);
     }
 
     long wordOrder() {
@@ -196,9 +187,14 @@ public final class DeviceBatch implements AutoCloseable {
         return after(labelledRows(), labelledCount());
     }
 
+    /** [B], as {@link #dropoutRows} for rows of sequences. */
+    long sequenceDropoutRows() {
+        return after(cuSeqlens(), sequenceCount() + 1);
+    }
+
     /** [E + 1]. */
     long cuExamples() {
-        return after(cuSeqlens(), 2 * sequenceCount() + 1);
+        return after(sequenceDropoutRows(), sequenceCount());
     }
 
     /** [E, w]. */
@@ -216,12 +212,17 @@ public final class DeviceBatch implements AutoCloseable {
         return after(labels(), batch.labels().length);
     }
 
+    /** [M], as {@link #dropoutRows} for rows of labelled tokens. */
+    long labelledDropoutRows() {
+        return after(tokenLabels(), labelledCount());
+    }
+
     private static long after(long address, int ints) {
         return address + (long) ints * Integer.BYTES;
     }
 
     private long at(int array) {
-        return memory.address() + 2 * Long.BYTES + (long) array * shape.tokens() * Integer.BYTES;
+        return memory.address() + RNG + (long) array * shape.tokens() * Integer.BYTES;
     }
 
     @Override

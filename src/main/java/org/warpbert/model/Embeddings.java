@@ -32,7 +32,7 @@ final class Embeddings {
         DeviceBatch b = pass.batch;
         pass.backend.embeddingsForward(pass.dtype(), a.embeddings.address(), a.embeddingsMean.address(),
                 a.embeddingsRstd.address(), w.word, w.position, w.segment, w.gamma, w.beta, b.tokens(), b.positions(),
-                b.segments(), pass.eps(), pass.hiddenDropout(), SITE, pass.dropout(), pass.encoderTokens(), c.hiddenSize(),
+                b.segments(), pass.eps(), pass.hiddenDropout(), SITE, pass.rng(), pass.dropoutRows(), pass.encoderTokens(), c.hiddenSize(),
                 c.vocabSize(), c.maxPositionEmbeddings(), c.typeVocabSize());
     }
 
@@ -44,7 +44,7 @@ final class Embeddings {
         pass.backend.embeddingsBackward(pass.dtype(), dw.word, dw.position, dw.segment, dw.gamma, dw.beta, touched,
                 a.backward.workspace().address(), a.backward.gradient().address(), a.embeddingsMean.address(),
                 a.embeddingsRstd.address(), w.word, w.position, w.segment, w.gamma, b.tokens(), b.positions(), b.segments(),
-                b.wordOrder(), b.positionOrder(), pass.hiddenDropout(), SITE, pass.dropout(), pass.encoderTokens(),
+                b.wordOrder(), b.positionOrder(), pass.hiddenDropout(), SITE, pass.rng(), pass.dropoutRows(), pass.encoderTokens(),
                 c.hiddenSize(), c.vocabSize(), c.maxPositionEmbeddings(), c.typeVocabSize());
     }
 }

@@ -6,21 +6,55 @@ import org.warpbert.text.PackedBatch;
 /**
  * The sizes at which the encoder computes a batch: all that its ops and their addresses depend on, the type and the buffers being
  * the model's. Where batches are filled these are rounded up, so that they come back: behind the real sequences stands one of filler,
- * the batch's first tokens over again, and then empty ones. No head sees them, and their gradient is 0.
- *
- * @param tokens    rows of every activation, T or more
- * @param sequences B, or more
- * @param longest   no fewer tokens than the longest sequence has: a bound
- * @param masked    whether there is a key mask
+ * the batch's first tokens over again, and then empty ones. No head sees them, and their gradient is 0. One shape is set again
+ * for every batch, so that a batch makes no object; a {@link #copy} is what may be kept.
  */
-record EncoderShape(int tokens, int sequences, int longest, boolean masked) {
+final class EncoderShape {
     /** Filler is no longer than what attention reads at a time anyway. */
     private static final int TOKENS = 64;
     private static final int SEQUENCES = 8;
 
-    static EncoderShape of(PackedBatch batch, boolean filled) {
-        return new EncoderShape(tokens(batch.totalTokens(), filled), sequences(batch.sequences(), filled),
-                filled ? longest(batch.maxSeqlen()) : batch.maxSeqlen(), batch.keyMask() != null);
+    private int tokens;
+    private int sequences;
+    private int longest;
+    private boolean masked;
+
+    /** Of no batch yet. */
+    EncoderShape() {}
+
+    EncoderShape(int tokens, int sequences, int longest, boolean masked) {
+        this.tokens = tokens;
+        this.sequences = sequences;
+        this.longest = longest;
+        this.masked = masked;
+    }
+
+    /** Becomes that of a batch. */
+    EncoderShape set(PackedBatch batch, boolean filled) {
+        tokens = tokens(batch.totalTokens(), filled);
+        sequences = sequences(batch.sequences(), filled);
+        longest = filled ? longest(batch.maxSeqlen()) : batch.maxSeqlen();
+        masked = batch.keyMask() != null;
+        return this;
+    }
+
+    EncoderShape copy() {
+        return new EncoderShape(tokens, sequences, longest, masked);
+    }
+
+    /** Rows of every activation, T or more. */
+    int tokens() {
+        return tokens;
+    }
+
+    /** B, or more. */
+    int sequences() {
+        return sequences;
+    }
+
+    /** No fewer tokens than the longest sequence has: a bound. */
+    int longest() {
+        return longest;
     }
 
     /** Rows for so many tokens; no fewer for more. */
@@ -68,5 +102,21 @@ record EncoderShape(int tokens, int sequences, int longest, boolean masked) {
 
     private static int multiple(int value, int of) {
         return Math.multiplyExact((value + of - 1) / of, of);
+    }
+
+    @Override
+    public boolean equals(Object other) {
+        return other instanceof EncoderShape shape && tokens == shape.tokens && sequences == shape.sequences && longest == shape.longest
+                && masked == shape.masked;
+    }
+
+    @Override
+    public int hashCode() {
+        return ((31 * tokens + sequences) * 31 + longest) * 2 + (masked ? 1 : 0);
+    }
+
+    @Override
+    public String toString() {
+        return tokens + " tokens in " + sequences + " sequences of at most " + longest + (masked ? ", masked" : "");
     }
 }

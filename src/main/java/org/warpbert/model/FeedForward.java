@@ -21,7 +21,7 @@ final class FeedForward {
         p.multiply(w, sum, a.activated().address(), w.downWeight(), i, h);
         p.backend.residualLayernormForward(p.dtype(), a.output().address(), p.training() ? sum : 0,
                 Activations.orNull(a.outputMean()), Activations.orNull(a.outputRstd()), sum, w.downBias(), x,
-                w.outputGamma(), w.outputBeta(), p.eps(), p.hiddenDropout(), Pass.site(layer, OUTPUT), p.dropout(), t, h);
+                w.outputGamma(), w.outputBeta(), p.eps(), p.hiddenDropout(), Pass.site(layer, OUTPUT), p.rng(), p.dropoutRows(), t, h);
     }
 
     /** activated = activation(up + b1), [T, I]. */
@@ -44,7 +44,7 @@ final class FeedForward {
         long workspace = b.workspace().address();
         p.backend.residualLayernormBackward(p.dtype(), branch, dx, dw.downBias(), dw.outputGamma(), dw.outputBeta(),
                 workspace, b.gradient().address(), a.outputSum().address(), a.outputMean().address(),
-                a.outputRstd().address(), w.outputGamma(), p.hiddenDropout(), Pass.site(layer, OUTPUT), p.dropout(), t, h);
+                a.outputRstd().address(), w.outputGamma(), p.hiddenDropout(), Pass.site(layer, OUTPUT), p.rng(), p.dropoutRows(), t, h);
         p.backend.gemm().backwardWeight(p.dtype(), dw.downWeight(), branch, a.activated().address(), p.accumulate, t, i, h);
         p.backend.gemm().backwardInput(p.dtype(), wide, branch, w.downWeight(), false, t, i, h);
         p.backend.biasActivationBackward(p.dtype(), wide, dw.upBias(), workspace, wide, a.up().address(), w.upBias(),

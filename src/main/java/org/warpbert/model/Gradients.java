@@ -12,6 +12,7 @@ public final class Gradients implements AutoCloseable {
     private final TrainedPart part;
     private final DeviceMemory memory;
     private final TouchedRows touched;
+    private final long beforeMatrices; // elements
 
     /** Of all parameters. */
     public Gradients(Backend backend, ParameterTable table) {
@@ -25,6 +26,7 @@ public final class Gradients implements AutoCloseable {
         memory.zero(); // no word was touched; and the gaps stay 0, so that the norm may run over the whole buffer
         long[] sparse = part.sparseTable();
         this.touched = sparse == null ? TouchedRows.ALL : new TouchedRows(memory.address() + part.size() * Float.BYTES, sparse[0], sparse[1]);
+        this.beforeMatrices = part.beforeMatrices();
     }
 
     /** Bytes that they take, with those that say which words were touched. */
@@ -37,7 +39,7 @@ public final class Gradients implements AutoCloseable {
     void clear() {
         backend.zeroRows(memory.address(), touched.address(), touched.rows(), touched.width());
         long cleared = touched.elements();
-        backend.zero(memory.address() + cleared * Float.BYTES, (part.beforeMatrices() - cleared) * Float.BYTES);
+        backend.zero(memory.address() + cleared * Float.BYTES, (beforeMatrices - cleared) * Float.BYTES);
     }
 
     /** Which rows of the word embeddings, first among what is trained, have had a gradient. */

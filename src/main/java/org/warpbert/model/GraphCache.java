@@ -1,9 +1,8 @@
 package org.warpbert.model;
 
-import java.util.LinkedHashMap;
-import java.util.Map;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.Graph;
+import org.warpbert.backend.LruCache;
 import org.warpbert.backend.OutOfDeviceMemory;
 import org.warpbert.memory.FixedOverhead;
 
@@ -16,30 +15,39 @@ final class GraphCache implements AutoCloseable {
     private static final int MOST_SEEN = 1024; // shapes that came once: packed batches have many
 
     private final Backend backend;
-    private final int most;
-    private final Map<Key, Boolean> seen = new LinkedHashMap<>(64, 0.75f, true) {
-        @Override
-        protected boolean removeEldestEntry(Map.Entry<Key, Boolean> eldest) {
-            return size() > MOST_SEEN;
-        }
-    };
-    private final Map<Key, Graph> graphs = new LinkedHashMap<>(64, 0.75f, true) {
-        @Override
-        protected boolean removeEldestEntry(Map.Entry<Key, Graph> eldest) {
-            if (size() <= most) {
-                return false;
-            }
-            eldest.getValue().close();
-            return true;
-        }
-    };
+    private final LruCache<Key, Boolean> seen = new LruCache<>(MOST_SEEN, yes -> {});
+    private final LruCache<Key, Graph> graphs;
+    private final Key wanted = new Key(); // of the look-up under way
     private boolean full;
 
     /** What is captured: a backward writes matrices' gradients, or adds to those of earlier micro-batches. */
     enum Work { FORWARD, BACKWARD, ADDING_BACKWARD }
 
     /** All that the ops, their sizes, arguments and addresses depend on; the type and the buffers are the model's. */
-    record Key(Work work, EncoderShape shape) {}
+    private static final class Key {
+        private Work work;
+        private EncoderShape shape;
+
+        Key set(Work newWork, EncoderShape newShape) {
+            work = newWork;
+            shape = newShape;
+            return this;
+        }
+
+        Key copy() {
+            return new Key().set(work, shape.copy());
+        }
+
+        @Override
+        public boolean equals(Object other) {
+            return other instanceof Key key && work == key.work && shape.equals(key.shape);
+        }
+
+        @Override
+        public int hashCode() {
+            return 31 * shape.hashCode() + work.ordinal();
+        }
+    }
 
     /** As many as are planned for. */
     GraphCache(Backend backend, boolean training) {
@@ -49,25 +57,26 @@ final class GraphCache implements AutoCloseable {
     /** @param most graphs at a time */
     GraphCache(Backend backend, int most) {
         this.backend = backend;
-        this.most = most;
+        this.graphs = new LruCache<>(most, Graph::close);
     }
 
-    /** Does the work, which is the same whenever its key is, in one way or the other. */
-    void run(Key key, Runnable work) {
-        Graph graph = graphs.get(key);
-        if (graph == null && !full && seen.put(key, true) != null) {
-            graph = captured(key, work);
+    /** Does the work, which is the same whenever its kind and shape are, in one way or the other. A launch makes no object. */
+    void run(Work work, EncoderShape shape, Runnable ops) {
+        Graph graph = graphs.get(wanted.set(work, shape));
+        if (graph == null && !full) {
+            Key key = wanted.copy();
+            graph = seen.put(key, true) == null ? null : captured(key, ops);
         }
         if (graph == null) {
-            work.run();
+            ops.run();
         } else {
             graph.launch();
         }
     }
 
-    private Graph captured(Key key, Runnable work) {
+    private Graph captured(Key key, Runnable ops) {
         try {
-            Graph graph = backend.capture(work);
+            Graph graph = backend.capture(ops);
             graphs.put(key, graph);
             seen.remove(key);
             return graph;
@@ -84,7 +93,6 @@ final class GraphCache implements AutoCloseable {
 
     @Override
     public void close() {
-        graphs.values().forEach(Graph::close);
-        graphs.clear();
+        graphs.close();
     }
 }

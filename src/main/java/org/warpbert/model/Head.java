@@ -1,5 +1,6 @@
 package org.warpbert.model;
 
+import java.util.Arrays;
 import java.util.List;
 import org.warpbert.WarpBertException;
 import org.warpbert.memory.Arena;
@@ -19,12 +20,26 @@ public interface Head {
     /** From {@link Pass#lastHiddenState} to the head's outputs. */
     void forward(Pass pass);
 
+    /** Terms that the loss is the sum of. */
+    default int terms() {
+        return 1;
+    }
+
     /**
-     * What the summed losses of a batch are divided by, one for each term of the loss: the number of its labelled examples
-     * or tokens, or the sum of their weights. Micro-batches' normalisers add up to the whole batch's.
+     * What the summed losses of one term over a batch are divided by: the number of its labelled examples or tokens, or the sum
+     * of their weights. Micro-batches' normalisers add up to the whole batch's.
+     *
+     * @param term 0 for the first
      */
-    default double[] normalisers(PackedBatch batch) {
+    default double normaliser(PackedBatch batch, int term) {
         throw noLoss();
+    }
+
+    /** That of every term. */
+    default double[] normalisers(PackedBatch batch) {
+        double[] normalisers = new double[terms()];
+        Arrays.setAll(normalisers, term -> normaliser(batch, term));
+        return normalisers;
     }
 
     /**
@@ -43,7 +58,7 @@ public interface Head {
         throw noLoss();
     }
 
-    /** For each term, the losses of the batch last run backward or evaluated, on the device. */
+    /** For each term, the losses of the batch last run backward or evaluated, on the device: the same list from {@link #plan} on. */
     default List<LossTerm> lossTerms() {
         throw noLoss();
     }

@@ -2,7 +2,6 @@ package org.warpbert.model;
 
 import org.warpbert.backend.Activation;
 import org.warpbert.backend.Backend;
-import org.warpbert.backend.Dropout;
 import org.warpbert.backend.Dtype;
 
 /**
@@ -114,18 +113,24 @@ public final class Pass {
         return accumulate;
     }
 
-    public Dropout dropout() {
-        return training() ? batch.dropout() : Dropout.NONE;
+    /** Address of int64[2] {seed, step} of the dropout masks; 0 outside training. */
+    public long rng() {
+        return training() ? batch.rng() : 0;
     }
 
-    /** As {@link #dropout}, for tensors of a row for each sequence. */
-    public Dropout sequenceDropout() {
-        return training() ? batch.sequenceDropout() : Dropout.NONE;
+    /** Address of int32[encoder's tokens]: which row of the effective batch each row is, for its masks; 0 outside training. */
+    long dropoutRows() {
+        return training() ? batch.dropoutRows() : 0;
     }
 
-    /** As {@link #dropout}, for tensors of a row for each labelled token. */
-    public Dropout labelledDropout() {
-        return training() ? batch.labelledDropout() : Dropout.NONE;
+    /** As {@link #dropoutRows}, for tensors of a row for each sequence, [B]. */
+    public long sequenceDropoutRows() {
+        return training() ? batch.sequenceDropoutRows() : 0;
+    }
+
+    /** As {@link #dropoutRows}, for tensors of a row for each labelled token, [M]. */
+    public long labelledDropoutRows() {
+        return training() ? batch.labelledDropoutRows() : 0;
     }
 
     /** Dropout after embeddings and sublayers; 0 outside training. */

@@ -1,6 +1,5 @@
 package org.warpbert.model;
 
-import org.warpbert.backend.Dropout;
 import org.warpbert.memory.Recompute;
 
 /**
@@ -47,7 +46,7 @@ final class Recomputation {
 
     /** y = LayerNorm(z) of a sum that has its bias, dropout and residual already; [T, H]. */
     private void normalise(long y, long z, long gamma, long beta) {
-        pass.backend.residualLayernormForward(pass.dtype(), y, 0, 0, 0, z, 0, 0, gamma, beta, pass.eps(), 0, 0, Dropout.NONE,
+        pass.backend.residualLayernormForward(pass.dtype(), y, 0, 0, 0, z, 0, 0, gamma, beta, pass.eps(), 0, 0, 0, 0,
                 pass.encoderTokens(), pass.config.hiddenSize());
     }
 }

@@ -23,7 +23,7 @@ final class SelfAttention {
         p.backend.residualLayernormForward(p.dtype(), a.attentionOut().address(), p.training() ? sum : 0,
                 Activations.orNull(a.attentionMean()), Activations.orNull(a.attentionRstd()), sum, w.attentionBias(),
                 input, w.attentionGamma(), w.attentionBeta(), p.eps(), p.hiddenDropout(), Pass.site(layer, OUTPUT),
-                p.dropout(), t, h);
+                p.rng(), p.dropoutRows(), t, h);
     }
 
     /** qkv = input Wqkv^T + bqkv, [T, 3H]; context = attention(qkv), [T, H]. */
@@ -35,7 +35,7 @@ final class SelfAttention {
         long qkv = a.qkv().address();
         p.multiplyAndAdd(w, qkv, input, w.qkvWeight(), w.qkvBias(), h, 3 * h);
         p.backend.attentionForward(p.dtype(), a.context().address(), Activations.orNull(a.lse()), qkv, p.batch.encoderCuSeqlens(), p.batch.keyMask(),
-                scale(headSize), p.attentionDropout(), Pass.site(layer, PROBABILITIES), p.dropout(), t,
+                scale(headSize), p.attentionDropout(), Pass.site(layer, PROBABILITIES), p.rng(), p.dropoutRows(), t,
                 p.batch.shape().sequences(), p.config.numAttentionHeads(), headSize, p.batch.shape().longest());
     }
 
@@ -54,13 +54,13 @@ final class SelfAttention {
         p.backend.residualLayernormBackward(p.dtype(), branch, dInput, dw.attentionBias(), dw.attentionGamma(),
                 dw.attentionBeta(), workspace, b.residual().address(), a.attentionSum().address(),
                 a.attentionMean().address(), a.attentionRstd().address(), w.attentionGamma(), p.hiddenDropout(),
-                Pass.site(layer, OUTPUT), p.dropout(), t, h);
+                Pass.site(layer, OUTPUT), p.rng(), p.dropoutRows(), t, h);
         p.backend.gemm().backwardWeight(p.dtype(), dw.attentionWeight(), branch, a.context().address(), p.accumulate, t, h, h);
         long dContext = b.residual().address(); // its gradient has been taken over
         p.backend.gemm().backwardInput(p.dtype(), dContext, branch, w.attentionWeight(), false, t, h, h);
         p.backend.attentionBackward(p.dtype(), dqkv, workspace, dContext, a.context().address(), a.lse().address(),
                 a.qkv().address(), p.batch.encoderCuSeqlens(), p.batch.keyMask(), scale(headSize), p.attentionDropout(),
-                Pass.site(layer, PROBABILITIES), p.dropout(), t, p.batch.shape().sequences(), heads, headSize,
+                Pass.site(layer, PROBABILITIES), p.rng(), p.dropoutRows(), t, p.batch.shape().sequences(), heads, headSize,
                 p.batch.shape().longest());
         p.backend.biasActivationBackward(p.dtype(), dqkv, dw.qkvBias(), workspace, dqkv, 0, 0, Activation.IDENTITY, t, 3L * h);
         p.backend.gemm().backwardWeight(p.dtype(), dw.qkvWeight(), dqkv, input, p.accumulate, t, h, 3 * h);

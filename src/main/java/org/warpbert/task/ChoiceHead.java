@@ -1,6 +1,5 @@
 package org.warpbert.task;
 
-import java.util.Arrays;
 import java.util.List;
 import org.warpbert.backend.Activation;
 import org.warpbert.backend.Dtype;
@@ -25,6 +24,7 @@ public final class ChoiceHead implements Head {
     private Arena.Tensor dropped; // [B, H]
     private Arena.Tensor scores; // [B, 1]
     private Arena.Tensor loss; // [E, 1]
+    private List<LossTerm> lossTerms;
     private Arena.Tensor scoresGradient; // [B, 1]
     private Arena.Tensor pooledGradient; // [B, H]
     private Arena.Tensor scratch; // [B, H]
@@ -45,6 +45,7 @@ public final class ChoiceHead implements Head {
         dropped = arena.add("choice.dropped", plan.dtype(), b, h);
         scores = arena.add("choice.scores", plan.dtype(), b);
         loss = arena.add("choice.loss", Dtype.F32, plan.capacity().examples());
+        lossTerms = List.of(new LossTerm(loss, () -> examples));
         if (plan.training()) {
             scoresGradient = arena.add("choice.scores.gradient", plan.dtype(), b);
             pooledGradient = arena.add("choice.pooled.gradient", plan.dtype(), b, h);
@@ -64,7 +65,7 @@ public final class ChoiceHead implements Head {
         examples = pass.examples();
         pooler.forward(pass);
         pass.backend().dropoutForward(pass.dtype(), dropped.address(), pooler.output().address(), pass.headDropout(),
-                pass.headSite(), pass.sequenceDropout(), sequences, pass.config().hiddenSize());
+                pass.headSite(), pass.rng(), pass.sequenceDropoutRows(), sequences, pass.config().hiddenSize());
         classifier.forward(pass, scores.address(), scores.address(), dropped.address(), Activation.IDENTITY, sequences);
     }
 
@@ -75,8 +76,8 @@ public final class ChoiceHead implements Head {
     }
 
     @Override
-    public double[] normalisers(PackedBatch batch) {
-        return new double[] {Arrays.stream(batch.labels()).filter(label -> label != PackedBatch.IGNORE).count()};
+    public double normaliser(PackedBatch batch, int term) {
+        return batch.knownLabels();
     }
 
     @Override
@@ -86,7 +87,7 @@ public final class ChoiceHead implements Head {
         classifier.backward(pass, pooledGradient.address(), scoresGradient.address(), 0, dropped.address(),
                 Activation.IDENTITY, sequences);
         pass.backend().dropoutBackward(pass.dtype(), pooledGradient.address(), pooledGradient.address(),
-                pass.headDropout(), pass.headSite(), pass.sequenceDropout(), sequences, pass.config().hiddenSize());
+                pass.headDropout(), pass.headSite(), pass.rng(), pass.sequenceDropoutRows(), sequences, pass.config().hiddenSize());
         pooler.backward(pass, pooledGradient.address(), scratch.address());
     }
 
@@ -102,6 +103,6 @@ public final class ChoiceHead implements Head {
 
     @Override
     public List<LossTerm> lossTerms() {
-        return List.of(new LossTerm(loss, examples));
+        return lossTerms;
     }
 }

@@ -26,6 +26,7 @@ public final class ClassificationHead implements Head {
     private Arena.Tensor dropped; // [B, H]
     private Arena.Tensor logits; // [B, C]
     private Arena.Tensor loss; // [B, w]
+    private List<LossTerm> lossTerms;
     private Arena.Tensor logitsGradient; // [B, C]
     private Arena.Tensor pooledGradient; // [B, H]
     private Arena.Tensor scratch; // [B, H]
@@ -59,6 +60,7 @@ public final class ClassificationHead implements Head {
         dropped = arena.add("classifier.dropped", plan.dtype(), b, h);
         logits = arena.add("classifier.logits", plan.dtype(), b, classes);
         loss = arena.add("classifier.loss", Dtype.F32, b, criterion.width(classes));
+        lossTerms = List.of(new LossTerm(loss, () -> sequences * criterion.width(classes)));
         criterion.plan(arena, classes);
         if (plan.training()) {
             logitsGradient = arena.add("classifier.logits.gradient", plan.dtype(), b, classes);
@@ -79,7 +81,7 @@ public final class ClassificationHead implements Head {
         sequences = pass.sequences();
         pooler.forward(pass);
         pass.backend().dropoutForward(pass.dtype(), dropped.address(), pooler.output().address(), pass.headDropout(),
-                pass.headSite(), pass.sequenceDropout(), sequences, pass.config().hiddenSize());
+                pass.headSite(), pass.rng(), pass.sequenceDropoutRows(), sequences, pass.config().hiddenSize());
         classifier.forward(pass, logits.address(), logits.address(), dropped.address(), Activation.IDENTITY, sequences);
     }
 
@@ -89,8 +91,8 @@ public final class ClassificationHead implements Head {
     }
 
     @Override
-    public double[] normalisers(PackedBatch batch) {
-        return new double[] {criterion.normaliser(batch.labels())};
+    public double normaliser(PackedBatch batch, int term) {
+        return criterion.normaliser(batch.labels());
     }
 
     @Override
@@ -99,7 +101,7 @@ public final class ClassificationHead implements Head {
         classifier.backward(pass, pooledGradient.address(), logitsGradient.address(), 0, dropped.address(),
                 Activation.IDENTITY, sequences);
         pass.backend().dropoutBackward(pass.dtype(), pooledGradient.address(), pooledGradient.address(),
-                pass.headDropout(), pass.headSite(), pass.sequenceDropout(), sequences, pass.config().hiddenSize());
+                pass.headDropout(), pass.headSite(), pass.rng(), pass.sequenceDropoutRows(), sequences, pass.config().hiddenSize());
         pooler.backward(pass, pooledGradient.address(), scratch.address());
     }
 
@@ -115,6 +117,6 @@ public final class ClassificationHead implements Head {
 
     @Override
     public List<LossTerm> lossTerms() {
-        return List.of(new LossTerm(loss, sequences * criterion.width(classes)));
+        return lossTerms;
     }
 }

@@ -40,7 +40,7 @@ final class CrossEntropy implements LogitLoss {
     @Override
     public double normaliser(int[] labels) {
         double sum = 0;
-        for (int label : labels) { // no stream: once a step, and its objects would be most of the step's garbage
+        for (int label : labels) { // no stream: it is asked once a step, which makes no object
             sum += label == PackedBatch.IGNORE ? 0 : weights == null ? 1 : weights[label];
         }
         return sum;

@@ -5,7 +5,6 @@ import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
 import java.util.function.Supplier;
 import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
@@ -175,17 +174,12 @@ public final class Finetune {
             listener.note(String.format(Locale.ROOT, "%,d of %,d training examples are %s",
                     truncated, train.size(), task.truncation(hyper.maxLength())));
         }
-        List<TrainingListener.Epoch> epochs = new ArrayList<>();
-        StepLog log = new StepLog(folder, listener);
+        RunLog log = new RunLog(folder, listener, backend.gemm());
         long avoided = 0;
         long steps = 0;
-        long gemmNanos = 0;
-        double trainSeconds = 0;
-        Map<String, Double> baseline = Map.of();
         long start = System.nanoTime();
         int devSize = dev == null ? 0 : dev.size();
-        BestEpoch best = dev == null ? null
-                : new BestEpoch(hyper.selection(), task.metrics());
+        BestEpoch best = dev == null ? null : new BestEpoch(hyper.selection(), task.metrics());
         boolean over = false;
         try (Trainer trainer = new Trainer(backend, config, parameters, task.head(), hyper, scheduled, plan,
                 listener::note)) {
@@ -193,28 +187,24 @@ public final class Finetune {
                     backend.describe(), precision.toString(), train.size(), devSize, train.skipped(), truncated, stepsPerEpoch, hyper.epochs(),
                     plan.planner().largest().tokens(), plan.memory().bytes()));
             for (int epoch = 1; epoch <= hyper.epochs() && steps < last && !over; epoch++) {
-                long gemmStart = backend.gemm().nanos();
-                long epochStart = System.nanoTime();
-                log.begin(epoch);
+                log.begin();
                 for (Iterator<PackedBatch> batches = trainLoader.epoch(epoch - 1, 0); batches.hasNext() && steps < last; steps++) {
                     PackedBatch batch = batches.next();
-                    log.add(trainer.submit(batch));
+                    if (trainer.submit(batch)) {
+                        log.add(trainer.result());
+                    }
                     avoided += batch.paddedTokens(hyper.maxLength()) - batch.totalTokens();
                 }
-                log.add(trainer.finish());
-                double seconds = (System.nanoTime() - epochStart) / 1e9;
-                trainSeconds += seconds;
-                gemmNanos += backend.gemm().nanos() - gemmStart;
+                if (trainer.finish()) {
+                    log.add(trainer.result());
+                }
+                log.trained();
                 Evaluation judged = null;
                 if (devLoader != null) {
                     trainer.release();
                     judged = Evaluation.run(backend, config, parameters, task, dev, devSource, devLoader, new Judging());
                 }
-                baseline = judged == null ? baseline : judged.baseline();
-                TrainingListener.Epoch report = new TrainingListener.Epoch(epoch, log.meanLoss(),
-                        judged == null ? Double.NaN : judged.loss(), judged == null ? Map.of() : judged.metrics(), seconds);
-                epochs.add(report);
-                listener.finishedEpoch(report);
+                TrainingListener.Epoch report = log.finish(judged);
                 if (best != null) {
                     if (best.add(epoch, report.devLoss(), report.metrics()) && hyper.selection().keepBest()) {
                         writeModel(folder, config, parameters);
@@ -224,13 +214,13 @@ public final class Finetune {
             }
         }
         if (over && steps < last) {
-            listener.note("stopped after epoch " + epochs.size() + ": " + best.metric() + " was not better for " + hyper.selection().patience() + " epochs");
+            listener.note("stopped after epoch " + log.epochs().size() + ": " + best.metric() + " was not better for " + hyper.selection().patience() + " epochs");
         }
-        int kept = hyper.selection().keepBest() ? best.epoch() : epochs.size();
+        int kept = hyper.selection().keepBest() ? best.epoch() : log.epochs().size();
         return new Summary(task.name(), options.model, parameters.table().parameters(), backend.name(), backend.describe(),
-                precision.toString(), hyper, hyper.seed(), task.saved(config).id2label(), train.size(), devSize, train.skipped(), truncated, log.steps(), log.skipped(), epochs, kept,
-                baseline, log.tokens(), avoided, plan.kept(), backend.peakBytes(), ProcessMemory.peakResidentBytes(),
-                gemmNanos == 0 ? Double.NaN : gemmNanos / 1e9 / trainSeconds, (System.nanoTime() - start) / 1e9);
+                precision.toString(), hyper, hyper.seed(), task.saved(config).id2label(), train.size(), devSize, train.skipped(), truncated, log.steps(), log.skipped(), log.epochs(), kept,
+                log.baseline(), log.tokens(), avoided, plan.kept(), backend.peakBytes(), ProcessMemory.peakResidentBytes(),
+                log.gemmShare(), (System.nanoTime() - start) / 1e9);
     }
 
     /** Hears of an evaluation and tells the run's listener. */

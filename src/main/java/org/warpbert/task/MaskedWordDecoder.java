@@ -2,7 +2,6 @@ package org.warpbert.task;
 
 import org.warpbert.backend.Activation;
 import org.warpbert.backend.Backend;
-import org.warpbert.backend.Dropout;
 import org.warpbert.backend.Dtype;
 import org.warpbert.memory.Arena;
 import org.warpbert.model.BertConfig;
@@ -90,7 +89,7 @@ final class MaskedWordDecoder {
         dense.forward(pass, activated.address(), product.address(), x, pass.config().hiddenAct(), count);
         pass.backend().residualLayernormForward(pass.dtype(), transformed.address(), training ? activated.address() : 0,
                 training ? mean.address() : 0, training ? rstd.address() : 0, activated.address(), 0, 0, gamma, beta,
-                (float) pass.config().layerNormEps(), 0, 0, Dropout.NONE, count, hidden);
+                (float) pass.config().layerNormEps(), 0, 0, 0, 0, count, hidden);
     }
 
     /** Losses, and the likeliest piece of each row. */
@@ -123,7 +122,7 @@ final class MaskedWordDecoder {
                     hidden, vocabulary);
         }
         backend.residualLayernormBackward(pass.dtype(), gradient.address(), 0, 0, gammaGradient, betaGradient, pass.workspace(),
-                gradient.address(), activated.address(), mean.address(), rstd.address(), gamma, 0, 0, Dropout.NONE, count, hidden);
+                gradient.address(), activated.address(), mean.address(), rstd.address(), gamma, 0, 0, 0, 0, count, hidden);
         dense.backward(pass, dx, gradient.address(), product.address(), x, pass.config().hiddenAct(), count);
     }
 
@@ -154,8 +153,9 @@ final class MaskedWordDecoder {
         return loss.downloadFloats(count);
     }
 
+    /** Of the tensor last planned. */
     LossTerm lossTerm() {
-        return new LossTerm(loss, count);
+        return new LossTerm(loss, () -> count);
     }
 
     /** The likeliest piece of each row of the batch last evaluated, [M]. */

@@ -34,6 +34,7 @@ public final class MaskedWordHead implements Head {
     private Arena.Tensor pooledGradient; // [B, H]; training
     private Arena.Tensor logits; // [B, 2]
     private Arena.Tensor loss; // [B]
+    private List<LossTerm> lossTerms;
     private Linear pooler;
     private Linear classifier;
     private int sequences;
@@ -66,6 +67,7 @@ public final class MaskedWordHead implements Head {
             logits = arena.add("relation.logits", plan.dtype(), b, RELATIONS);
             loss = arena.add("relation.loss", Dtype.F32, b);
         }
+        lossTerms = relation ? List.of(words.lossTerm(), new LossTerm(loss, () -> sequences)) : List.of(words.lossTerm());
         if (plan.training()) {
             gatheredGradient = arena.add("mlm.gathered.gradient", plan.dtype(), plan.capacity().labelled() + b, h);
             pooledGradient = relation ? arena.add("relation.pooled.gradient", plan.dtype(), b, h) : null;
@@ -107,11 +109,15 @@ public final class MaskedWordHead implements Head {
         }
     }
 
+    /** The words', and the relation's where it is wanted. */
     @Override
-    public double[] normalisers(PackedBatch batch) {
-        double masked = batch.tokenLabels().length;
-        return relation ? new double[] {masked, Arrays.stream(batch.labels()).filter(label -> label != PackedBatch.IGNORE).count()}
-                : new double[] {masked};
+    public int terms() {
+        return relation ? 2 : 1;
+    }
+
+    @Override
+    public double normaliser(PackedBatch batch, int term) {
+        return term == 0 ? batch.tokenLabels().length : batch.knownLabels();
     }
 
     @Override
@@ -134,7 +140,7 @@ public final class MaskedWordHead implements Head {
 
     @Override
     public List<LossTerm> lossTerms() {
-        return relation ? List.of(words.lossTerm(), new LossTerm(loss, sequences)) : List.of(words.lossTerm());
+        return lossTerms;
     }
 
     /** See {@link MaskedWordDecoder#logits}. */

@@ -1,6 +1,5 @@
 package org.warpbert.task;
 
-import java.util.Arrays;
 import java.util.List;
 import org.warpbert.backend.Activation;
 import org.warpbert.backend.Dtype;
@@ -25,6 +24,7 @@ public final class SpanHead implements Head {
 
     private Arena.Tensor logits; // [T, 2]
     private Arena.Tensor loss; // [B, 2]
+    private List<LossTerm> lossTerms;
     private Arena.Tensor logitsGradient; // [T, 2]
     private Linear outputs;
     private int tokens;
@@ -40,6 +40,7 @@ public final class SpanHead implements Head {
         int t = plan.capacity().tokens();
         logits = arena.add("span.logits", plan.dtype(), t, ENDS);
         loss = arena.add("span.loss", Dtype.F32, plan.capacity().sequences(), ENDS);
+        lossTerms = List.of(new LossTerm(loss, () -> sequences * ENDS));
         if (plan.training()) {
             logitsGradient = arena.add("span.logits.gradient", plan.dtype(), t, ENDS);
         }
@@ -65,8 +66,8 @@ public final class SpanHead implements Head {
 
     /** Ends that are known: two for each sequence that has labels. */
     @Override
-    public double[] normalisers(PackedBatch batch) {
-        return new double[] {Arrays.stream(batch.labels()).filter(label -> label != PackedBatch.IGNORE).count()};
+    public double normaliser(PackedBatch batch, int term) {
+        return batch.knownLabels();
     }
 
     @Override
@@ -89,6 +90,6 @@ public final class SpanHead implements Head {
 
     @Override
     public List<LossTerm> lossTerms() {
-        return List.of(new LossTerm(loss, sequences * ENDS));
+        return lossTerms;
     }
 }

@@ -23,6 +23,7 @@ public final class TaggingHead implements Head {
     private Arena.Tensor gathered; // [M, H], dropped out in place
     private Arena.Tensor logits; // [M, C]
     private Arena.Tensor loss; // [M]
+    private List<LossTerm> lossTerms;
     private Arena.Tensor logitsGradient; // [M, C]
     private Arena.Tensor gatheredGradient; // [M, H]
     private Linear classifier;
@@ -44,6 +45,7 @@ public final class TaggingHead implements Head {
         gathered = arena.add("tagging.gathered", plan.dtype(), m, h);
         logits = arena.add("tagging.logits", plan.dtype(), m, classes);
         loss = arena.add("tagging.loss", Dtype.F32, m);
+        lossTerms = List.of(new LossTerm(loss, () -> count));
         if (plan.training()) {
             logitsGradient = arena.add("tagging.logits.gradient", plan.dtype(), m, classes);
             gatheredGradient = arena.add("tagging.gathered.gradient", plan.dtype(), m, h);
@@ -62,7 +64,7 @@ public final class TaggingHead implements Head {
         pass.backend().gatherRowsForward(pass.dtype(), gathered.address(), pass.lastHiddenState(), pass.labelledRows(), count,
                 pass.tokens(), h);
         pass.backend().dropoutForward(pass.dtype(), gathered.address(), gathered.address(), pass.headDropout(), pass.headSite(),
-                pass.labelledDropout(), count, h);
+                pass.rng(), pass.labelledDropoutRows(), count, h);
         classifier.forward(pass, logits.address(), logits.address(), gathered.address(), Activation.IDENTITY, count);
     }
 
@@ -73,8 +75,8 @@ public final class TaggingHead implements Head {
     }
 
     @Override
-    public double[] normalisers(PackedBatch batch) {
-        return new double[] {batch.labelledRows().length};
+    public double normaliser(PackedBatch batch, int term) {
+        return batch.labelledRows().length;
     }
 
     @Override
@@ -84,7 +86,7 @@ public final class TaggingHead implements Head {
                 0, 0, PackedBatch.IGNORE, gradientScales[0], count, classes);
         classifier.backward(pass, gatheredGradient.address(), logitsGradient.address(), 0, gathered.address(), Activation.IDENTITY, count);
         pass.backend().dropoutBackward(pass.dtype(), gatheredGradient.address(), gatheredGradient.address(), pass.headDropout(),
-                pass.headSite(), pass.labelledDropout(), count, h);
+                pass.headSite(), pass.rng(), pass.labelledDropoutRows(), count, h);
         pass.backend().gatherRowsBackward(pass.dtype(), pass.lastHiddenStateGradient(), gatheredGradient.address(),
                 pass.labelledRows(), count, pass.tokens(), h);
     }
@@ -96,6 +98,6 @@ public final class TaggingHead implements Head {
 
     @Override
     public List<LossTerm> lossTerms() {
-        return List.of(new LossTerm(loss, count));
+        return lossTerms;
     }
 }

@@ -46,7 +46,16 @@ public record Capacity(int tokens, int sequences, int examples, int labels, int 
 
     /** Whether a batch of the other's sizes fits. */
     public boolean holds(Capacity other) {
-        return other.tokens <= tokens && other.sequences <= sequences && other.examples <= examples && other.labels <= labels && other.labelled <= labelled;
+        return holds(other.tokens, other.sequences, other.examples, other.labels, other.labelled);
+    }
+
+    /** Whether a batch fits. */
+    public boolean holds(PackedBatch batch) {
+        return holds(batch.totalTokens(), batch.sequences(), batch.examples(), batch.labels().length, batch.labelledRows().length);
+    }
+
+    private boolean holds(int itsTokens, int itsSequences, int itsExamples, int itsLabels, int itsLabelled) {
+        return itsTokens <= tokens && itsSequences <= sequences && itsExamples <= examples && itsLabels <= labels && itsLabelled <= labelled;
     }
 
     @Override

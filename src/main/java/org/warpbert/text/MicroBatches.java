@@ -15,7 +15,7 @@ public final class MicroBatches {
 
     /** The micro-batches of a batch, each no larger than {@code most}; the batch itself where it is no larger. */
     public static List<PackedBatch> of(PackedBatch batch, Capacity most) {
-        if (most.holds(Capacity.of(batch))) {
+        if (most.holds(batch)) {
             return List.of(batch);
         }
         return cut(sizes(batch), most).stream().map(batch::select).toList();
@@ -23,7 +23,7 @@ public final class MicroBatches {
 
     /** The examples of a batch from {@code first} on, in order, as many as fit, though at least one. */
     public static PackedBatch from(PackedBatch batch, int first, Capacity most) {
-        if (first == 0 && most.holds(Capacity.of(batch))) {
+        if (first == 0 && most.holds(batch)) {
             return batch;
         }
         Capacity[] examples = sizes(batch);

@@ -3,7 +3,6 @@ package org.warpbert.text;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.stream.IntStream;
 import org.warpbert.WarpBertException;
 
 /**
@@ -59,48 +58,31 @@ public record PackedBatch(int[] tokens, int[] positions, int[] segments, int[] c
 
     /** Packs examples in the order given; all have the same number of labels. */
     public static PackedBatch of(List<Instance> instances) {
-        List<Encoded> sequences = instances.stream().flatMap(instance -> instance.sequences().stream()).toList();
-        int[] cuExamples = new int[instances.size() + 1];
         int width = instances.isEmpty() ? 0 : instances.get(0).labels().length;
-        int[] labels = new int[instances.size() * width];
+        int tokens = 0;
+        int sequences = 0;
         for (int e = 0; e < instances.size(); e++) {
             Instance instance = instances.get(e);
-            cuExamples[e + 1] = cuExamples[e] + instance.sequences().size();
             if (instance.labels().length != width) {
                 throw new WarpBertException("Example " + e + " of a batch has " + instance.labels().length + " labels, example 0 has "
                         + width + ".");
             }
-            System.arraycopy(instance.labels(), 0, labels, e * width, width);
+            tokens = Math.addExact(tokens, instance.tokens());
+            sequences += instance.sequences().size();
         }
-        int[] cuSeqlens = new int[sequences.size() + 1];
-        for (int b = 0; b < sequences.size(); b++) {
-            cuSeqlens[b + 1] = Math.addExact(cuSeqlens[b], sequences.get(b).length());
-        }
-        int total = cuSeqlens[sequences.size()];
-        int[] tokens = new int[total];
-        int[] positions = new int[total];
-        int[] segments = new int[total];
-        for (int b = 0; b < sequences.size(); b++) {
-            Encoded sequence = sequences.get(b);
-            System.arraycopy(sequence.tokens(), 0, tokens, cuSeqlens[b], sequence.length());
-            for (int i = 0; i < sequence.length(); i++) {
-                positions[cuSeqlens[b] + i] = i;
-                segments[cuSeqlens[b] + i] = sequence.segments()[i];
-            }
-        }
-        int[] byToken = new int[total];
-        Arrays.fill(byToken, IGNORE);
-        int b = 0;
+        BatchBuilder batch = new BatchBuilder(tokens, sequences, instances.size(), width);
         for (Instance instance : instances) {
-            for (int i = 0; i < instance.sequences().size(); i++, b++) {
-                if (instance.tokenLabels() != null) {
-                    System.arraycopy(instance.tokenLabels()[i], 0, byToken, cuSeqlens[b], cuSeqlens[b + 1] - cuSeqlens[b]);
+            for (int i = 0; i < instance.sequences().size(); i++) {
+                Encoded sequence = instance.sequences().get(i);
+                int[] classes = instance.tokenLabels() == null ? null : instance.tokenLabels()[i];
+                for (int n = 0; n < sequence.length(); n++) {
+                    batch.token(sequence.tokens()[n], n, sequence.segments()[n], classes == null ? IGNORE : classes[n]);
                 }
+                batch.endSequence();
             }
+            batch.endExample(instance.labels(), 0);
         }
-        int[] rows = labelled(byToken);
-        return packed(tokens, positions, segments, cuSeqlens, cuExamples, labels, rows, pick(byToken, rows), identity(total),
-                identity(sequences.size()));
+        return batch.build();
     }
 
     /**
@@ -119,7 +101,10 @@ public record PackedBatch(int[] tokens, int[] positions, int[] segments, int[] c
         if (segments != null) {
             requireShape("segments", segments, ids);
         }
-        int[] cuSeqlens = new int[ids.length + 1];
+        if (labels != null && labels.length != ids.length) {
+            throw labelCount(ids.length, labels.length);
+        }
+        int total = 0;
         for (int b = 0; b < ids.length; b++) {
             int kept = 0;
             for (int mask : attentionMask[b]) {
@@ -132,32 +117,19 @@ public record PackedBatch(int[] tokens, int[] positions, int[] segments, int[] c
             if (kept == 0) {
                 throw new WarpBertException("The attention mask of row " + b + " keeps no token; leave the row out.");
             }
-            cuSeqlens[b + 1] = Math.addExact(cuSeqlens[b], kept);
+            total = Math.addExact(total, kept);
         }
-        int total = cuSeqlens[ids.length];
-        int[] tokens = new int[total];
-        int[] positions = new int[total];
-        int[] kinds = new int[total];
-        int t = 0;
+        BatchBuilder batch = new BatchBuilder(total, ids.length, ids.length, 1);
         for (int b = 0; b < ids.length; b++) {
             for (int s = 0; s < ids[b].length; s++) {
                 if (attentionMask[b][s] == 1) {
-                    tokens[t] = ids[b][s];
-                    positions[t] = s;
-                    kinds[t++] = segments == null ? 0 : segments[b][s];
+                    batch.token(ids[b][s], s, segments == null ? 0 : segments[b][s], IGNORE);
                 }
             }
+            batch.endSequence();
+            batch.endExample(new int[] {labels == null ? IGNORE : labels[b]}, 0);
         }
-        int[] known = new int[ids.length];
-        Arrays.fill(known, IGNORE);
-        if (labels != null) {
-            if (labels.length != ids.length) {
-                throw labelCount(ids.length, labels.length);
-            }
-            System.arraycopy(labels, 0, known, 0, labels.length);
-        }
-        return packed(tokens, positions, kinds, cuSeqlens, identity(ids.length + 1), known, new int[0], new int[0],
-                identity(total), identity(ids.length));
+        return batch.build();
     }
 
     /** {@link #fromPadded(int[][], int[][], int[][], int[])} without labels. */
@@ -177,52 +149,37 @@ public record PackedBatch(int[] tokens, int[] positions, int[] segments, int[] c
      * accumulated micro-batches give the gradient of the whole.
      */
     public PackedBatch select(int... examples) {
-        int[] ends = new int[examples.length + 1];
-        for (int i = 0; i < examples.length; i++) {
-            ends[i + 1] = ends[i] + cuExamples[examples[i] + 1] - cuExamples[examples[i]];
+        int sequences = 0;
+        int total = 0;
+        for (int example : examples) {
+            sequences += cuExamples[example + 1] - cuExamples[example];
+            total += cuSeqlens[cuExamples[example + 1]] - cuSeqlens[cuExamples[example]];
         }
-        int[] sequences = new int[ends[examples.length]];
-        int[] chosen = new int[examples.length * labelWidth()];
-        for (int i = 0; i < examples.length; i++) {
-            int first = cuExamples[examples[i]];
-            for (int b = ends[i]; b < ends[i + 1]; b++) {
-                sequences[b] = first + b - ends[i];
+        BatchBuilder part = new BatchBuilder(total, sequences, examples.length, labelWidth());
+        int[] classes = labelsOfTokens();
+        for (int example : examples) {
+            for (int b = cuExamples[example]; b < cuExamples[example + 1]; b++) {
+                for (int t = cuSeqlens[b]; t < cuSeqlens[b + 1]; t++) {
+                    part.token(tokens[t], positions[t], segments[t], classes[t], dropoutRows[t], keyMask == null || keyMask[t] != 0);
+                }
+                part.endSequence(dropoutSequences[b]);
             }
-            System.arraycopy(labels, examples[i] * labelWidth(), chosen, i * labelWidth(), labelWidth());
+            part.endExample(labels, example * labelWidth());
         }
-        int[] starts = new int[sequences.length + 1];
-        int[] numbers = new int[sequences.length];
-        for (int i = 0; i < sequences.length; i++) {
-            starts[i + 1] = starts[i] + length(sequences[i]);
-            numbers[i] = dropoutSequences[sequences[i]];
+        if (keyMask != null) {
+            part.mask();
         }
-        int[] whole = new int[totalTokens()];
-        Arrays.fill(whole, IGNORE);
+        return part.build();
+    }
+
+    /** The class of each token, {@link #IGNORE} where it has none, {@code [T]}. */
+    private int[] labelsOfTokens() {
+        int[] classes = new int[totalTokens()];
+        Arrays.fill(classes, IGNORE);
         for (int m = 0; m < labelledRows.length; m++) {
-            whole[labelledRows[m]] = tokenLabels[m];
+            classes[labelledRows[m]] = tokenLabels[m];
         }
-        int total = starts[sequences.length];
-        int[] ids = new int[total];
-        int[] at = new int[total];
-        int[] kinds = new int[total];
-        int[] rows = new int[total];
-        int[] byToken = new int[total];
-        byte[] mask = new byte[total];
-        for (int i = 0; i < sequences.length; i++) {
-            int from = cuSeqlens[sequences[i]];
-            int n = length(sequences[i]);
-            if (keyMask != null) {
-                System.arraycopy(keyMask, from, mask, starts[i], n);
-            }
-            System.arraycopy(tokens, from, ids, starts[i], n);
-            System.arraycopy(positions, from, at, starts[i], n);
-            System.arraycopy(segments, from, kinds, starts[i], n);
-            System.arraycopy(dropoutRows, from, rows, starts[i], n);
-            System.arraycopy(whole, from, byToken, starts[i], n);
-        }
-        int[] withLabel = labelled(byToken);
-        PackedBatch part = packed(ids, at, kinds, starts, ends, chosen, withLabel, pick(byToken, withLabel), rows, numbers);
-        return keyMask == null ? part : part.masked(mask);
+        return classes;
     }
 
     /**
@@ -235,31 +192,24 @@ public record PackedBatch(int[] tokens, int[] positions, int[] segments, int[] c
         if (length < maxSeqlen) {
             throw new WarpBertException("A batch with a sequence of " + maxSeqlen + " tokens cannot be padded to " + length + ".");
         }
-        int total = Math.multiplyExact(sequences(), length);
-        int[] ids = new int[total];
-        int[] at = new int[total];
-        int[] kinds = new int[total];
-        int[] rows = new int[total];
-        byte[] real = new byte[total];
-        int[] starts = new int[sequences() + 1];
-        int[] moved = new int[totalTokens()]; // where each token has gone
-        for (int b = 0; b < sequences(); b++) {
-            starts[b + 1] = starts[b] + length;
-            for (int s = 0; s < length; s++) {
-                int to = starts[b] + s;
-                boolean token = s < length(b);
-                int from = cuSeqlens[b] + s;
-                ids[to] = token ? tokens[from] : padId;
-                at[to] = token ? positions[from] : s;
-                kinds[to] = token ? segments[from] : 0;
-                rows[to] = token ? dropoutRows[from] : totalTokens() + to; // no real token's
-                real[to] = (byte) (token ? 1 : 0);
-                if (token) {
-                    moved[from] = to;
+        BatchBuilder batch = new BatchBuilder(Math.multiplyExact(sequences(), length), sequences(), examples(), labelWidth());
+        int[] classes = labelsOfTokens();
+        for (int e = 0; e < examples(); e++) {
+            for (int b = cuExamples[e]; b < cuExamples[e + 1]; b++) {
+                for (int s = 0; s < length; s++) {
+                    int t = cuSeqlens[b] + s;
+                    if (s < length(b)) {
+                        batch.token(tokens[t], positions[t], segments[t], classes[t], dropoutRows[t], true);
+                    } else { // its dropout row is no real token's
+                        batch.token(padId, s, 0, IGNORE, totalTokens() + batch.tokens(), false);
+                    }
                 }
+                batch.endSequence(dropoutSequences[b]);
             }
+            batch.endExample(labels, e * labelWidth());
         }
-        return packed(ids, at, kinds, starts, cuExamples, labels, pick(moved, labelledRows), tokenLabels, rows, dropoutSequences).masked(real);
+        batch.mask();
+        return batch.build();
     }
 
     /** T, the number of tokens; of a padded batch, padding counted. */
@@ -282,6 +232,15 @@ public record PackedBatch(int[] tokens, int[] positions, int[] segments, int[] c
         return labels.length / examples();
     }
 
+    /** Labels of examples that are not {@link #IGNORE}. */
+    public int knownLabels() {
+        int known = 0;
+        for (int label : labels) { // no stream: it is asked once a step, which makes no object
+            known += label == IGNORE ? 0 : 1;
+        }
+        return known;
+    }
+
     /** Length of one sequence in tokens. */
     public int length(int sequence) {
         return cuSeqlens[sequence + 1] - cuSeqlens[sequence];
@@ -292,52 +251,8 @@ public record PackedBatch(int[] tokens, int[] positions, int[] segments, int[] c
         return (long) sequences() * maxLength;
     }
 
-    private static PackedBatch packed(int[] tokens, int[] positions, int[] segments, int[] cuSeqlens, int[] cuExamples, int[] labels,
-                                      int[] labelledRows, int[] tokenLabels, int[] dropoutRows, int[] dropoutSequences) {
-        int sequences = cuSeqlens.length - 1;
-        if (sequences == 0) {
-            throw new WarpBertException("A batch needs at least one sequence.");
-        }
-        int longest = 0;
-        for (int b = 0; b < sequences; b++) {
-            longest = Math.max(longest, cuSeqlens[b + 1] - cuSeqlens[b]);
-        }
-        return new PackedBatch(tokens, positions, segments, cuSeqlens, cuExamples, labels, labelledRows, tokenLabels, longest,
-                dropoutRows, dropoutSequences, stableOrder(tokens), stableOrder(positions), null);
-    }
-
-    private PackedBatch masked(byte[] mask) {
-        return new PackedBatch(tokens, positions, segments, cuSeqlens, cuExamples, labels, labelledRows, tokenLabels, maxSeqlen, dropoutRows,
-                dropoutSequences, wordOrder, positionOrder, mask);
-    }
-
     private static WarpBertException labelCount(int sequences, int labels) {
         return new WarpBertException("A batch of " + sequences + " sequences was given " + labels + " labels.");
-    }
-
-    private static int[] labelled(int[] byToken) {
-        return IntStream.range(0, byToken.length).filter(t -> byToken[t] != IGNORE).toArray();
-    }
-
-    private static int[] pick(int[] values, int[] rows) {
-        return Arrays.stream(rows).map(row -> values[row]).toArray();
-    }
-
-    /** Indices of {@code keys} (none negative) by key, then by index: both in one long makes a plain sort stable. */
-    static int[] stableOrder(int[] keys) {
-        long[] pairs = new long[keys.length];
-        for (int i = 0; i < keys.length; i++) {
-            if (keys[i] < 0) {
-                throw new WarpBertException("Token " + i + " of the batch has the negative id " + keys[i] + ".");
-            }
-            pairs[i] = (long) keys[i] << 32 | i;
-        }
-        Arrays.sort(pairs);
-        int[] order = new int[keys.length];
-        for (int i = 0; i < order.length; i++) {
-            order[i] = (int) pairs[i];
-        }
-        return order;
     }
 
     private static void requireShape(String name, int[][] rows, int[][] like) {
@@ -350,11 +265,5 @@ public record PackedBatch(int[] tokens, int[] positions, int[] segments, int[] c
                         + " entries, of the ids " + like[b].length + ".");
             }
         }
-    }
-
-    private static int[] identity(int n) {
-        int[] rows = new int[n];
-        Arrays.setAll(rows, i -> i);
-        return rows;
     }
 }

@@ -32,7 +32,7 @@ final class AdamW implements AutoCloseable {
     private final long seed;
     private final float clip;
     private final State state;
-    private final List<Piece> pieces;
+    private final Piece[] pieces;
     private final HostMemory staging; // the segments' table, then each step's numbers
     private long taken; // steps that changed the weights
 
@@ -81,10 +81,12 @@ final class AdamW implements AutoCloseable {
         backend.zero(state.m.address(), state.m.bytes());
         backend.zero(state.v.address(), state.v.bytes());
         List<Segment> list = new ArrayList<>();
-        pieces = new ArrayList<>();
-        for (TrainedPart.Run run : part.runs()) {
+        List<TrainedPart.Run> runs = part.runs();
+        pieces = new Piece[runs.size()];
+        for (int i = 0; i < pieces.length; i++) {
+            TrainedPart.Run run = runs.get(i);
             List<Segment> segments = segments(part.table(), run, hyper.weightDecay(), scale);
-            pieces.add(new Piece(run, list.size(), segments.size()));
+            pieces[i] = new Piece(run, list.size(), segments.size());
             list.addAll(segments);
         }
         upload(state.ends, list, (segment, values) -> values.putLong(segment.end));

@@ -88,19 +88,18 @@ final class ReadBack implements AutoCloseable {
     }
 
     /** Waits until the step is done, and sums the losses of each term over its micro-batches. */
-    double[] sums(int count) {
+    void sums(double[] sums) {
         event.await();
         ByteBuffer values = host.buffer();
-        double[] sums = new double[count];
+        Arrays.fill(sums, 0);
         int at = STATS;
         for (int i = 0; i < terms; i++) {
             double sum = 0;
             for (int end = at + counts[i]; at < end; at++) {
                 sum += values.getFloat(at * Float.BYTES);
             }
-            sums[i % count] += sum;
+            sums[i % sums.length] += sum;
         }
-        return sums;
     }
 
     /** The gradient's l2 norm before clipping, NaN where it was not finite; of a step that {@link #sums} waited for. */

@@ -1,8 +1,6 @@
 package org.warpbert.train;
 
-import java.util.List;
 import java.util.function.Consumer;
-import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.Dtype;
 import org.warpbert.backend.OutOfDeviceMemory;
@@ -29,9 +27,10 @@ import org.warpbert.text.PackedBatch;
  * allocated before the first step; a step that finds the device out of memory plans its micro-batches anew and begins again.
  * The host runs a step ahead of a device that works while it goes on: it waits for nothing but a step's result, and for that
  * when the next step's gradient is on its way (with a dynamic loss scale, its forward). Results are those of step by step.
+ * A step leaves no garbage, unless its batch is cut into micro-batches, or its result is asked for as a record.
  */
 public final class Trainer implements AutoCloseable {
-    private static final int READ_BACKS = 2; // of the step under way, and of the one that is being asked for
+    private static final int TURNS = 2; // the step under way, or last told of, and the one that is being asked for
 
     private final Backend backend;
     private final Hyperparameters hyper;
@@ -41,9 +40,10 @@ public final class Trainer implements AutoCloseable {
     private final AdamW optimizer;
     private final PlannedModel planned;
     private final LossScale lossScale;
-    private final ReadBack[] readBacks; // in turn
-    private Pending pending;
-    private Result settled; // not told yet
+    private final PendingStep[] turns;
+    private PendingStep pending; // or null: no step is under way
+    private PendingStep told; // the last that was waited for
+    private boolean untold; // though the caller has not heard of it
     private long steps;
 
     /**
@@ -84,17 +84,17 @@ public final class Trainer implements AutoCloseable {
         Gradients madeGradients = Retry.once(() -> new Gradients(backend, new TrainedPart(parameters.table(), hyper.layerRates().frozenLevels())), note);
         AdamW madeOptimizer = null;
         PlannedModel madeModel = null;
-        readBacks = new ReadBack[READ_BACKS];
+        turns = new PendingStep[TURNS];
         try {
             madeOptimizer = Retry.once(() -> new AdamW(backend, parameters, madeGradients, moments, hyper,
                     parameter -> hyper.layerRates().scale(parameter, config.numHiddenLayers())), note);
-            for (int i = 0; i < READ_BACKS; i++) {
-                readBacks[i] = Retry.once(() -> new ReadBack(backend, planner.largest()), note);
+            for (int i = 0; i < TURNS; i++) {
+                turns[i] = Retry.once(() -> new PendingStep(backend, head, planner.largest()), note);
             }
             madeModel = new PlannedModel(backend, used, parameters, madeGradients, head, planner, note);
             prepare(madeModel);
         } catch (RuntimeException e) { // no memory: what was taken goes back
-            closeReadBacks();
+            closeTurns();
             if (madeModel != null) {
                 madeModel.close();
             }
@@ -109,10 +109,10 @@ public final class Trainer implements AutoCloseable {
         planned = madeModel;
     }
 
-    private void closeReadBacks() {
-        for (ReadBack readBack : readBacks) {
-            if (readBack != null) {
-                readBack.close();
+    private void closeTurns() {
+        for (PendingStep step : turns) {
+            if (step != null) {
+                step.close();
             }
         }
     }
@@ -136,7 +136,7 @@ public final class Trainer implements AutoCloseable {
      */
     public static MemoryPlan memory(TrainedPart part, Dtype moments, Capacity largest) {
         return new MemoryPlan().add("gradients", Gradients.plannedBytes(part)).add(AdamW.memory(part, moments))
-                .addHost("read_back", READ_BACKS * (long) ReadBack.bytes(largest));
+                .addHost("read_back", TURNS * (long) PendingStep.bytes(largest));
     }
 
     /** What a step did; see {@link TrainingListener.Step}. */
@@ -147,49 +147,53 @@ public final class Trainer implements AutoCloseable {
         }
     }
 
-    /** A step that is under way, whose result was not read yet; {@code step} is 1 for the first. */
-    private record Pending(ReadBack readBack, double[] normalisers, double lr, float lossScale, long step, int tokens) {}
-
-    /** One step and its result: {@link #submit} and {@link #finish}, of which none may be open. */
-    public Result step(PackedBatch batch) {
-        Result result = submit(batch);
-        return pending == null ? result : finish();
+    /** One step: {@link #submit} and {@link #finish}, of which none may be open. @return its loss; {@link #result} says the rest */
+    public double step(PackedBatch batch) {
+        submit(batch);
+        finish();
+        return told.loss();
     }
 
     /**
      * Asks the device for one optimizer step on one batch. Where the device works while the host goes on, the step is still
-     * under way when this returns, and the result is that of the step before, or null at the first; on a CPU it is this one's.
+     * under way when this returns, and {@link #result} is that of the step before, if there is one; on a CPU it is this one's.
      * {@link #finish} gives the last.
      *
      * <p>A loss that is not a number ends the run: no later step could mend it. A skipped step is a step of the schedule and of
      * dropout all the same, so that a run of so many steps ends at the rate that was asked for.
+     *
+     * @return whether {@link #result} is a step's that was not told before
      */
-    public Result submit(PackedBatch batch) {
-        double lr = hyper.lr(steps, scheduledSteps);
-        double[] normalisers = head.normalisers(batch);
-        ReadBack readBack = readBacks[(int) (steps % READ_BACKS)];
-        gradients(batch, normalisers, readBack);
+    public boolean submit(PackedBatch batch) {
+        PendingStep step = turns[(int) (steps % TURNS)];
+        step.begin(batch, steps + 1, hyper.lr(steps, scheduledSteps));
+        gradients(batch, step);
         settle(); // the device has all of this step's gradient before it; bias correction depends on what the last step did
-        optimizer.step(lr, lossScale.value());
-        readBack.end(optimizer.stats());
+        optimizer.step(step.lr(), step.lossScale());
+        step.end(optimizer.stats());
         steps++;
-        pending = new Pending(readBack, normalisers, lr, lossScale.value(), steps, batch.totalTokens());
+        pending = step;
         if (!backend.asynchronous()) {
             settle();
         }
-        return takeSettled();
+        return news();
     }
 
-    /** Waits for the last step. @return its result, or null where that was told before */
-    public Result finish() {
+    /** Waits for the last step. @return whether {@link #result} is its, and was not told before */
+    public boolean finish() {
         settle();
-        return takeSettled();
+        return news();
     }
 
-    private Result takeSettled() {
-        Result result = settled;
-        settled = null;
-        return result;
+    /** What the last step did that was waited for, as a record to keep; null before the first. */
+    public Result result() {
+        return told == null ? null : told.result();
+    }
+
+    private boolean news() {
+        boolean is = untold;
+        untold = false;
+        return is;
     }
 
     /** Reads what the step under way did, if there is one. */
@@ -197,24 +201,22 @@ public final class Trainer implements AutoCloseable {
         if (pending == null) {
             return;
         }
-        Pending step = pending;
+        PendingStep step = pending;
         pending = null;
-        double loss = Head.loss(step.readBack.sums(step.normalisers.length), step.normalisers);
-        if (Double.isNaN(loss)) {
-            throw new WarpBertException("the loss is not a number at step " + step.step + "; a lower --lr may help (it was " + step.lr + ")");
-        }
-        settled = new Result(loss, step.readBack.gradNorm(), step.lr, step.lossScale, step.tokens);
-        if (!settled.skipped()) {
+        step.await();
+        told = step;
+        untold = true;
+        if (!step.skipped()) {
             optimizer.stepped();
         }
-        lossScale.update(!settled.skipped(), step.step);
+        lossScale.update(!step.skipped(), step.number());
     }
 
     /** A batch's gradient, left in the gradients. Nothing is changed before that is whole. */
-    private void gradients(PackedBatch batch, double[] normalisers, ReadBack readBack) {
+    private void gradients(PackedBatch batch, PendingStep step) {
         while (true) {
             try {
-                accumulate(batch, normalisers, readBack);
+                accumulate(batch, step);
                 planned.done();
                 return;
             } catch (OutOfDeviceMemory e) {
@@ -223,35 +225,29 @@ public final class Trainer implements AutoCloseable {
         }
     }
 
-    private void accumulate(PackedBatch batch, double[] normalisers, ReadBack readBack) {
+    private void accumulate(PackedBatch batch, PendingStep step) {
         BertModel model = planned.get();
-        readBack.begin(batch);
-        float[] scales = null;
-        List<PackedBatch> parts = MicroBatches.of(batch, planned.choice().microBatch());
-        if (parts.size() > 1) {
-            model = planned.getForParts();
+        step.readBack().begin(batch);
+        Capacity most = planned.choice().microBatch();
+        if (most.holds(batch)) {
+            add(model, batch, step, true);
+            return;
         }
-        for (PackedBatch part : parts) {
-            model.forward(part, hyper.seed(), steps);
-            boolean first = scales == null;
-            if (first) {
-                scales = scales(normalisers);
-            }
-            model.backward(scales, !first);
-            readBack.add(head.lossTerms());
+        model = planned.getForParts();
+        boolean first = true;
+        for (PackedBatch part : MicroBatches.of(batch, most)) { // copies: alone in a step, these are garbage
+            add(model, part, step, first);
+            first = false;
         }
     }
 
-    /** Factors of the terms' gradients. A dynamic loss scale waits for the last step, while the device has this one's forward to do. */
-    private float[] scales(double[] normalisers) {
+    private void add(BertModel model, PackedBatch part, PendingStep step, boolean first) {
+        model.forward(part, hyper.seed(), steps);
         if (lossScale.isDynamic()) {
-            settle();
+            settle(); // it waits for the last step, while the device has this one's forward to do
         }
-        float[] scales = new float[normalisers.length];
-        for (int k = 0; k < scales.length; k++) {
-            scales[k] = normalisers[k] == 0 ? 0 : (float) (lossScale.value() / normalisers[k]); // a term that nothing in the batch has a label for
-        }
-        return scales;
+        model.backward(step.scales(lossScale.value()), !first);
+        step.readBack().add(head.lossTerms());
     }
 
     /** How the batches are computed now. */
@@ -276,7 +272,7 @@ public final class Trainer implements AutoCloseable {
 
     @Override
     public void close() {
-        closeReadBacks();
+        closeTurns();
         planned.close();
         optimizer.close();
         gradients.close();

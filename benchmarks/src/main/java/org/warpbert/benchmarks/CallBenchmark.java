@@ -17,7 +17,6 @@ import org.warpbert.backend.Activation;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.Backends;
 import org.warpbert.backend.DeviceMemory;
-import org.warpbert.backend.Dropout;
 import org.warpbert.backend.Dtype;
 
 /** What an op costs before it computes: Java, glue, argument checks and dispatch, on one element. {@code -prof gc}: its garbage. */
@@ -55,7 +54,7 @@ public class CallBenchmark {
     @Benchmark
     public void residualLayernorm() {
         backend.residualLayernormForward(Dtype.F32, x, x + 256, x + 512, x + 768, x + 1024, x + 1280, x + 1536, x + 1792, x + 2048, 1e-12f,
-                0, 1, Dropout.NONE, 1, 1);
+                0, 1, 0, 0, 1, 1);
     }
 
     @Benchmark

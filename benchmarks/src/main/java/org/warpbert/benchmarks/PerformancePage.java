@@ -65,6 +65,7 @@ public final class PerformancePage {
             source(start, "cpu-start", start.get("command").asText());
         }
         calls();
+        garbage();
         page.append(GpuFigures.section(results, link));
     }
 
@@ -171,17 +172,44 @@ public final class PerformancePage {
         line("| op | ns | bytes of garbage |");
         line("|---|---|---|");
         for (JsonNode benchmark : JSON.readTree(file.toFile())) {
-            JsonNode garbage = null;
-            for (var metric = benchmark.get("secondaryMetrics").fields(); metric.hasNext(); ) {
-                var entry = metric.next();
-                garbage = entry.getKey().endsWith("gc.alloc.rate.norm") ? entry.getValue() : garbage;
-            }
             double error = benchmark.at("/primaryMetric/scoreError").asDouble(); // none of a single iteration
-            line("| " + benchmark.get("benchmark").asText().replaceFirst(".*\\.", "") + number(" | %.0f", benchmark.at("/primaryMetric/score").asDouble())
-                    + (Double.isNaN(error) ? "" : number(" ± %.0f", error)) + number(" | %.1f |", garbage == null ? Double.NaN : garbage.get("score").asDouble()));
+            line("| " + name(benchmark) + number(" | %.0f", benchmark.at("/primaryMetric/score").asDouble())
+                    + (Double.isNaN(error) ? "" : number(" ± %.0f", error)) + number(" | %.1f |", garbage(benchmark)));
         }
         line("");
         line("JMH `CallBenchmark -prof gc`, Java " + JSON.readTree(file.toFile()).at("/0/jdkVersion").asText() + " ([JSON](" + link + "/jmh-calls.json)).");
+    }
+
+    /** The same of StepBenchmark. */
+    private void garbage() throws IOException {
+        Path file = results.resolve("jmh-steps.json");
+        if (!Files.exists(file)) {
+            return;
+        }
+        heading("What a step leaves for the garbage collector");
+        line("A BERT so small that Java counts, on the CPU, by one thread. JMH sums over every thread of its process, its own among them.");
+        line("");
+        line("| work | bytes of garbage |");
+        line("|---|---|");
+        for (JsonNode benchmark : JSON.readTree(file.toFile())) {
+            line("| " + name(benchmark) + number(" | %.1f |", garbage(benchmark)));
+        }
+        line("");
+        line("JMH `StepBenchmark -prof gc`, Java " + JSON.readTree(file.toFile()).at("/0/jdkVersion").asText() + " ([JSON](" + link + "/jmh-steps.json)).");
+    }
+
+    private static String name(JsonNode benchmark) {
+        return benchmark.get("benchmark").asText().replaceFirst(".*\\.", "");
+    }
+
+    /** Bytes for each call. */
+    private static double garbage(JsonNode benchmark) {
+        double bytes = Double.NaN;
+        for (var metric = benchmark.get("secondaryMetrics").fields(); metric.hasNext(); ) {
+            var entry = metric.next();
+            bytes = entry.getKey().endsWith("gc.alloc.rate.norm") ? entry.getValue().get("score").asDouble() : bytes;
+        }
+        return bytes;
     }
 
     private static String describe(JsonNode bench) {

@@ -60,7 +60,7 @@ final class WarpEngine implements Engine {
     @Override
     public void run() {
         if (trainer != null) {
-            loss = trainer.step(batch).loss();
+            loss = trainer.step(batch);
         } else {
             model.forward(batch);
             backend.synchronize();

@@ -1,0 +1,102 @@
+package org.warpbert.task;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import org.warpbert.backend.Gemm;
+import org.warpbert.train.RunFolder;
+import org.warpbert.train.Trainer;
+import org.warpbert.train.TrainingListener;
+
+/** What a run has done so far: takes the results of its steps, in order though perhaps one late, and of its epochs, tells them, and adds them up. */
+final class RunLog {
+    private final RunFolder folder;
+    private final TrainingListener listener;
+    private final Gemm gemm;
+    private final List<TrainingListener.Epoch> epochs = new ArrayList<>();
+    private Map<String, Double> baseline = Map.of();
+    private long steps;
+    private long skipped;
+    private long tokens;
+    private double seconds;
+    private double gemmSeconds;
+    private int epochSteps;
+    private double epochLoss; // summed
+    private double epochSeconds;
+    private long epochStart;
+    private long gemmStart;
+    private long last;
+
+    RunLog(RunFolder folder, TrainingListener listener, Gemm gemm) {
+        this.folder = folder;
+        this.listener = listener;
+        this.gemm = gemm;
+    }
+
+    /** The steps of the next epoch follow. */
+    void begin() {
+        epochSteps = 0;
+        epochLoss = 0;
+        gemmStart = gemm.nanos();
+        epochStart = System.nanoTime();
+        last = epochStart;
+    }
+
+    /** @param result of the step after the last one that was added */
+    void add(Trainer.Result result) {
+        long now = System.nanoTime();
+        TrainingListener.Step step = new TrainingListener.Step(++steps, epochs.size() + 1, result.loss(), result.gradNorm(), result.lr(),
+                result.lossScale(), result.tokens(), result.tokens() * 1e9 / (now - last));
+        last = now;
+        folder.metric(step);
+        listener.stepped(step);
+        epochLoss += result.loss();
+        skipped += result.skipped() ? 1 : 0;
+        tokens += result.tokens();
+        epochSteps++;
+    }
+
+    /** All steps of the epoch were added. */
+    void trained() {
+        epochSeconds = (System.nanoTime() - epochStart) / 1e9;
+        seconds += epochSeconds;
+        gemmSeconds += (gemm.nanos() - gemmStart) / 1e9;
+    }
+
+    /** The epoch is over. @param judged what came of it, or null: there is nothing to judge by */
+    TrainingListener.Epoch finish(Evaluation judged) {
+        baseline = judged == null ? baseline : judged.baseline();
+        TrainingListener.Epoch epoch = new TrainingListener.Epoch(epochs.size() + 1, epochLoss / epochSteps,
+                judged == null ? Double.NaN : judged.loss(), judged == null ? Map.of() : judged.metrics(), epochSeconds);
+        epochs.add(epoch);
+        listener.finishedEpoch(epoch);
+        return epoch;
+    }
+
+    List<TrainingListener.Epoch> epochs() {
+        return epochs;
+    }
+
+    /** Of the last evaluation: see {@link Evaluation}. */
+    Map<String, Double> baseline() {
+        return baseline;
+    }
+
+    long steps() {
+        return steps;
+    }
+
+    long skipped() {
+        return skipped;
+    }
+
+    /** Real tokens of all steps. */
+    long tokens() {
+        return tokens;
+    }
+
+    /** Share of the training's time that went into matrix products; NaN where they run on without the host. */
+    double gemmShare() {
+        return gemmSeconds == 0 ? Double.NaN : gemmSeconds / seconds;
+    }
+}
