@@ -55,7 +55,7 @@ class QuestionAnsweringTest {
         data = Files.writeString(folder.resolve("texts.json"), json.toString());
         run = folder.resolve("run");
         training = CommandRun.of("finetune", "--task", "qa", "--model", "all-MiniLM-L6-v2", "--train", data.toString(), "--dev", data.toString(),
-                "--max-length", "40", "--stride", "12", "--epochs", "25", "--batch-size", "8", "--lr", "5e-4", "--out", run.toString(), "--json");
+                "--max-length", "40", "--stride", "12", "--epochs", "25", "--batch-size", "4", "--lr", "3e-4", "--dropout", "0", "--out", run.toString(), "--json");
     }
 
     private static CommandRun predict(String... more) {
