@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.List;
+import java.util.function.UnaryOperator;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -51,13 +52,49 @@ class MixedPrecisionTest {
     /**
      * Against float64, at most twice the error that libtorch's autocast makes of the same model, in the whole and in every
      * parameter, where one that autocast happens to hit (a bias of three elements) is allowed its error of the whole. Measured:
-     * 0.8 to 1.6 times in the whole, at most 1.8 in a parameter. In float16 both scale the loss by 1,024. Through twelve random
-     * layers all tokens become alike, so that the true gradients of queries and keys vanish: there only the whole is compared.
+     * 0.8 to 1.2 times in the whole, at most 1.5 in a parameter. In float16 both scale the loss by 1,024.
      */
     @ParameterizedTest(name = "{0}, {1} layers")
-    @CsvSource({"BF16, 2, 1", "BF16, 3, 4", "BF16, 12, 7", "F16, 2, 1", "F16, 3, 4", "F16, 12, 7"})
+    @CsvSource({"BF16, 2, 1", "BF16, 3, 4", "F16, 2, 1", "F16, 3, 4"})
     void gradientsAreAsGoodAsAutocasts(Dtype dtype, int layers, int seed) {
-        TinyBert tiny = tiny(layers, seed);
+        AutocastComparison comparison = compare(dtype, tiny(layers, seed), seed, false);
+        comparison.assertWhole();
+        comparison.assertEach();
+    }
+
+    /**
+     * The same through twelve layers whose tokens stay apart, of six models, beside autocast with attention in steps and fused.
+     * Measured, geometric means: 0.90 to 1.07 times in the whole, at most 1.61 in a parameter.
+     */
+    @ParameterizedTest(name = "{0}, fused={1}")
+    @CsvSource({"BF16, false", "BF16, true", "F16, false", "F16, true"})
+    void soAreThoseOfTwelveLayers(Dtype dtype, boolean fused) {
+        deep(dtype, tiny -> tiny.forDepth(), fused).assertAll();
+    }
+
+    /**
+     * And where all tokens become alike: 1.00 to 1.06 times in the whole, at most 1.35 in a parameter, beside fused attention. The
+     * true gradients of queries and keys nearly vanish there, for they are of what keys differ in, and what is left is rounding, 20
+     * times their size in bfloat16. Fused attention, libtorch's as ours, takes sum(p dp) of a row from the row's output, which was
+     * rounded, so that the gradients of its scores do not add up to 0; attention in steps has it from the probabilities themselves
+     * and is off by a third of that. With exact sums our error falls to a twentieth, and of models whose tokens differ by a tenth;
+     * they would cost the backward two products besides its seven. So beside attention in steps queries and keys are left out.
+     */
+    @ParameterizedTest(name = "{0}, fused={1}")
+    @CsvSource({"BF16, false", "BF16, true", "F16, false", "F16, true"})
+    void soAreThoseOfTokensThatBecomeAlike(Dtype dtype, boolean fused) {
+        deep(dtype, tiny -> tiny, fused).assertAll(name -> fused || !name.contains("self.query") && !name.contains("self.key"));
+    }
+
+    private static AutocastRatios deep(Dtype dtype, UnaryOperator<TinyBert> prepared, boolean fused) {
+        AutocastRatios ratios = new AutocastRatios();
+        for (int seed = 1; seed <= 6; seed++) {
+            ratios.add(compare(dtype, prepared.apply(tiny(12, seed)), seed, fused));
+        }
+        return ratios;
+    }
+
+    private static AutocastComparison compare(Dtype dtype, TinyBert tiny, int seed, boolean fused) {
         List<Encoded> sequences = TinyBert.sequences(seed, LENGTHS);
         int[] labels = tiny.labels(seed + 1, LENGTHS.length);
         TorchBatch batch = TinyBert.batch(sequences);
@@ -66,16 +103,12 @@ class MixedPrecisionTest {
                 Gradients gradients = new Gradients(backend, parameters.table());
                 BertModel model = new BertModel(backend, tiny.config, parameters, gradients, new ClassificationHead(tiny.classes), CAPACITY);
                 TorchBert exact = tiny.torch();
-                TorchBert autocast = tiny.torch(ScalarType.Float).autocast(dtype == Dtype.F16 ? ScalarType.Half : ScalarType.BFloat16, scale)) {
+                TorchBert autocast = tiny.torch(ScalarType.Float).autocast(dtype == Dtype.F16 ? ScalarType.Half : ScalarType.BFloat16, scale).fusedAttention(fused)) {
             model.forward(PackedBatch.of(sequences, labels), 0, 0);
             model.backward(new float[] {scale / LENGTHS.length}, false);
             exact.backward(batch, labels, TorchLoss.MEAN);
             autocast.backward(batch, labels, TorchLoss.MEAN);
-            AutocastComparison comparison = new AutocastComparison(dtype, parameters, gradients, scale, exact, autocast);
-            comparison.assertWhole();
-            if (layers < 12) {
-                comparison.assertEach();
-            }
+            return new AutocastComparison(dtype, parameters, gradients, scale, exact, autocast);
         }
     }
 
