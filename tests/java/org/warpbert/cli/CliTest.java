@@ -14,12 +14,14 @@ import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.warpbert.task.TinyModel;
 
 /** The commands that train nothing, and what holds for all: exit codes, streams, argument files, interrupts. */
 class CliTest {
@@ -114,19 +116,11 @@ class CliTest {
     void anInterruptLeavesNothing() throws IOException, InterruptedException {
         CommandRun.of("models", "get", MODEL).done();
         Path data = Files.write(folder.resolve("data.tsv"), Stream.concat(Stream.of("label\ttext"), Stream.of("good\ta fine film", "bad\ta dull film")).toList());
-        String classes = System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"));
-        Process process = new ProcessBuilder(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-Xmx1g",
-                "-Dorg.bytedeco.javacpp.maxphysicalbytes=0", "-cp", classes, "org.warpbert.cli.Main", "finetune", "--model", MODEL,
-                "--train", data.toString(), "--text", "text", "--label", "label", "--epochs", "1000000", "--out", folder.resolve("run").toString())
-                .redirectOutput(folder.resolve("out").toFile()).redirectError(folder.resolve("err").toFile()).start();
+        Process process = finetune(MODEL, data);
         try {
             Path metrics = folder.resolve("run.partial").resolve("metrics.jsonl");
-            for (int i = 0; i < 600 && process.isAlive() && !(Files.exists(metrics) && Files.size(metrics) > 0); i++) {
-                Thread.sleep(100);
-            }
-            assertTrue(process.isAlive(), () -> read("err"));
-            new ProcessBuilder("kill", "-INT", Long.toString(process.pid())).start().waitFor();
-            assertTrue(process.waitFor(30, TimeUnit.SECONDS));
+            await(process, () -> Files.exists(metrics) && Files.size(metrics) > 0);
+            interrupt(process);
         } finally {
             process.destroyForcibly();
         }
@@ -136,6 +130,66 @@ class CliTest {
         assertEquals(List.of("warpbert: interrupted; " + folder.resolve("run") + " was not written"), lines);
         assertFalse(Files.exists(folder.resolve("run")));
         assertFalse(Files.exists(folder.resolve("run.partial")));
+    }
+
+    /** Killed once, and interrupted once it has gone on; then it could go on again. */
+    @Test
+    void aRunThatSavesGoesOn() throws IOException, InterruptedException {
+        String model = TinyModel.write(folder.resolve("tiny"), 64, 2).toString();
+        Path data = TinyModel.data(folder.resolve("data.tsv"), 3, 20, 5, 31);
+        Path partial = folder.resolve("run.partial");
+        Process killed = finetune(model, data, "--save-every", "10");
+        try {
+            await(killed, () -> hasState(partial));
+        } finally {
+            killed.destroyForcibly().waitFor();
+        }
+        Process interrupted = finetune(model, data, "--save-every", "10", "--resume");
+        try {
+            await(interrupted, () -> read("err").contains("going on after step "));
+            interrupt(interrupted);
+        } finally {
+            interrupted.destroyForcibly();
+        }
+        assertEquals(1, interrupted.exitValue());
+        assertTrue(read("err").lines().anyMatch(line -> line.matches("warpbert: interrupted; .*/run was stopped; --resume goes on after step \\d+0")), read("err"));
+        assertTrue(Files.exists(partial));
+        assertFalse(Files.exists(folder.resolve("run")));
+    }
+
+    private static boolean hasState(Path partial) throws IOException {
+        if (!Files.exists(partial)) {
+            return false;
+        }
+        try (Stream<Path> files = Files.list(partial)) {
+            return files.anyMatch(file -> Files.exists(file.resolve("state.json")));
+        }
+    }
+
+    /** Begins a run that does not end, to {@code folder}'s run, out and err. */
+    private Process finetune(String model, Path data, String... more) throws IOException {
+        List<String> command = new ArrayList<>(List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-Xmx1g",
+                "-Dorg.bytedeco.javacpp.maxphysicalbytes=0", "-cp", System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")),
+                "org.warpbert.cli.Main", "finetune", "--model", model, "--train", data.toString(), "--text", "text", "--label", "label", "--epochs", "1000000",
+                "--out", folder.resolve("run").toString()));
+        command.addAll(List.of(more));
+        return new ProcessBuilder(command).redirectOutput(folder.resolve("out").toFile()).redirectError(folder.resolve("err").toFile()).start();
+    }
+
+    private interface Condition {
+        boolean holds() throws IOException;
+    }
+
+    private void await(Process process, Condition condition) throws IOException, InterruptedException {
+        for (int i = 0; i < 600 && process.isAlive() && !condition.holds(); i++) {
+            Thread.sleep(100);
+        }
+        assertTrue(process.isAlive(), () -> read("err"));
+    }
+
+    private static void interrupt(Process process) throws IOException, InterruptedException {
+        new ProcessBuilder("kill", "-INT", Long.toString(process.pid())).start().waitFor();
+        assertTrue(process.waitFor(30, TimeUnit.SECONDS));
     }
 
     private String read(String name) {

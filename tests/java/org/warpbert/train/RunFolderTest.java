@@ -64,7 +64,7 @@ class RunFolderTest {
     @Test
     void anInterruptAbandonsTheRunUnderWay() throws IOException {
         RunFolder.open(dir.resolve("run"), false);
-        assertEquals(dir.resolve("run").toAbsolutePath(), RunFolder.abandonOpen());
+        assertEquals(dir.resolve("run").toAbsolutePath() + " was not written", RunFolder.abandonOpen());
         assertEquals(List.of(), names());
     }
 

@@ -35,6 +35,7 @@ final class FinetuneCommand extends WarpBertCommand {
     @Mixin private TokenOptions tokens;
     @Mixin private HyperparameterOptions hyper;
     @Mixin private DeviceOptions device;
+    @Mixin private SavingOptions saving;
 
     @Option(names = "--out", required = true, paramLabel = "DIR", description = "The run folder to make.")
     private Path out;
@@ -56,7 +57,7 @@ final class FinetuneCommand extends WarpBertCommand {
         }
         Task task = tasks.get(this);
         Hyperparameters checked = checked(() -> hyper.get(task.usualLength()));
-        Finetune.Options options = checked(() -> new Finetune.Options(model, task, train, dev, devSplit, checked, device.compute(), out, overwrite));
+        Finetune.Options options = checked(() -> new Finetune.Options(model, task, train, dev, devSplit, checked, device.compute(), out, overwrite, saving.get()));
         task.check(train); // a wrong column is said before a model is downloaded
         if (dev != null) {
             task.check(dev);

@@ -1,10 +1,9 @@
 package org.warpbert.cli;
 
-import java.nio.file.Path;
 import org.warpbert.WarpBertException;
 import org.warpbert.train.RunFolder;
 
-/** Ctrl-C, or a polite kill: one line, exit code 1, and no half-written run folder. */
+/** Ctrl-C, or a polite kill: one line, exit code 1, and no half-written run folder; one that can go on stays. */
 final class Interrupt {
     private static volatile boolean finished;
     private static volatile boolean underWay;
@@ -24,8 +23,8 @@ final class Interrupt {
 
     private static String abandoned() {
         try {
-            Path folder = RunFolder.abandonOpen();
-            return folder == null ? "" : "; " + folder + " was not written";
+            String run = RunFolder.abandonOpen();
+            return run == null ? "" : "; " + run;
         } catch (WarpBertException e) {
             return "; " + e.getMessage();
         }

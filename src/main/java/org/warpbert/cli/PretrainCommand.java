@@ -41,6 +41,7 @@ final class PretrainCommand extends WarpBertCommand {
     @Mixin private TokenOptions tokens;
     @Mixin private HyperparameterOptions hyper;
     @Mixin private DeviceOptions device;
+    @Mixin private SavingOptions saving;
 
     @Option(names = "--out", required = true, paramLabel = "DIR", description = "The run folder to make.")
     private Path out;
@@ -68,7 +69,7 @@ final class PretrainCommand extends WarpBertCommand {
             throw usage("--max-length " + checked.maxLength() + " is more than the " + sizes.maxPositionEmbeddings() + " positions");
         }
         String name = model != null ? model : String.format(Locale.ROOT, "new (L%d H%d A%d)", sizes.numHiddenLayers(), sizes.hiddenSize(), sizes.numAttentionHeads());
-        Finetune.Options options = checked(() -> new Finetune.Options(name, task, train, dev, devSplit, checked, device.compute(), out, overwrite));
+        Finetune.Options options = checked(() -> new Finetune.Options(name, task, train, dev, devSplit, checked, device.compute(), out, overwrite, saving.get()));
         tokens.read(this);
         if (model != null) {
             fetch(model);

@@ -1,6 +1,11 @@
 package org.warpbert.memory;
 
+import java.io.EOFException;
+import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
+import java.nio.channels.ReadableByteChannel;
+import java.nio.channels.WritableByteChannel;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
@@ -134,6 +139,33 @@ public final class Arena implements AutoCloseable {
                 int part = Math.min(most, values.length - from);
                 staging.buffer().clear().asFloatBuffer().put(values, from, part);
                 owner.upload(at((long) from * Float.BYTES), staging, part * Float.BYTES);
+                backend.synchronize(); // the block is to be written again
+            }
+        }
+
+        /** Writes all its bytes as they are, piece by piece. */
+        public void write(WritableByteChannel to) throws IOException {
+            for (long from = 0; from < size; from += staging.buffer().capacity()) {
+                int part = (int) Math.min(staging.buffer().capacity(), size - from);
+                owner().download(at(from), staging, part);
+                ByteBuffer bytes = staging.buffer().clear().limit(part);
+                while (bytes.hasRemaining()) {
+                    to.write(bytes);
+                }
+            }
+        }
+
+        /** Sets all its bytes to what {@link #write} wrote; a source that ends before is an error. */
+        public void read(ReadableByteChannel from) throws IOException {
+            for (long done = 0; done < size; done += staging.buffer().capacity()) {
+                int part = (int) Math.min(staging.buffer().capacity(), size - done);
+                ByteBuffer bytes = staging.buffer().clear().limit(part);
+                while (bytes.hasRemaining()) {
+                    if (from.read(bytes) < 0) {
+                        throw new EOFException(this + " is cut off");
+                    }
+                }
+                owner().upload(at(done), staging, part);
                 backend.synchronize(); // the block is to be written again
             }
         }

@@ -1,5 +1,6 @@
 package org.warpbert.model;
 
+import java.nio.ByteBuffer;
 import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.DeviceMemory;
@@ -65,6 +66,17 @@ public final class Gradients implements AutoCloseable {
     Loan loan() {
         return part.table().slices().stream().filter(slice -> slice.isLayerMatrix() && part.place(slice) >= 0).findFirst()
                 .map(lowest -> new Loan(memory, Arena.align(part.place(lowest) * Float.BYTES))).orElse(null);
+    }
+
+    /** A byte for each word, 1 where it was touched, for {@link #touch}; none where every row counts. */
+    public ByteBuffer touchedWords() {
+        return touched.rows() == 0 ? ByteBuffer.allocate(0) : memory.download(part.size() * Float.BYTES, Math.toIntExact(touched.rows()));
+    }
+
+    /** Sets what {@link #touchedWords} said; direct. */
+    public void touch(ByteBuffer words) {
+        memory.upload(part.size() * Float.BYTES, words);
+        backend.synchronize();
     }
 
     /** The parameters that have gradients. */

@@ -1,5 +1,6 @@
 package org.warpbert.task;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Iterator;
@@ -13,6 +14,7 @@ import org.warpbert.backend.Dtype;
 import org.warpbert.backend.OutOfDeviceMemory;
 import org.warpbert.backend.Precision;
 import org.warpbert.format.ModelWriter;
+import org.warpbert.format.TensorSource;
 import org.warpbert.memory.ByteSize;
 import org.warpbert.memory.DeviceSpeed;
 import org.warpbert.memory.MemoryBudget;
@@ -31,6 +33,8 @@ import org.warpbert.text.PackedBatch;
 import org.warpbert.train.BestEpoch;
 import org.warpbert.train.Hyperparameters;
 import org.warpbert.train.RunFolder;
+import org.warpbert.train.SavedRun;
+import org.warpbert.train.Saving;
 import org.warpbert.train.Summary;
 import org.warpbert.train.Trainer;
 import org.warpbert.train.TrainingListener;
@@ -46,9 +50,15 @@ public final class Finetune {
      * @param devSplit  share of the training file to judge by instead, or null
      * @param out       the run folder to make
      * @param overwrite whether {@code out} may replace an earlier run
+     * @param saving    whether it can go on when it is stopped
      */
     public record Options(String model, Task task, Path train, Path dev, Double devSplit, Hyperparameters hyper, Compute compute,
-                          Path out, boolean overwrite) {
+                          Path out, boolean overwrite, Saving saving) {
+        /** Of a run that leaves nothing when it is stopped. */
+        public Options(String model, Task task, Path train, Path dev, Double devSplit, Hyperparameters hyper, Compute compute, Path out, boolean overwrite) {
+            this(model, task, train, dev, devSplit, hyper, compute, out, overwrite, Saving.NONE);
+        }
+
         public Options {
             if (dev != null && devSplit != null) {
                 throw new WarpBertException("--dev and --dev-split exclude each other");
@@ -91,7 +101,7 @@ public final class Finetune {
     }
 
     private Summary run() {
-        try (RunFolder folder = RunFolder.open(options.out, options.overwrite)) {
+        try (RunFolder folder = RunFolder.open(options.out, options.overwrite, options.saving.resume())) {
             readData(); // before the model is fetched: a wrong column is known at once
             try (Checkpoint checkpoint = start.get()) {
                 checkpoint.checkLength(hyper.maxLength());
@@ -103,7 +113,7 @@ public final class Finetune {
                         BatchLoader trainLoader = loader(trainSource, hyper.shuffle());
                         BatchLoader devLoader = dev == null ? null : loader(devSource, false)) {
                     TrainingPlan plan = plan(backend, checkpoint.config(), trainLoader, devLoader);
-                    try (Parameters parameters = Retry.once(() -> parameters(backend, checkpoint), listener::note)) {
+                    try (Parameters parameters = Retry.once(() -> parameters(backend, checkpoint, folder.saved()), listener::note)) {
                         Summary summary = train(backend, checkpoint.config(), parameters, plan, trainLoader, devSource, devLoader, folder);
                         write(folder, checkpoint, parameters, summary);
                         folder.commit();
@@ -154,10 +164,16 @@ public final class Finetune {
         return plan;
     }
 
-    private Parameters parameters(Backend backend, Checkpoint checkpoint) {
+    private Parameters parameters(Backend backend, Checkpoint checkpoint, SavedRun saved) {
         ParameterTable table = task.parameters(checkpoint.config());
+        WeightFormat format = new WeightFormat(precision.dtype(), true);
         List<String> fresh = new ArrayList<>();
-        Parameters parameters = checkpoint.load(backend, table, new WeightFormat(precision.dtype(), true), hyper.seed(), fresh);
+        if (saved != null) {
+            try (TensorSource weights = saved.weights()) {
+                return Parameters.load(backend, table, weights, format, hyper.seed(), fresh);
+            }
+        }
+        Parameters parameters = checkpoint.load(backend, table, format, hyper.seed(), fresh);
         if (!fresh.isEmpty()) {
             listener.note("made anew, not in " + options.model + ": " + String.join(", ", fresh));
         }
@@ -175,25 +191,39 @@ public final class Finetune {
                     truncated, train.size(), task.truncation(hyper.maxLength())));
         }
         RunLog log = new RunLog(folder, listener, backend.gemm());
-        long avoided = 0;
-        long steps = 0;
+        JsonNode settings = settings(config, backend, folder.saved());
+        Progress before = folder.saved() == null ? Progress.NONE : folder.saved().progress(Progress.class);
+        long avoided = before.avoided;
+        long steps = before.steps();
         long start = System.nanoTime();
         int devSize = dev == null ? 0 : dev.size();
+        int saveEvery = options.saving.every();
         BestEpoch best = dev == null ? null : new BestEpoch(hyper.selection(), task.metrics());
-        boolean over = false;
+        boolean over = before.restore(log, best);
         try (Trainer trainer = new Trainer(backend, config, parameters, task.head(), hyper, scheduled, plan,
                 listener::note)) {
             listener.started(new TrainingListener.Start(task.name(), options.model, parameters.table().parameters(),
                     backend.describe(), precision.toString(), train.size(), devSize, train.skipped(), truncated, stepsPerEpoch, hyper.epochs(),
                     plan.planner().largest().tokens(), plan.memory().bytes()));
-            for (int epoch = 1; epoch <= hyper.epochs() && steps < last && !over; epoch++) {
+            if (folder.saved() != null) {
+                folder.saved().restore(trainer);
+                listener.note("going on after step " + steps + " of " + last);
+            }
+            for (int epoch = log.epochs().size() + 1; epoch <= hyper.epochs() && (steps < last || log.openEpoch()) && !over; epoch++) {
                 log.begin();
-                for (Iterator<PackedBatch> batches = trainLoader.epoch(epoch - 1, 0); batches.hasNext() && steps < last; steps++) {
+                int firstBatch = (int) (steps - (long) (epoch - 1) * stepsPerEpoch);
+                for (Iterator<PackedBatch> batches = trainLoader.epoch(epoch - 1, firstBatch); batches.hasNext() && steps < last; steps++) {
                     PackedBatch batch = batches.next();
                     if (trainer.submit(batch)) {
                         log.add(trainer.result());
                     }
                     avoided += batch.paddedTokens(hyper.maxLength()) - batch.totalTokens();
+                    if (saveEvery > 0 && (steps + 1) % saveEvery == 0) {
+                        if (trainer.finish()) {
+                            log.add(trainer.result());
+                        }
+                        folder.save(settings, Progress.of(log, best, avoided, before.seconds + (System.nanoTime() - start) / 1e9), parameters, trainer);
+                    }
                 }
                 if (trainer.finish()) {
                     log.add(trainer.result());
@@ -211,6 +241,9 @@ public final class Finetune {
                     }
                     over = best.isOver();
                 }
+                if (saveEvery > 0 && steps < last && !over) { // so that what was judged is not judged again, nor the best epoch's weights lost
+                    folder.save(settings, Progress.of(log, best, avoided, before.seconds + (System.nanoTime() - start) / 1e9), parameters, trainer);
+                }
             }
         }
         if (over && steps < last) {
@@ -220,7 +253,40 @@ public final class Finetune {
         return new Summary(task.name(), options.model, parameters.table().parameters(), backend.name(), backend.describe(),
                 precision.toString(), hyper, hyper.seed(), task.saved(config).id2label(), train.size(), devSize, train.skipped(), truncated, log.steps(), log.skipped(), log.epochs(), kept,
                 log.baseline(), log.tokens(), avoided, plan.kept(), backend.peakBytes(), ProcessMemory.peakResidentBytes(),
-                log.gemmShare(), (System.nanoTime() - start) / 1e9);
+                log.gemmShare(), before.seconds + (System.nanoTime() - start) / 1e9);
+    }
+
+    /** What decides the result; an error where the run to go on with had others. */
+    private JsonNode settings(BertConfig config, Backend backend, SavedRun saved) {
+        JsonNode settings = RunSettings.of(options, String.valueOf(task.saved(config).id2label()), precision.toString(), backend.name()).json();
+        if (saved != null) {
+            saved.requireSame(settings);
+        }
+        return settings;
+    }
+
+    /** What a run knows of itself beside weights and trainer, to go on from; {@code best} is null where there is nothing to judge by. */
+    private record Progress(RunLog.State log, BestEpoch.State best, long avoided, double seconds) {
+        static final Progress NONE = new Progress(null, null, 0, 0);
+
+        static Progress of(RunLog log, BestEpoch best, long avoided, double seconds) {
+            return new Progress(log.state(), best == null ? null : best.state(), avoided, seconds);
+        }
+
+        long steps() {
+            return log == null ? 0 : log.steps();
+        }
+
+        /** @return whether the run was over already */
+        boolean restore(RunLog to, BestEpoch judge) {
+            if (log != null) {
+                to.restore(log);
+            }
+            if (best != null) {
+                judge.restore(best);
+            }
+            return judge != null && judge.isOver();
+        }
     }
 
     /** Hears of an evaluation and tells the run's listener. */

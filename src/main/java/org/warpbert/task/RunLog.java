@@ -33,10 +33,31 @@ final class RunLog {
         this.gemm = gemm;
     }
 
-    /** The steps of the next epoch follow. */
+    /** All that it has added up, to go on from. */
+    record State(List<TrainingListener.Epoch> epochs, Map<String, Double> baseline, long steps, long skipped, long tokens, double seconds,
+                 double gemmSeconds, int epochSteps, double epochLoss, double epochSeconds) {}
+
+    State state() {
+        double more = openEpoch() ? (System.nanoTime() - epochStart) / 1e9 : 0;
+        double moreGemm = openEpoch() ? (gemm.nanos() - gemmStart) / 1e9 : 0;
+        return new State(List.copyOf(epochs), baseline, steps, skipped, tokens, seconds + more, gemmSeconds + moreGemm, epochSteps, epochLoss, epochSeconds + more);
+    }
+
+    void restore(State state) {
+        epochs.addAll(state.epochs);
+        baseline = state.baseline;
+        steps = state.steps;
+        skipped = state.skipped;
+        tokens = state.tokens;
+        seconds = state.seconds;
+        gemmSeconds = state.gemmSeconds;
+        epochSteps = state.epochSteps;
+        epochLoss = state.epochLoss;
+        epochSeconds = state.epochSeconds;
+    }
+
+    /** Steps of the next epoch follow, or of one that was begun before this run was stopped. */
     void begin() {
-        epochSteps = 0;
-        epochLoss = 0;
         gemmStart = gemm.nanos();
         epochStart = System.nanoTime();
         last = epochStart;
@@ -58,8 +79,9 @@ final class RunLog {
 
     /** All steps of the epoch were added. */
     void trained() {
-        epochSeconds = (System.nanoTime() - epochStart) / 1e9;
-        seconds += epochSeconds;
+        double more = (System.nanoTime() - epochStart) / 1e9;
+        epochSeconds += more;
+        seconds += more;
         gemmSeconds += (gemm.nanos() - gemmStart) / 1e9;
     }
 
@@ -69,8 +91,16 @@ final class RunLog {
         TrainingListener.Epoch epoch = new TrainingListener.Epoch(epochs.size() + 1, epochLoss / epochSteps,
                 judged == null ? Double.NaN : judged.loss(), judged == null ? Map.of() : judged.metrics(), epochSeconds);
         epochs.add(epoch);
+        epochSteps = 0;
+        epochLoss = 0;
+        epochSeconds = 0;
         listener.finishedEpoch(epoch);
         return epoch;
+    }
+
+    /** Whether steps were added of an epoch that is not over. */
+    boolean openEpoch() {
+        return epochSteps > 0;
     }
 
     List<TrainingListener.Epoch> epochs() {

@@ -1,6 +1,10 @@
 package org.warpbert.train;
 
+import java.io.EOFException;
+import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.channels.ReadableByteChannel;
+import java.nio.channels.WritableByteChannel;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
@@ -178,6 +182,37 @@ final class AdamW implements AutoCloseable {
     /** Hears that a step's gradient was finite, so that it changed the weights; before the next {@link #step}. */
     void stepped() {
         taken++;
+    }
+
+    /** Steps that changed the weights. */
+    long taken() {
+        return taken;
+    }
+
+    /** Writes both moments and which words were touched, for {@link #read}. */
+    void write(WritableByteChannel to) throws IOException {
+        state.m.write(to);
+        state.v.write(to);
+        ByteBuffer words = gradients.touchedWords();
+        while (words.hasRemaining()) {
+            to.write(words);
+        }
+    }
+
+    /** Goes on after so many steps, with what {@link #write} wrote then. */
+    void read(ReadableByteChannel from, long newTaken) throws IOException {
+        state.m.read(from);
+        state.v.read(from);
+        ByteBuffer words = ByteBuffer.allocateDirect(gradients.touchedWords().remaining());
+        while (words.hasRemaining()) {
+            if (from.read(words) < 0) {
+                throw new EOFException("the touched words are cut off");
+            }
+        }
+        if (words.capacity() > 0) {
+            gradients.touch(words.flip());
+        }
+        taken = newTaken;
     }
 
     @Override

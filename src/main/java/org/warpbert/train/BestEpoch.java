@@ -41,6 +41,19 @@ public final class BestEpoch {
         return better;
     }
 
+    /** What it knows, to go on from. */
+    public record State(double best, int epoch, int waited) {}
+
+    public State state() {
+        return new State(best, epoch, waited);
+    }
+
+    public void restore(State state) {
+        best = state.best;
+        epoch = state.epoch;
+        waited = state.waited;
+    }
+
     /** Whether patience has run out. */
     public boolean isOver() {
         return selection.patience() > 0 && waited >= selection.patience();

@@ -42,6 +42,17 @@ final class LossScale {
         return scale;
     }
 
+    /** Steps since the scale changed or one overflowed. */
+    int good() {
+        return good;
+    }
+
+    /** As it was when it said these. */
+    void restore(float newScale, int newGood) {
+        scale = newScale;
+        good = newGood;
+    }
+
     /** Hears of a step at {@link #value}, 1 for the first, whether its gradient was finite. */
     void update(boolean finite, long step) {
         if (!dynamic) {

@@ -1,5 +1,6 @@
 package org.warpbert.train;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.PropertyNamingStrategies;
 import com.fasterxml.jackson.databind.json.JsonMapper;
@@ -16,10 +17,12 @@ import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.Stream;
 import org.warpbert.WarpBertException;
 import org.warpbert.format.AtomicFile;
+import org.warpbert.model.Parameters;
 
 /**
  * The folder that a run leaves. It grows as {@code NAME.partial} beside its place and takes its name at
- * {@link #commit}, so that a folder of that name is always whole; an unfinished run leaves nothing.
+ * {@link #commit}, so that a folder of that name is always whole. An unfinished run leaves nothing, or, once it has {@link #save}d
+ * its state, {@code NAME.partial}, from which it can go on.
  */
 public final class RunFolder implements AutoCloseable {
     /** JSON as all our files write it: snake case, NaN as null. */
@@ -34,18 +37,34 @@ public final class RunFolder implements AutoCloseable {
     private final Path place;
     private final Path staging;
     private final boolean overwrite;
+    private final FileChannel metricsFile;
     private final BufferedWriter metrics;
+    private volatile SavedRun saved; // or null
     private boolean finished;
 
-    private RunFolder(Path place, Path staging, boolean overwrite) throws IOException {
+    private RunFolder(Path place, Path staging, boolean overwrite, boolean resume) throws IOException {
         this.place = place;
         this.staging = staging;
         this.overwrite = overwrite;
         refuseUnderWay(place, staging);
-        AtomicFile.deleteFolder(staging); // of a run that was killed
-        Files.createDirectories(staging);
-        FileChannel channel = FileChannel.open(staging.resolve(METRICS), StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
+        saved = SavedRun.find(staging);
+        if (resume && saved == null) {
+            throw new WarpBertException("there is no run to go on with at " + staging + ": one that is stopped leaves it from its first --save-every on");
+        }
+        if (!resume && saved != null && !overwrite) {
+            throw new WarpBertException(staging + " holds a run that was stopped after step " + saved.steps() + "; --resume goes on with it, --overwrite begins anew");
+        }
+        if (!resume) {
+            saved = null;
+            AtomicFile.deleteFolder(staging); // of a run that was killed
+            Files.createDirectories(staging);
+        }
+        FileChannel channel = FileChannel.open(staging.resolve(METRICS), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
         lock(channel); // while this run is under way; the system lets go of it when the process ends, however it ends
+        if (resume) {
+            channel.truncate(saved.metricsBytes()).position(saved.metricsBytes());
+        }
+        metricsFile = channel;
         metrics = new BufferedWriter(Channels.newWriter(channel, StandardCharsets.UTF_8));
     }
 
@@ -71,12 +90,18 @@ public final class RunFolder implements AutoCloseable {
         }
     }
 
+    /** Starts a new run's folder: {@link #open(Path, boolean, boolean)}. */
+    public static RunFolder open(Path out, boolean overwrite) {
+        return open(out, overwrite, false);
+    }
+
     /**
      * Starts a run folder.
      *
      * @param overwrite whether a run that has this place may be replaced, once the new one is whole
+     * @param resume    whether it is one that was stopped, and goes on: see {@link #saved}
      */
-    public static RunFolder open(Path out, boolean overwrite) {
+    public static RunFolder open(Path out, boolean overwrite, boolean resume) {
         Path place = out.toAbsolutePath().normalize();
         if (Files.exists(place) && !Files.isDirectory(place)) {
             throw new WarpBertException(out + " is a file; --out names the folder to be made");
@@ -88,7 +113,7 @@ public final class RunFolder implements AutoCloseable {
             throw new WarpBertException(out + " holds other things than a run; it is not replaced, give another --out");
         }
         try {
-            RunFolder folder = new RunFolder(place, place.resolveSibling(place.getFileName() + ".partial"), overwrite);
+            RunFolder folder = new RunFolder(place, place.resolveSibling(place.getFileName() + ".partial"), overwrite, resume);
             OPEN.set(folder);
             return folder;
         } catch (IOException e) {
@@ -110,6 +135,25 @@ public final class RunFolder implements AutoCloseable {
     /** Where files are to be written before {@link #commit}. */
     public Path staging() {
         return staging;
+    }
+
+    /** The state that the run goes on from, or has saved last; null where there is none. */
+    public SavedRun saved() {
+        return saved;
+    }
+
+    /**
+     * Saves the run's state after the step that the trainer has finished, in place of the one before.
+     *
+     * @param settings what must be the same when the run goes on
+     * @param progress what the caller must know then: a record
+     */
+    public void save(JsonNode settings, Object progress, Parameters parameters, Trainer trainer) {
+        try {
+            saved = SavedRun.write(staging, settings, SavedRun.JSON.valueToTree(progress), metricsFile.position(), parameters, trainer);
+        } catch (IOException e) {
+            throw new WarpBertException("metrics.jsonl cannot be written in " + staging + ": " + AtomicFile.reason(e), e);
+        }
     }
 
     /** Adds a line to {@code metrics.jsonl}. */
@@ -136,6 +180,7 @@ public final class RunFolder implements AutoCloseable {
     public void commit() {
         try {
             metrics.close();
+            SavedRun.deleteBut(staging, null);
             Path replaced = place.resolveSibling(place.getFileName() + ".replaced");
             AtomicFile.deleteFolder(replaced);
             if (Files.exists(place) && (overwrite || isEmpty(place))) {
@@ -151,7 +196,7 @@ public final class RunFolder implements AutoCloseable {
         }
     }
 
-    /** Removes what an unfinished run has written. */
+    /** Removes what an unfinished run has written, unless it can go on from it. */
     @Override
     public void close() {
         OPEN.compareAndSet(this, null);
@@ -159,7 +204,9 @@ public final class RunFolder implements AutoCloseable {
             finished = true;
             try {
                 metrics.close();
-                AtomicFile.deleteFolder(staging);
+                if (saved == null) {
+                    AtomicFile.deleteFolder(staging);
+                }
             } catch (IOException e) {
                 throw new WarpBertException(staging + " cannot be removed: " + AtomicFile.reason(e), e);
             }
@@ -167,16 +214,16 @@ public final class RunFolder implements AutoCloseable {
     }
 
     /**
-     * For an interrupt: removes what the run under way has written.
+     * For an interrupt: {@link #close}s the folder of the run under way.
      *
-     * @return the folder that it would have made, or null where no run is under way
+     * @return what became of it, for the user; null where no run is under way
      */
-    public static Path abandonOpen() {
+    public static String abandonOpen() {
         RunFolder folder = OPEN.getAndSet(null);
         if (folder == null) {
             return null;
         }
         folder.close();
-        return folder.place;
+        return folder.place + (folder.saved == null ? " was not written" : " was stopped; --resume goes on after step " + folder.saved.steps());
     }
 }

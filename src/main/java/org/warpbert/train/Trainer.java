@@ -1,6 +1,10 @@
 package org.warpbert.train;
 
+import java.io.IOException;
+import java.nio.channels.ReadableByteChannel;
+import java.nio.channels.WritableByteChannel;
 import java.util.function.Consumer;
+import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.Dtype;
 import org.warpbert.backend.OutOfDeviceMemory;
@@ -40,6 +44,7 @@ public final class Trainer implements AutoCloseable {
     private final AdamW optimizer;
     private final PlannedModel planned;
     private final LossScale lossScale;
+    private final Dtype moments;
     private final PendingStep[] turns;
     private PendingStep pending; // or null: no step is under way
     private PendingStep told; // the last that was waited for
@@ -78,6 +83,7 @@ public final class Trainer implements AutoCloseable {
         this.backend = backend;
         this.hyper = hyper;
         this.lossScale = lossScale;
+        this.moments = moments;
         this.scheduledSteps = scheduledSteps;
         this.head = head;
         BertConfig used = hyper.dropout() == null ? config : config.withDropout(hyper.dropout());
@@ -248,6 +254,39 @@ public final class Trainer implements AutoCloseable {
         }
         model.backward(step.scales(lossScale.value()), !first);
         step.readBack().add(head.lossTerms());
+    }
+
+    /**
+     * What the steps to come depend on, beside the weights and {@link #writeMoments}: a trainer of the same run that is given all three
+     * goes on as this one would have.
+     *
+     * @param steps     taken
+     * @param updates   those of them that changed the weights
+     * @param lossScale of the next step
+     * @param goodSteps since that changed
+     * @param moments   what AdamW's are kept in
+     */
+    public record State(long steps, long updates, float lossScale, int goodSteps, Dtype moments) {}
+
+    /** After {@link #finish}. */
+    public State state() {
+        return new State(steps, optimizer.taken(), lossScale.value(), lossScale.good(), moments);
+    }
+
+    /** Writes AdamW's moments as they are kept, and which words have any; after {@link #finish}. */
+    public void writeMoments(WritableByteChannel to) throws IOException {
+        optimizer.write(to);
+    }
+
+    /** Before the first step: goes on from there. */
+    public void restore(State state, ReadableByteChannel savedMoments) throws IOException {
+        if (state.moments != moments) {
+            throw new WarpBertException("the stopped run kept its moments in " + state.moments + ", the memory that is free now asks for " + moments
+                    + "; another --memory chooses otherwise");
+        }
+        optimizer.read(savedMoments, state.updates);
+        lossScale.restore(state.lossScale, state.goodSteps);
+        steps = state.steps;
     }
 
     /** How the batches are computed now. */
