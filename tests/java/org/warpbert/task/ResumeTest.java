@@ -141,6 +141,20 @@ class ResumeTest {
         stopAndGoOn(PLAIN, on("simt", precision), 2, 5, 0);
     }
 
+    /** Nine steps do not change a loss scale; so the state is made to say that more had been taken, which did. */
+    @Test
+    void theLossScaleIsTheSavedOne() throws IOException {
+        Compute simt = on("simt", Precision.FP16);
+        assertThrows(Stopped.class, () -> run("stopped", PLAIN, simt, train, new Saving(2, false), 3));
+        Path state = folder.resolve("stopped.partial/state-2/state.json");
+        String text = Files.readString(state);
+        assertTrue(text.contains("\"lossScale\" : 65536.0"), text);
+        Files.writeString(state, text.replace("\"lossScale\" : 65536.0", "\"lossScale\" : 512.0").replaceFirst("\"goodSteps\" : \\d+", "\"goodSteps\" : 1998"));
+        run("stopped", PLAIN, simt, train, new Saving(2, true), 0);
+        List<String> scales = metrics("stopped").stream().map(line -> line.replaceFirst(".*\"loss_scale\":([\\d.]+).*", "$1")).toList();
+        assertEquals(List.of("65536.0", "65536.0", "512.0", "512.0", "1024.0"), scales.subList(0, 5));
+    }
+
     @Test
     void anotherRunIsToldSo() throws IOException {
         Compute cpu = on("cpu", Precision.F32);

@@ -191,15 +191,15 @@ public final class Finetune {
                     truncated, train.size(), task.truncation(hyper.maxLength())));
         }
         RunLog log = new RunLog(folder, listener, backend.gemm());
-        JsonNode settings = settings(config, backend, folder.saved());
-        Progress before = folder.saved() == null ? Progress.NONE : folder.saved().progress(Progress.class);
-        long avoided = before.avoided;
-        long steps = before.steps();
-        long start = System.nanoTime();
+        JsonNode settings = options.saving.equals(Saving.NONE) ? null : settings(config, backend, folder.saved());
         int devSize = dev == null ? 0 : dev.size();
         int saveEvery = options.saving.every();
         BestEpoch best = dev == null ? null : new BestEpoch(hyper.selection(), task.metrics());
-        boolean over = before.restore(log, best);
+        if (folder.saved() != null) {
+            folder.saved().progress(Progress.class).restore(log, best);
+        }
+        long steps = log.steps();
+        boolean over = best != null && best.isOver();
         try (Trainer trainer = new Trainer(backend, config, parameters, task.head(), hyper, scheduled, plan,
                 listener::note)) {
             listener.started(new TrainingListener.Start(task.name(), options.model, parameters.table().parameters(),
@@ -214,15 +214,15 @@ public final class Finetune {
                 int firstBatch = (int) (steps - (long) (epoch - 1) * stepsPerEpoch);
                 for (Iterator<PackedBatch> batches = trainLoader.epoch(epoch - 1, firstBatch); batches.hasNext() && steps < last; steps++) {
                     PackedBatch batch = batches.next();
+                    log.begin(batch, hyper.maxLength());
                     if (trainer.submit(batch)) {
                         log.add(trainer.result());
                     }
-                    avoided += batch.paddedTokens(hyper.maxLength()) - batch.totalTokens();
                     if (saveEvery > 0 && (steps + 1) % saveEvery == 0) {
                         if (trainer.finish()) {
                             log.add(trainer.result());
                         }
-                        folder.save(settings, Progress.of(log, best, avoided, before.seconds + (System.nanoTime() - start) / 1e9), parameters, trainer);
+                        folder.save(settings, Progress.of(log, best), parameters, trainer);
                     }
                 }
                 if (trainer.finish()) {
@@ -242,7 +242,7 @@ public final class Finetune {
                     over = best.isOver();
                 }
                 if (saveEvery > 0 && steps < last && !over) { // so that what was judged is not judged again, nor the best epoch's weights lost
-                    folder.save(settings, Progress.of(log, best, avoided, before.seconds + (System.nanoTime() - start) / 1e9), parameters, trainer);
+                    folder.save(settings, Progress.of(log, best), parameters, trainer);
                 }
             }
         }
@@ -252,8 +252,8 @@ public final class Finetune {
         int kept = hyper.selection().keepBest() ? best.epoch() : log.epochs().size();
         return new Summary(task.name(), options.model, parameters.table().parameters(), backend.name(), backend.describe(),
                 precision.toString(), hyper, hyper.seed(), task.saved(config).id2label(), train.size(), devSize, train.skipped(), truncated, log.steps(), log.skipped(), log.epochs(), kept,
-                log.baseline(), log.tokens(), avoided, plan.kept(), backend.peakBytes(), ProcessMemory.peakResidentBytes(),
-                log.gemmShare(), before.seconds + (System.nanoTime() - start) / 1e9);
+                log.baseline(), log.tokens(), log.avoided(), plan.kept(), backend.peakBytes(), ProcessMemory.peakResidentBytes(),
+                log.gemmShare(), log.elapsed());
     }
 
     /** What decides the result; an error where the run to go on with had others. */
@@ -266,26 +266,16 @@ public final class Finetune {
     }
 
     /** What a run knows of itself beside weights and trainer, to go on from; {@code best} is null where there is nothing to judge by. */
-    private record Progress(RunLog.State log, BestEpoch.State best, long avoided, double seconds) {
-        static final Progress NONE = new Progress(null, null, 0, 0);
-
-        static Progress of(RunLog log, BestEpoch best, long avoided, double seconds) {
-            return new Progress(log.state(), best == null ? null : best.state(), avoided, seconds);
+    private record Progress(RunLog.State log, BestEpoch.State best) {
+        static Progress of(RunLog log, BestEpoch best) {
+            return new Progress(log.state(), best == null ? null : best.state());
         }
 
-        long steps() {
-            return log == null ? 0 : log.steps();
-        }
-
-        /** @return whether the run was over already */
-        boolean restore(RunLog to, BestEpoch judge) {
-            if (log != null) {
-                to.restore(log);
-            }
+        void restore(RunLog newLog, BestEpoch newBest) {
+            newLog.restore(log);
             if (best != null) {
-                judge.restore(best);
+                newBest.restore(best);
             }
-            return judge != null && judge.isOver();
         }
     }
 

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import org.warpbert.backend.Gemm;
+import org.warpbert.text.PackedBatch;
 import org.warpbert.train.RunFolder;
 import org.warpbert.train.Trainer;
 import org.warpbert.train.TrainingListener;
@@ -18,6 +19,9 @@ final class RunLog {
     private long steps;
     private long skipped;
     private long tokens;
+    private long avoided; // padding
+    private final long start = System.nanoTime();
+    private double elapsedBefore; // this part of the run began
     private double seconds;
     private double gemmSeconds;
     private int epochSteps;
@@ -34,13 +38,13 @@ final class RunLog {
     }
 
     /** All that it has added up, to go on from. */
-    record State(List<TrainingListener.Epoch> epochs, Map<String, Double> baseline, long steps, long skipped, long tokens, double seconds,
-                 double gemmSeconds, int epochSteps, double epochLoss, double epochSeconds) {}
+    record State(List<TrainingListener.Epoch> epochs, Map<String, Double> baseline, long steps, long skipped, long tokens, long avoided,
+                 double elapsed, double seconds, double gemmSeconds, int epochSteps, double epochLoss, double epochSeconds) {}
 
     State state() {
         double more = openEpoch() ? (System.nanoTime() - epochStart) / 1e9 : 0;
         double moreGemm = openEpoch() ? (gemm.nanos() - gemmStart) / 1e9 : 0;
-        return new State(List.copyOf(epochs), baseline, steps, skipped, tokens, seconds + more, gemmSeconds + moreGemm, epochSteps, epochLoss, epochSeconds + more);
+        return new State(List.copyOf(epochs), baseline, steps, skipped, tokens, avoided, elapsed(), seconds + more, gemmSeconds + moreGemm, epochSteps, epochLoss, epochSeconds + more);
     }
 
     void restore(State state) {
@@ -49,6 +53,8 @@ final class RunLog {
         steps = state.steps;
         skipped = state.skipped;
         tokens = state.tokens;
+        avoided = state.avoided;
+        elapsedBefore = state.elapsed;
         seconds = state.seconds;
         gemmSeconds = state.gemmSeconds;
         epochSteps = state.epochSteps;
@@ -96,6 +102,21 @@ final class RunLog {
         epochSeconds = 0;
         listener.finishedEpoch(epoch);
         return epoch;
+    }
+
+    /** A batch goes to the trainer. */
+    void begin(PackedBatch batch, int maxLength) {
+        avoided += batch.paddedTokens(maxLength) - batch.totalTokens();
+    }
+
+    /** Tokens that a batch padded to the maximum would have had more, of all batches. */
+    long avoided() {
+        return avoided;
+    }
+
+    /** Seconds since the run began, those not counted in which it was stopped. */
+    double elapsed() {
+        return elapsedBefore + (System.nanoTime() - start) / 1e9;
     }
 
     /** Whether steps were added of an epoch that is not over. */
