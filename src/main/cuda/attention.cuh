@@ -27,9 +27,6 @@ __device__ __forceinline__ Sequence sequence_of(const Attention& a, int b) {
   return {begin, int64_t(end) <= a.T ? end - begin : 0};
 }
 
-// `row`, or the sequence's last one where it ends before.
-__device__ __forceinline__ int last_of(const Sequence& s, int row) { return row < s.length ? row : s.length - 1; }
-
 __device__ __forceinline__ bool key_visible(const Attention& a, const Sequence& s, int key) {
   return key < s.length && (!a.key_mask || a.key_mask[s.begin + key] != 0);
 }
