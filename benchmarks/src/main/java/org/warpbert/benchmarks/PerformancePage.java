@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.function.Function;
 import java.util.stream.Stream;
 import org.warpbert.check.GpuFigures;
 import org.warpbert.format.AtomicFile;
@@ -161,42 +162,38 @@ public final class PerformancePage {
         return figure.at("/rates/runs_per_step").asDouble() * figure.get("median").asDouble();
     }
 
-    /** JMH's own JSON, of CallBenchmark with its gc profiler. */
     private void calls() throws IOException {
-        Path file = results.resolve("jmh-calls.json");
-        if (!Files.exists(file)) {
-            return;
-        }
-        heading("What a call costs before it computes");
-        line("One element, one thread: Java, glue, argument checks and dispatch.");
-        line("");
-        line("| op | ns | bytes of garbage |");
-        line("|---|---|---|");
-        for (JsonNode benchmark : JSON.readTree(file.toFile())) {
-            double error = benchmark.at("/primaryMetric/scoreError").asDouble(); // none of a single iteration
-            line("| " + name(benchmark) + number(" | %.0f", benchmark.at("/primaryMetric/score").asDouble())
-                    + (Double.isNaN(error) ? "" : number(" ± %.0f", error)) + number(" | %.1f |", garbage(benchmark)));
-        }
-        line("");
-        line("JMH `CallBenchmark -prof gc`, Java " + JSON.readTree(file.toFile()).at("/0/jdkVersion").asText() + " ([JSON](" + link + "/jmh-calls.json)).");
+        jmh("CallBenchmark", "jmh-calls.json", "What a call costs before it computes", "One element, one thread: Java, glue, argument checks and dispatch.",
+                List.of("op", "ns", "bytes of garbage"), benchmark -> {
+                    double error = benchmark.at("/primaryMetric/scoreError").asDouble(); // none of a single iteration
+                    return number("%.0f", benchmark.at("/primaryMetric/score").asDouble()) + (Double.isNaN(error) ? "" : number(" ± %.0f", error))
+                            + number(" | %.1f", garbage(benchmark));
+                });
     }
 
-    /** The same of StepBenchmark. */
     private void garbage() throws IOException {
-        Path file = results.resolve("jmh-steps.json");
+        jmh("StepBenchmark", "jmh-steps.json", "What a step leaves for the garbage collector",
+                "A BERT so small that Java counts, on the CPU, by one thread. JMH sums over every thread of its process, its own among them.",
+                List.of("work", "bytes of garbage"), benchmark -> number("%.1f", garbage(benchmark)));
+    }
+
+    /** A table from JMH's own JSON, of a class run with its gc profiler. */
+    private void jmh(String benchmarks, String name, String title, String about, List<String> columns, Function<JsonNode, String> figures) throws IOException {
+        Path file = results.resolve(name);
         if (!Files.exists(file)) {
             return;
         }
-        heading("What a step leaves for the garbage collector");
-        line("A BERT so small that Java counts, on the CPU, by one thread. JMH sums over every thread of its process, its own among them.");
+        JsonNode all = JSON.readTree(file.toFile());
+        heading(title);
+        line(about);
         line("");
-        line("| work | bytes of garbage |");
-        line("|---|---|");
-        for (JsonNode benchmark : JSON.readTree(file.toFile())) {
-            line("| " + name(benchmark) + number(" | %.1f |", garbage(benchmark)));
+        line("| " + String.join(" | ", columns) + " |");
+        line("|" + "---|".repeat(columns.size()));
+        for (JsonNode benchmark : all) {
+            line("| " + name(benchmark) + " | " + figures.apply(benchmark) + " |");
         }
         line("");
-        line("JMH `StepBenchmark -prof gc`, Java " + JSON.readTree(file.toFile()).at("/0/jdkVersion").asText() + " ([JSON](" + link + "/jmh-steps.json)).");
+        line("JMH `" + benchmarks + " -prof gc`, Java " + all.at("/0/jdkVersion").asText() + " ([JSON](" + link + "/" + name + ")).");
     }
 
     private static String name(JsonNode benchmark) {
