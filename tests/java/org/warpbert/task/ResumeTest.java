@@ -168,6 +168,10 @@ class ResumeTest {
         bytes[bytes.length / 2] ^= 1;
         Files.write(moments, bytes);
         assertRefused("moments.bin is damaged", PLAIN, cpu, train, new Saving(2, true));
+        Files.write(moments, Arrays.copyOf(bytes, bytes.length - 1));
+        assertRefused("moments.bin is cut off", PLAIN, cpu, train, new Saving(2, true));
+        Files.write(moments, Arrays.copyOf(bytes, bytes.length + 1));
+        assertRefused("moments.bin holds more", PLAIN, cpu, train, new Saving(2, true));
         bytes[bytes.length / 2] ^= 1;
         Files.write(moments, bytes);
         Summary whole = run("whole", PLAIN, cpu, train, Saving.NONE, 0);

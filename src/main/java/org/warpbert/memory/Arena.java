@@ -1,11 +1,9 @@
 package org.warpbert.memory;
 
-import java.io.EOFException;
+import java.io.DataInput;
 import java.io.IOException;
-import java.nio.ByteBuffer;
+import java.io.OutputStream;
 import java.nio.FloatBuffer;
-import java.nio.channels.ReadableByteChannel;
-import java.nio.channels.WritableByteChannel;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
@@ -143,28 +141,26 @@ public final class Arena implements AutoCloseable {
             }
         }
 
-        /** Writes all its bytes as they are, piece by piece. */
-        public void write(WritableByteChannel to) throws IOException {
-            for (long from = 0; from < size; from += staging.buffer().capacity()) {
-                int part = (int) Math.min(staging.buffer().capacity(), size - from);
+        /** Writes all its bytes as they are. */
+        public void write(OutputStream to) throws IOException {
+            requireMemory();
+            byte[] bytes = new byte[staging.buffer().capacity()];
+            for (long from = 0; from < size; from += bytes.length) {
+                int part = (int) Math.min(bytes.length, size - from);
                 owner().download(at(from), staging, part);
-                ByteBuffer bytes = staging.buffer().clear().limit(part);
-                while (bytes.hasRemaining()) {
-                    to.write(bytes);
-                }
+                staging.buffer().clear().get(bytes, 0, part);
+                to.write(bytes, 0, part);
             }
         }
 
-        /** Sets all its bytes to what {@link #write} wrote; a source that ends before is an error. */
-        public void read(ReadableByteChannel from) throws IOException {
-            for (long done = 0; done < size; done += staging.buffer().capacity()) {
-                int part = (int) Math.min(staging.buffer().capacity(), size - done);
-                ByteBuffer bytes = staging.buffer().clear().limit(part);
-                while (bytes.hasRemaining()) {
-                    if (from.read(bytes) < 0) {
-                        throw new EOFException(this + " is cut off");
-                    }
-                }
+        /** Sets all its bytes to what {@link #write} wrote. */
+        public void read(DataInput from) throws IOException {
+            requireMemory();
+            byte[] bytes = new byte[staging.buffer().capacity()];
+            for (long done = 0; done < size; done += bytes.length) {
+                int part = (int) Math.min(bytes.length, size - done);
+                from.readFully(bytes, 0, part);
+                staging.buffer().clear().put(bytes, 0, part);
                 owner().upload(at(done), staging, part);
                 backend.synchronize(); // the block is to be written again
             }

@@ -69,14 +69,20 @@ public final class Gradients implements AutoCloseable {
     }
 
     /** A byte for each word, 1 where it was touched, for {@link #touch}; none where every row counts. */
-    public ByteBuffer touchedWords() {
-        return touched.rows() == 0 ? ByteBuffer.allocate(0) : memory.download(part.size() * Float.BYTES, Math.toIntExact(touched.rows()));
+    public byte[] touchedWords() {
+        byte[] words = new byte[Math.toIntExact(touched.rows())];
+        if (words.length > 0) {
+            memory.download(part.size() * Float.BYTES, words.length).get(words);
+        }
+        return words;
     }
 
-    /** Sets what {@link #touchedWords} said; direct. */
-    public void touch(ByteBuffer words) {
-        memory.upload(part.size() * Float.BYTES, words);
-        backend.synchronize();
+    /** Sets what {@link #touchedWords} said. */
+    public void touch(byte[] words) {
+        if (words.length > 0) {
+            memory.upload(part.size() * Float.BYTES, ByteBuffer.allocateDirect(words.length).put(words).flip());
+            backend.synchronize();
+        }
     }
 
     /** The parameters that have gradients. */

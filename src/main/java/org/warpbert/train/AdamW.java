@@ -1,10 +1,9 @@
 package org.warpbert.train;
 
-import java.io.EOFException;
+import java.io.DataInput;
 import java.io.IOException;
+import java.io.OutputStream;
 import java.nio.ByteBuffer;
-import java.nio.channels.ReadableByteChannel;
-import java.nio.channels.WritableByteChannel;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
@@ -190,28 +189,19 @@ final class AdamW implements AutoCloseable {
     }
 
     /** Writes both moments and which words were touched, for {@link #read}. */
-    void write(WritableByteChannel to) throws IOException {
+    void write(OutputStream to) throws IOException {
         state.m.write(to);
         state.v.write(to);
-        ByteBuffer words = gradients.touchedWords();
-        while (words.hasRemaining()) {
-            to.write(words);
-        }
+        to.write(gradients.touchedWords());
     }
 
     /** Goes on after so many steps, with what {@link #write} wrote then. */
-    void read(ReadableByteChannel from, long newTaken) throws IOException {
+    void read(DataInput from, long newTaken) throws IOException {
         state.m.read(from);
         state.v.read(from);
-        ByteBuffer words = ByteBuffer.allocateDirect(gradients.touchedWords().remaining());
-        while (words.hasRemaining()) {
-            if (from.read(words) < 0) {
-                throw new EOFException("the touched words are cut off");
-            }
-        }
-        if (words.capacity() > 0) {
-            gradients.touch(words.flip());
-        }
+        byte[] words = new byte[Math.toIntExact(gradients.touched().rows())];
+        from.readFully(words);
+        gradients.touch(words);
         taken = newTaken;
     }
 

@@ -3,14 +3,14 @@ package org.warpbert.train;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import java.io.DataInputStream;
+import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.OutputStream;
-import java.nio.channels.FileChannel;
+import java.nio.channels.Channels;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.Comparator;
 import java.util.Iterator;
 import java.util.List;
@@ -18,6 +18,7 @@ import java.util.Map;
 import java.util.stream.Stream;
 import java.util.zip.CRC32C;
 import java.util.zip.CheckedInputStream;
+import java.util.zip.CheckedOutputStream;
 import org.warpbert.WarpBertException;
 import org.warpbert.format.AtomicFile;
 import org.warpbert.format.Safetensors;
@@ -87,8 +88,9 @@ public final class SavedRun {
             AtomicFile.deleteFolder(folder);
             Files.createDirectories(folder);
             SafetensorsWriter.write(folder.resolve(Safetensors.FILE), parameters.shapes(), parameters::host);
-            AtomicFile.write(folder.resolve(MOMENTS), trainer::writeMoments);
-            State state = new State(settings, at, progress, metricsBytes, crc(folder.resolve(MOMENTS)));
+            CRC32C crc = new CRC32C();
+            AtomicFile.write(folder.resolve(MOMENTS), channel -> trainer.writeMoments(new CheckedOutputStream(Channels.newOutputStream(channel), crc)));
+            State state = new State(settings, at, progress, metricsBytes, crc.getValue());
             AtomicFile.write(folder.resolve(STATE), JSON.writerWithDefaultPrettyPrinter().writeValueAsBytes(state));
             deleteBut(run, folder);
             return new SavedRun(folder, state);
@@ -104,14 +106,6 @@ public final class SavedRun {
                 AtomicFile.deleteFolder(folder);
             }
         }
-    }
-
-    private static long crc(Path file) throws IOException {
-        CRC32C crc = new CRC32C();
-        try (InputStream in = new CheckedInputStream(Files.newInputStream(file), crc)) {
-            in.transferTo(OutputStream.nullOutputStream());
-        }
-        return crc.getValue();
     }
 
     /** Steps that had been taken. */
@@ -150,21 +144,22 @@ public final class SavedRun {
         return Safetensors.open(folder);
     }
 
-    /** Has a trainer of the same run go on from here; its parameters hold {@link #weights} already. */
+    /** Has a trainer of the same run go on from here; its parameters hold {@link #weights} already. After an error it is of no use. */
     public void restore(Trainer trainer) {
         Path moments = folder.resolve(MOMENTS);
-        try {
-            if (crc(moments) != state.momentsCrc) {
-                throw new WarpBertException(moments + " is damaged: its checksum is not that of " + STATE);
+        CRC32C crc = new CRC32C();
+        try (InputStream in = new CheckedInputStream(Files.newInputStream(moments), crc)) {
+            trainer.restore(state.trainer, new DataInputStream(in));
+            if (in.read() >= 0) {
+                throw new WarpBertException(moments + " holds more than this model has");
             }
-            try (FileChannel channel = FileChannel.open(moments, StandardOpenOption.READ)) {
-                trainer.restore(state.trainer, channel);
-                if (channel.position() != channel.size()) {
-                    throw new WarpBertException(moments + " holds " + channel.size() + " bytes, of which this model has " + channel.position());
-                }
-            }
+        } catch (EOFException e) {
+            throw new WarpBertException(moments + " is cut off", e);
         } catch (IOException e) {
             throw new WarpBertException(moments + " cannot be read: " + AtomicFile.reason(e), e);
+        }
+        if (crc.getValue() != state.momentsCrc) {
+            throw new WarpBertException(moments + " is damaged: its checksum is not that of " + STATE);
         }
     }
 }

@@ -1,8 +1,8 @@
 package org.warpbert.train;
 
+import java.io.DataInput;
 import java.io.IOException;
-import java.nio.channels.ReadableByteChannel;
-import java.nio.channels.WritableByteChannel;
+import java.io.OutputStream;
 import java.util.function.Consumer;
 import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
@@ -274,12 +274,12 @@ public final class Trainer implements AutoCloseable {
     }
 
     /** Writes AdamW's moments as they are kept, and which words have any; after {@link #finish}. */
-    public void writeMoments(WritableByteChannel to) throws IOException {
+    public void writeMoments(OutputStream to) throws IOException {
         optimizer.write(to);
     }
 
     /** Before the first step: goes on from there. */
-    public void restore(State state, ReadableByteChannel savedMoments) throws IOException {
+    public void restore(State state, DataInput savedMoments) throws IOException {
         if (state.moments != moments) {
             throw new WarpBertException("the stopped run kept its moments in " + state.moments + ", the memory that is free now asks for " + moments
                     + "; another --memory chooses otherwise");
