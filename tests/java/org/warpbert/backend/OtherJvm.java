@@ -42,8 +42,7 @@ public final class OtherJvm {
 
     /** @param environment beside this process's */
     static Run run(String classes, Map<String, String> environment, List<String> options, Class<?> main, String... args) throws IOException, InterruptedException {
-        List<String> line = new ArrayList<>(List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "-Dorg.bytedeco.javacpp.maxphysicalbytes=0"));
+        List<String> line = new ArrayList<>(List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString()));
         String cache = System.getProperty("org.bytedeco.javacpp.cachedir"); // this build's own
         if (cache != null) {
             line.add("-Dorg.bytedeco.javacpp.cachedir=" + cache);

@@ -16,6 +16,12 @@ import org.warpbert.WarpBertException;
  */
 @Platform(value = "linux-x86_64", include = {"stdlib.h", "warpbert.h", "blas.h"}, library = "jniwarpbert")
 final class Native {
+    /**
+     * JavaCPP allows the whole process four times the Java heap, and beyond that collects garbage in a loop and throws
+     * OutOfMemoryError: a small heap beside large weights is just what a server has.
+     */
+    private static final String PROCESS_LIMIT = "org.bytedeco.javacpp.maxphysicalbytes";
+
     private static boolean loaded;
 
     private Native() {}
@@ -23,6 +29,9 @@ final class Native {
     /** Loads the library; on failure says why, each time it is asked. Before any other method of this class. */
     static synchronized void load() {
         if (!loaded) {
+            if (System.getProperty(PROCESS_LIMIT) == null) { // a user's own setting stands; JavaCPP reads it once, with its first pointer
+                System.setProperty(PROCESS_LIMIT, "0");
+            }
             try {
                 Loader.load(Native.class);
             } catch (LinkageError e) {
