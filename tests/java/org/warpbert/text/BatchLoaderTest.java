@@ -15,6 +15,8 @@ import java.util.NoSuchElementException;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.junit.jupiter.api.Timeout;
 import org.warpbert.WarpBertException;
 import org.warpbert.format.Vocabulary;
@@ -118,6 +120,33 @@ class BatchLoaderTest {
         }
         assertThrows(WarpBertException.class, first::next);
         assertEquals(before, threads());
+    }
+
+    /** As where a short text is to be answered at once; also of any size, without an overflow. */
+    @ParameterizedTest
+    @ValueSource(ints = {103, 104, Integer.MAX_VALUE})
+    void aLoneBatchIsMadeByWhoAsksForIt(int batchSize) {
+        LabelledTexts texts = LabelledTexts.ofClasses(tokenizer, examples, labels, 16);
+        List<Thread> threads = new ArrayList<>();
+        InstanceSource source = new InstanceSource() {
+            @Override
+            public int size() {
+                return texts.size();
+            }
+
+            @Override
+            public List<Instance> encode(int[] rows) {
+                threads.add(Thread.currentThread());
+                return texts.encode(rows);
+            }
+        };
+        try (BatchLoader loader = new BatchLoader(source, batchSize, 0, false)) {
+            assertEquals(1, loader.batchesPerEpoch());
+            List<PackedBatch> batches = all(loader.epoch(0, 0));
+            assertEquals(1, batches.size());
+            assertArrayEquals(labels, batches.get(0).labels());
+            assertEquals(List.of(Thread.currentThread()), threads);
+        }
     }
 
     @Test

@@ -7,10 +7,11 @@ import java.util.NoSuchElementException;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.warpbert.WarpBertException;
 
 /**
- * Tokenises and packs batches ahead of their use, on a background thread. Examples are tokenised once, the first time an
+ * Tokenises and packs batches ahead of their use, on a background thread where there is more than one. Examples are tokenised once, the first time an
  * epoch comes to them, and kept as arrays. The last batch of an epoch holds what is left.
  *
  * <p>One thread uses a loader at a time. Close it to stop its thread; the source remains the caller's.
@@ -41,7 +42,7 @@ public final class BatchLoader implements AutoCloseable {
             throw new WarpBertException("There are no examples to make batches of.");
         }
         this.source = source;
-        this.batchSize = batchSize;
+        this.batchSize = Math.min(batchSize, source.size()); // larger numbers would overflow
         this.seed = seed;
         this.shuffle = shuffle;
         this.encoded = new Instance[source.size()];
@@ -60,6 +61,9 @@ public final class BatchLoader implements AutoCloseable {
      */
     public Iterator<PackedBatch> epoch(int epoch, int firstBatch) {
         stop();
+        if (firstBatch + 1 == batchesPerEpoch()) { // nothing to be ahead of, and a thread takes longer to start than a short text to compute
+            return Stream.of(rows(order(epoch), firstBatch)).map(rows -> pack(rows, epoch)).iterator();
+        }
         producer = new Producer(epoch, firstBatch);
         producer.start();
         return producer;
@@ -80,8 +84,8 @@ public final class BatchLoader implements AutoCloseable {
         int last = firstEpoch + (shuffle ? epochs : 1);
         return new BatchSizes(() -> IntStream.range(firstEpoch, last).boxed().flatMap(epoch -> {
             int[] order = order(epoch);
-            return IntStream.range(0, batchesPerEpoch()).mapToObj(batch -> Arrays.stream(order, batch * batchSize,
-                    Math.min((batch + 1) * batchSize, order.length)).mapToObj(row -> examples[row]).toArray(Capacity[]::new));
+            return IntStream.range(0, batchesPerEpoch()).mapToObj(
+                    batch -> Arrays.stream(rows(order, batch)).mapToObj(row -> examples[row]).toArray(Capacity[]::new));
         }).iterator());
     }
 
@@ -108,6 +112,11 @@ public final class BatchLoader implements AutoCloseable {
 
     private int[] order(int epoch) {
         return BatchOrder.order(encoded.length, seed, epoch, shuffle);
+    }
+
+    /** The examples of a batch. */
+    private int[] rows(int[] order, int batch) {
+        return Arrays.copyOfRange(order, batch * batchSize, Math.min((batch + 1) * batchSize, order.length));
     }
 
     private void stop() {
@@ -181,8 +190,7 @@ public final class BatchLoader implements AutoCloseable {
         public void run() {
             try {
                 for (int batch = firstBatch; batch < batchesPerEpoch() && !stopped; batch++) {
-                    queue.put(pack(Arrays.copyOfRange(order, batch * batchSize,
-                            Math.min((batch + 1) * batchSize, order.length)), epoch));
+                    queue.put(pack(rows(order, batch), epoch));
                 }
             } catch (InterruptedException e) {
                 Thread.currentThread().interrupt(); // stop() asked for it
