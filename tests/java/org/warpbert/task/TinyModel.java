@@ -27,15 +27,20 @@ public final class TinyModel {
         return BertConfig.ofSizes(SPECIALS.size() + WORDS, hidden, layers, hidden / 32, 2 * hidden, 512, 2);
     }
 
-    /** Writes the folder. */
+    /** Writes the folder of an encoder with a pooler. */
     public static Path write(Path folder, int hidden, int layers) throws IOException {
-        Files.createDirectories(folder);
         BertConfig config = config(hidden, layers);
+        return write(folder, config, ParameterTable.bert(config).pooler().build());
+    }
+
+    /** Writes the folder of a model with these parameters. */
+    static Path write(Path folder, BertConfig config, ParameterTable table) throws IOException {
+        Files.createDirectories(folder);
         List<String> pieces = new ArrayList<>(SPECIALS);
         IntStream.range(0, WORDS).forEach(word -> pieces.add("w" + word));
         TokenizerWriter.write(folder, pieces, true, List.of(), config.maxPositionEmbeddings());
         config.write(folder.resolve("config.json"));
-        try (Backend backend = Backends.open("cpu", 1); Parameters parameters = Parameters.random(backend, ParameterTable.bert(config).pooler().build(), 1)) {
+        try (Backend backend = Backends.open("cpu", 1); Parameters parameters = Parameters.random(backend, table, 1)) {
             ModelWriter.writeTensors(folder, parameters.shapes(), parameters::host);
         }
         return folder;

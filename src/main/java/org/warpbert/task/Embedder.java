@@ -1,14 +1,16 @@
 package org.warpbert.task;
 
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
+import java.util.Objects;
 import java.util.function.Consumer;
 import org.warpbert.model.Head;
 import org.warpbert.model.ParameterTable;
 import org.warpbert.text.Encoded;
 import org.warpbert.text.PackedBatch;
 
-/** Texts as vectors, read off the encoder. One thread at a time. */
+/** Texts as vectors, read off the encoder. Calls from several threads take turns, for each uses the whole device. */
 public final class Embedder implements AutoCloseable {
     /** What of a sequence becomes its vector. */
     public enum Pooling {
@@ -43,6 +45,7 @@ public final class Embedder implements AutoCloseable {
      * @param note receives a line where memory was refused
      */
     public static Embedder load(String model, Pooling pooling, Compute compute, Consumer<String> note) {
+        Objects.requireNonNull(pooling, "pooling");
         return new Embedder(OpenModel.load(model, compute, note, checkpoint -> {
             ParameterTable.Builder table = ParameterTable.bert(checkpoint.config());
             return (pooling == Pooling.POOLER ? table.pooler() : table).build();
@@ -67,16 +70,17 @@ public final class Embedder implements AutoCloseable {
      * @param maxLength most tokens of a sequence; what is longer is cut
      */
     public float[][] embed(List<String> texts, List<String> pairs, boolean normalize, int maxLength, int batchSize) {
-        model.checkpoint().checkLength(maxLength);
-        List<float[]> vectors = new ArrayList<>(texts.size());
-        inference.run(texts, pairs, maxLength, batchSize, (pass, batch) -> {
-                    float[] states = pooled == null ? pass.lastHiddenState() : pooled.pooled();
-                    for (int b = 0; b < batch.sequences(); b++) {
-                        float[] vector = vector(states, batch, b);
-                        vectors.add(normalize ? normalized(vector) : vector);
-                    }
-                });
-        return vectors.toArray(float[][]::new);
+        return model.inTurn(maxLength, () -> {
+            List<float[]> vectors = new ArrayList<>(texts.size());
+            inference.run(texts, pairs, maxLength, batchSize, (pass, batch) -> {
+                        float[] states = pooled == null ? pass.lastHiddenState() : pooled.pooled();
+                        for (int b = 0; b < batch.sequences(); b++) {
+                            float[] vector = vector(states, batch, b);
+                            vectors.add(normalize ? normalized(vector) : vector);
+                        }
+                    });
+            return vectors.toArray(float[][]::new);
+        });
     }
 
     /**
@@ -86,11 +90,13 @@ public final class Embedder implements AutoCloseable {
      * @param maxLength most tokens of the sequence; what is longer is cut
      */
     public Inspection inspect(String text, String pair, boolean attentions, int maxLength) {
-        model.checkpoint().checkLength(maxLength);
-        Encoded sequence = model.tokenizer().encode(text, pair, maxLength);
-        model.count(1, sequence.truncated() ? 1 : 0, Inference.cutTo(maxLength));
-        inference.release(); // the sequence needs a model that looks on
-        return Inspection.of(model, sequence, attentions);
+        return model.inTurn(maxLength, () -> {
+            Inference.requireAll("text", Collections.singletonList(text));
+            Encoded sequence = model.tokenizer().encode(text, pair, maxLength);
+            model.count(1, sequence.truncated() ? 1 : 0, Inference.cutTo(maxLength));
+            inference.release(); // the sequence needs a model that looks on
+            return Inspection.of(model, sequence, attentions);
+        });
     }
 
     /** Encoder layers of the model, L. */
@@ -127,9 +133,9 @@ public final class Embedder implements AutoCloseable {
         return result;
     }
 
+    /** Waits for a call that is under way. */
     @Override
     public void close() {
-        inference.close();
         model.close();
     }
 }

@@ -2,6 +2,7 @@ package org.warpbert.task;
 
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.PriorityQueue;
 import java.util.function.Consumer;
@@ -12,7 +13,7 @@ import org.warpbert.text.Encoded;
 import org.warpbert.text.Instance;
 import org.warpbert.text.PackedBatch;
 
-/** Guesses the words behind [MASK]. One thread at a time. */
+/** Guesses the words behind [MASK]. Calls from several threads take turns, for each uses the whole device. */
 public final class FillMask implements AutoCloseable {
     private final OpenModel model;
 
@@ -54,30 +55,32 @@ public final class FillMask implements AutoCloseable {
      * @param maxLength most tokens of the sequence; what is longer is cut
      */
     public List<List<Candidate>> fill(String text, String pair, int top, int maxLength) {
-        model.checkpoint().checkLength(maxLength);
-        if (top < 1) {
-            throw new WarpBertException("--top is " + top + ", it must be at least 1");
-        }
-        Encoded encoded = model.tokenizer().encode(text, pair, maxLength);
-        model.count(1, encoded.truncated() ? 1 : 0, Inference.cutTo(maxLength));
-        int mask = model.tokenizer().maskId();
-        int[] chosen = Arrays.stream(encoded.tokens()).map(token -> token == mask ? 0 : PackedBatch.IGNORE).toArray();
-        PackedBatch batch = PackedBatch.of(List.of(Instance.ofTokens(encoded, chosen)));
-        if (batch.labelledRows().length == 0) {
-            throw new WarpBertException("the text has no " + model.tokenizer().token(mask) + " to fill"
-                    + (encoded.truncated() ? " in its first " + encoded.length() + " tokens" : "") + ": " + text);
-        }
-        MaskedWordHead head = new MaskedWordHead(false, batch.labelledRows().length);
-        List<List<Candidate>> result = new ArrayList<>();
-        try (PlannedModel planned = PlannedModel.inference(model.backend(), model.config(), model.parameters(), head, BatchSizes.of(batch), model.note())) {
-            planned.infer(batch, true, (pass, part) -> { // of whatever loss: it makes the logits
-                float[] logits = head.wordLogits();
-                for (int m = 0; m < part.labelledRows().length; m++) {
-                    result.add(top(logits, m * model.config().vocabSize(), top));
-                }
-            });
-        }
-        return result;
+        return model.inTurn(maxLength, () -> {
+            if (top < 1) {
+                throw new WarpBertException("--top is " + top + ", it must be at least 1");
+            }
+            Inference.requireAll("text", Collections.singletonList(text));
+            Encoded encoded = model.tokenizer().encode(text, pair, maxLength);
+            model.count(1, encoded.truncated() ? 1 : 0, Inference.cutTo(maxLength));
+            int mask = model.tokenizer().maskId();
+            int[] chosen = Arrays.stream(encoded.tokens()).map(token -> token == mask ? 0 : PackedBatch.IGNORE).toArray();
+            PackedBatch batch = PackedBatch.of(List.of(Instance.ofTokens(encoded, chosen)));
+            if (batch.labelledRows().length == 0) {
+                throw new WarpBertException("the text has no " + model.tokenizer().token(mask) + " to fill"
+                        + (encoded.truncated() ? " in its first " + encoded.length() + " tokens" : "") + ": " + text);
+            }
+            MaskedWordHead head = new MaskedWordHead(false, batch.labelledRows().length);
+            List<List<Candidate>> result = new ArrayList<>();
+            try (PlannedModel planned = PlannedModel.inference(model.backend(), model.config(), model.parameters(), head, BatchSizes.of(batch), model.note())) {
+                planned.infer(batch, true, (pass, part) -> { // of whatever loss: it makes the logits
+                    float[] logits = head.wordLogits();
+                    for (int m = 0; m < part.labelledRows().length; m++) {
+                        result.add(top(logits, m * model.config().vocabSize(), top));
+                    }
+                });
+            }
+            return result;
+        });
     }
 
     private List<Candidate> top(float[] logits, int from, int top) {
@@ -99,6 +102,7 @@ public final class FillMask implements AutoCloseable {
         return result;
     }
 
+    /** Waits for a call that is under way. */
     @Override
     public void close() {
         model.close();

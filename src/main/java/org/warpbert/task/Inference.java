@@ -25,10 +25,11 @@ final class Inference<H extends Head> implements AutoCloseable {
     private PlannedModel model;
     private BatchSizes sizes; // that the model is planned for
 
-    /** @param opened remains the caller's to close, after this */
+    /** @param opened remains the caller's to close, which closes this first */
     Inference(OpenModel opened, H head) {
         this.opened = opened;
         this.head = head;
+        opened.closeFirst(this::close);
     }
 
     H head() {
@@ -37,8 +38,12 @@ final class Inference<H extends Head> implements AutoCloseable {
 
     /** Runs {@code each} after the forward of every batch, or of every part of one that memory does not hold whole. */
     void run(List<String> texts, List<String> pairs, int maxLength, int batchSize, BiConsumer<BertModel, PackedBatch> each) {
-        if (pairs != null && pairs.size() != texts.size()) {
-            throw new WarpBertException(texts.size() + " texts were given " + pairs.size() + " second texts");
+        requireAll("text", texts);
+        if (pairs != null) {
+            requireAll("second text", pairs);
+            if (pairs.size() != texts.size()) {
+                throw new WarpBertException(texts.size() + " texts were given " + pairs.size() + " second texts");
+            }
         }
         if (texts.isEmpty()) {
             return;
@@ -82,6 +87,15 @@ final class Inference<H extends Head> implements AutoCloseable {
     @Override
     public void close() {
         release();
+    }
+
+    /** Fails where one is null, and names it. */
+    static void requireAll(String what, List<String> texts) {
+        for (int i = 0; i < texts.size(); i++) {
+            if (texts.get(i) == null) {
+                throw new WarpBertException(what + " " + (i + 1) + " of " + texts.size() + " is null");
+            }
+        }
     }
 
     /** What becomes of texts that are too long. */

@@ -6,7 +6,7 @@ import java.util.function.Consumer;
 import org.warpbert.WarpBertException;
 import org.warpbert.text.LabelMap;
 
-/** A fine-tuned classifier that gives a text any number of labels, ready to answer. One thread at a time. */
+/** A fine-tuned classifier that gives a text any number of labels, ready to answer. Calls from several threads take turns, for each uses the whole device. */
 public final class MultiLabelClassifier implements AutoCloseable {
     private static final String HEAD = "classification head";
 
@@ -64,24 +64,25 @@ public final class MultiLabelClassifier implements AutoCloseable {
      * @return for each text, probabilities by class number
      */
     public List<double[]> predict(List<String> texts, List<String> pairs, int maxLength, int batchSize) {
-        model.checkpoint().checkLength(maxLength);
-        List<double[]> predictions = new ArrayList<>(texts.size());
-        inference.run(texts, pairs, maxLength, batchSize, (pass, batch) -> {
-            float[] logits = inference.head().logits();
-            for (int b = 0; b < batch.sequences(); b++) {
-                double[] scores = new double[labels.size()];
-                for (int c = 0; c < scores.length; c++) {
-                    scores[c] = 1 / (1 + Math.exp(-logits[b * scores.length + c]));
+        return model.inTurn(maxLength, () -> {
+            List<double[]> predictions = new ArrayList<>(texts.size());
+            inference.run(texts, pairs, maxLength, batchSize, (pass, batch) -> {
+                float[] logits = inference.head().logits();
+                for (int b = 0; b < batch.sequences(); b++) {
+                    double[] scores = new double[labels.size()];
+                    for (int c = 0; c < scores.length; c++) {
+                        scores[c] = 1 / (1 + Math.exp(-logits[b * scores.length + c]));
+                    }
+                    predictions.add(scores);
                 }
-                predictions.add(scores);
-            }
+            });
+            return predictions;
         });
-        return predictions;
     }
 
+    /** Waits for a call that is under way. */
     @Override
     public void close() {
-        inference.close();
         model.close();
     }
 }

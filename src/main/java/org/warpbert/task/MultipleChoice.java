@@ -6,7 +6,7 @@ import java.util.function.Consumer;
 import org.warpbert.text.Candidates;
 import org.warpbert.text.ChoiceQuestion;
 
-/** A model that chooses among candidates, ready to be asked. One thread at a time. */
+/** A model that chooses among candidates, ready to be asked. Calls from several threads take turns, for each uses the whole device. */
 public final class MultipleChoice implements AutoCloseable {
     private final OpenModel model;
     private final Inference<ChoiceHead> inference;
@@ -53,27 +53,28 @@ public final class MultipleChoice implements AutoCloseable {
      * @param batchSize questions computed at a time
      */
     public List<Answer> choose(List<ChoiceQuestion> questions, int maxLength, int batchSize) {
-        model.checkpoint().checkLength(maxLength);
-        List<Answer> answers = new ArrayList<>(questions.size());
-        if (questions.isEmpty()) {
-            return answers;
-        }
-        int cut = inference.run(new Candidates(model.tokenizer(), questions, maxLength), batchSize, (pass, batch) -> {
-            float[] logits = inference.head().scores();
-            for (int e = 0; e < batch.examples(); e++) {
-                int from = batch.cuExamples()[e];
-                double[] scores = TextClassifier.softmax(logits, from, batch.cuExamples()[e + 1] - from);
-                int choice = Evaluation.argmax(logits, from, scores.length);
-                answers.add(new Answer(choice, scores[choice], scores));
+        return model.inTurn(maxLength, () -> {
+            List<Answer> answers = new ArrayList<>(questions.size());
+            if (questions.isEmpty()) {
+                return answers;
             }
+            int cut = inference.run(new Candidates(model.tokenizer(), questions, maxLength), batchSize, (pass, batch) -> {
+                float[] logits = inference.head().scores();
+                for (int e = 0; e < batch.examples(); e++) {
+                    int from = batch.cuExamples()[e];
+                    double[] scores = TextClassifier.softmax(logits, from, batch.cuExamples()[e + 1] - from);
+                    int choice = Evaluation.argmax(logits, from, scores.length);
+                    answers.add(new Answer(choice, scores[choice], scores));
+                }
+            });
+            model.count(questions.size(), cut, Inference.cutTo(maxLength));
+            return answers;
         });
-        model.count(questions.size(), cut, Inference.cutTo(maxLength));
-        return answers;
     }
 
+    /** Waits for a call that is under way. */
     @Override
     public void close() {
-        inference.close();
         model.close();
     }
 }

@@ -1,8 +1,10 @@
 package org.warpbert.task;
 
 import java.util.Locale;
+import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 import java.util.function.Function;
+import java.util.function.Supplier;
 import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.Backends;
@@ -17,6 +19,7 @@ import org.warpbert.text.WordPieceTokenizer;
 
 /** A model folder, a device, and the model's weights on it: what every use of a finished model holds. */
 final class OpenModel implements AutoCloseable {
+    private final String name;
     private final Checkpoint checkpoint;
     private final Backend backend;
     private final Parameters parameters;
@@ -24,8 +27,12 @@ final class OpenModel implements AutoCloseable {
     private long read;
     private long cut;
     private String truncation;
+    private final ReentrantLock turn = new ReentrantLock(true); // a monitor would let one thread starve the others, and hold up virtual ones
+    private Runnable closeFirst = () -> {};
+    private boolean closed;
 
-    private OpenModel(Checkpoint checkpoint, Backend backend, Parameters parameters, Consumer<String> note) {
+    private OpenModel(String name, Checkpoint checkpoint, Backend backend, Parameters parameters, Consumer<String> note) {
+        this.name = name;
         this.checkpoint = checkpoint;
         this.backend = backend;
         this.parameters = parameters;
@@ -50,8 +57,8 @@ final class OpenModel implements AutoCloseable {
             MemoryBudget budget = MemoryBudget.limit(opened, compute.memory());
             WeightFormat format = new WeightFormat(compute.precision().on(opened).dtype(), false);
             requireRoom(model, format.bytes(wanted), budget, opened);
-            return new OpenModel(checkpoint, opened, Retry.once(() -> checkpoint.loadAll(opened, wanted, format, what), note), note);
-        } catch (RuntimeException e) {
+            return new OpenModel(model, checkpoint, opened, Retry.once(() -> checkpoint.loadAll(opened, wanted, format, what), note), note);
+        } catch (RuntimeException | Error e) {
             if (backend != null) {
                 backend.close();
             }
@@ -93,6 +100,25 @@ final class OpenModel implements AutoCloseable {
         return note;
     }
 
+    /** Computes when it is this thread's turn, in the order in which threads came, with sequences of up to {@code maxLength} tokens. */
+    <T> T inTurn(int maxLength, Supplier<T> work) {
+        turn.lock();
+        try {
+            if (closed) {
+                throw new WarpBertException("the model " + name + " is used after it was closed");
+            }
+            checkpoint.checkLength(maxLength);
+            return work.get();
+        } finally {
+            turn.unlock();
+        }
+    }
+
+    /** What is to be closed before this is. */
+    void closeFirst(Runnable users) {
+        closeFirst = users;
+    }
+
     /** Counts what was read and what of it was cut; {@code how}, the last, is for {@link #close} to say. */
     void count(long texts, long ofThemCut, String how) {
         read += texts;
@@ -100,15 +126,23 @@ final class OpenModel implements AutoCloseable {
         truncation = how;
     }
 
-    /** Says how many texts were cut, where any was. */
+    /** Waits for its turn, closes once, and says how many texts were cut, where any was. */
     @Override
     public void close() {
-        if (cut > 0) {
-            note.accept(String.format(Locale.ROOT, "%,d of %,d texts are %s", cut, read, truncation));
-            cut = 0;
+        turn.lock();
+        try {
+            if (!closed) {
+                closed = true;
+                closeFirst.run();
+                parameters.close();
+                backend.close();
+                checkpoint.close();
+                if (cut > 0) {
+                    note.accept(String.format(Locale.ROOT, "%,d of %,d texts are %s", cut, read, truncation));
+                }
+            }
+        } finally {
+            turn.unlock();
         }
-        parameters.close();
-        backend.close();
-        checkpoint.close();
     }
 }

@@ -6,7 +6,7 @@ import java.util.function.Consumer;
 import org.warpbert.text.AnswerWindows;
 import org.warpbert.text.Question;
 
-/** A model that finds answers in texts, ready to be asked. One thread at a time. */
+/** A model that finds answers in texts, ready to be asked. Calls from several threads take turns, for each uses the whole device. */
 public final class QuestionAnswerer implements AutoCloseable {
     private final OpenModel model;
     private final Inference<SpanHead> inference;
@@ -74,32 +74,35 @@ public final class QuestionAnswerer implements AutoCloseable {
      * @param batchSize windows computed at a time
      */
     public List<Answer> answer(List<Query> queries, QaTask.Options options, int wanted, int maxLength, int batchSize) {
-        model.checkpoint().checkLength(maxLength);
-        if (queries.isEmpty()) {
-            return List.of();
-        }
-        List<Question> questions = new ArrayList<>(queries.size());
-        for (int q = 0; q < queries.size(); q++) {
-            questions.add(new Question(Integer.toString(q + 1), 0, queries.get(q).question, queries.get(q).context, List.of()));
-        }
-        AnswerWindows windows = new AnswerWindows(model.tokenizer(), questions, maxLength, options.stride(), options.maxQuery());
-        AnswerSpans spans = new AnswerSpans(windows, options.maxAnswer(), wanted);
-        int cut = inference.run(windows, batchSize, (pass, batch) -> spans.add(batch, inference.head().logits()));
-        model.count(queries.size(), cut, QaTask.truncation(options));
-        double threshold = QaTask.threshold(options, model.config());
-        List<Answer> answers = new ArrayList<>(queries.size());
-        for (int q = 0; q < queries.size(); q++) {
-            AnswerSpans.Answers found = spans.answers(q);
-            boolean none = found.best().isEmpty() || found.noAnswerProbability() > threshold;
-            answers.add(new Answer(none ? null : found.best().get(0), none ? found.noneScore() : found.best().get(0).score(),
-                    found.noAnswerProbability(), found.best().subList(0, Math.min(wanted, found.best().size()))));
-        }
-        return answers;
+        return model.inTurn(maxLength, () -> {
+            Inference.requireAll("question", queries.stream().map(Query::question).toList());
+            Inference.requireAll("context", queries.stream().map(Query::context).toList());
+            if (queries.isEmpty()) {
+                return List.of();
+            }
+            List<Question> questions = new ArrayList<>(queries.size());
+            for (int q = 0; q < queries.size(); q++) {
+                questions.add(new Question(Integer.toString(q + 1), 0, queries.get(q).question, queries.get(q).context, List.of()));
+            }
+            AnswerWindows windows = new AnswerWindows(model.tokenizer(), questions, maxLength, options.stride(), options.maxQuery());
+            AnswerSpans spans = new AnswerSpans(windows, options.maxAnswer(), wanted);
+            int cut = inference.run(windows, batchSize, (pass, batch) -> spans.add(batch, inference.head().logits()));
+            model.count(queries.size(), cut, QaTask.truncation(options));
+            double threshold = QaTask.threshold(options, model.config());
+            List<Answer> answers = new ArrayList<>(queries.size());
+            for (int q = 0; q < queries.size(); q++) {
+                AnswerSpans.Answers found = spans.answers(q);
+                boolean none = found.best().isEmpty() || found.noAnswerProbability() > threshold;
+                answers.add(new Answer(none ? null : found.best().get(0), none ? found.noneScore() : found.best().get(0).score(),
+                        found.noAnswerProbability(), found.best().subList(0, Math.min(wanted, found.best().size()))));
+            }
+            return answers;
+        });
     }
 
+    /** Waits for a call that is under way. */
     @Override
     public void close() {
-        inference.close();
         model.close();
     }
 }

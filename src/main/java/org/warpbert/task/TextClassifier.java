@@ -6,7 +6,7 @@ import java.util.function.Consumer;
 import org.warpbert.WarpBertException;
 import org.warpbert.text.LabelMap;
 
-/** A fine-tuned classifier, ready to answer. One thread at a time. */
+/** A fine-tuned classifier, ready to answer. Calls from several threads take turns, for each uses the whole device. */
 public final class TextClassifier implements AutoCloseable {
     /** Length and batch size where a caller names none. */
     public static final int MAX_LENGTH = 512;
@@ -77,17 +77,18 @@ public final class TextClassifier implements AutoCloseable {
      * @param maxLength most tokens of a sequence; what is longer is cut
      */
     public List<Prediction> predict(List<String> texts, List<String> pairs, int maxLength, int batchSize) {
-        model.checkpoint().checkLength(maxLength);
-        List<Prediction> predictions = new ArrayList<>(texts.size());
-        inference.run(texts, pairs, maxLength, batchSize, (pass, batch) -> {
-            float[] logits = inference.head().logits();
-            for (int b = 0; b < batch.sequences(); b++) {
-                double[] scores = softmax(logits, b * labels.size(), labels.size());
-                int id = Evaluation.argmax(logits, b * labels.size(), labels.size());
-                predictions.add(new Prediction(labels.label(id), id, scores[id], scores));
-            }
+        return model.inTurn(maxLength, () -> {
+            List<Prediction> predictions = new ArrayList<>(texts.size());
+            inference.run(texts, pairs, maxLength, batchSize, (pass, batch) -> {
+                float[] logits = inference.head().logits();
+                for (int b = 0; b < batch.sequences(); b++) {
+                    double[] scores = softmax(logits, b * labels.size(), labels.size());
+                    int id = Evaluation.argmax(logits, b * labels.size(), labels.size());
+                    predictions.add(new Prediction(labels.label(id), id, scores[id], scores));
+                }
+            });
+            return predictions;
         });
-        return predictions;
     }
 
     /** softmax of {@code count} values from {@code from} on. */
@@ -108,9 +109,9 @@ public final class TextClassifier implements AutoCloseable {
         return result;
     }
 
+    /** Waits for a call that is under way. */
     @Override
     public void close() {
-        inference.close();
         model.close();
     }
 }

@@ -3,7 +3,7 @@ package org.warpbert.task;
 import java.util.List;
 import java.util.function.Consumer;
 
-/** A fine-tuned regression, ready to give numbers. One thread at a time. */
+/** A fine-tuned regression, ready to give numbers. Calls from several threads take turns, for each uses the whole device. */
 public final class TextScorer implements AutoCloseable {
     private final OpenModel model;
     private final Inference<ClassificationHead> inference;
@@ -45,19 +45,20 @@ public final class TextScorer implements AutoCloseable {
      * @param maxLength most tokens of a sequence; what is longer is cut
      */
     public float[] score(List<String> texts, List<String> pairs, int maxLength, int batchSize) {
-        model.checkpoint().checkLength(maxLength);
-        float[] numbers = new float[texts.size()];
-        int[] done = {0};
-        inference.run(texts, pairs, maxLength, batchSize, (pass, batch) -> {
-            System.arraycopy(inference.head().logits(), 0, numbers, done[0], batch.sequences());
-            done[0] += batch.sequences();
+        return model.inTurn(maxLength, () -> {
+            float[] numbers = new float[texts.size()];
+            int[] done = {0};
+            inference.run(texts, pairs, maxLength, batchSize, (pass, batch) -> {
+                System.arraycopy(inference.head().logits(), 0, numbers, done[0], batch.sequences());
+                done[0] += batch.sequences();
+            });
+            return numbers;
         });
-        return numbers;
     }
 
+    /** Waits for a call that is under way. */
     @Override
     public void close() {
-        inference.close();
         model.close();
     }
 }

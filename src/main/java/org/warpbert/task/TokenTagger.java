@@ -7,7 +7,7 @@ import org.warpbert.text.LabelMap;
 import org.warpbert.text.WordPieces;
 import org.warpbert.text.Words;
 
-/** A fine-tuned tagger of words, ready to answer. One thread at a time. */
+/** A fine-tuned tagger of words, ready to answer. Calls from several threads take turns, for each uses the whole device. */
 public final class TokenTagger implements AutoCloseable {
     static final String HEAD = "tagging head";
 
@@ -83,36 +83,38 @@ public final class TokenTagger implements AutoCloseable {
      * @param maxLength most tokens of a sequence; what is longer is cut
      */
     public List<Tagged> predict(List<String> texts, int maxLength, int batchSize) {
-        model.checkpoint().checkLength(maxLength);
-        List<List<Words.Span>> words = texts.stream().map(Words::of).toList();
-        List<List<String>> sentences = new ArrayList<>(); // of the texts that have words
-        for (int i = 0; i < texts.size(); i++) {
-            String text = texts.get(i);
-            if (!words.get(i).isEmpty()) {
-                sentences.add(words.get(i).stream().map(word -> text.substring(word.start(), word.end())).toList());
-            }
-        }
-        List<List<Answer>> answers = new ArrayList<>();
-        if (!sentences.isEmpty()) {
-            int cut = inference.run(new WordPieces(model.tokenizer(), sentences, null, maxLength), batchSize, (pass, batch) -> {
-                float[] logits = inference.head().logits();
-                int row = 0;
-                for (int b = 0; b < batch.sequences(); b++) {
-                    List<Answer> sentence = new ArrayList<>();
-                    for (; row < batch.labelledRows().length && batch.labelledRows()[row] < batch.cuSeqlens()[b + 1]; row++) {
-                        sentence.add(answer(logits, row));
-                    }
-                    answers.add(sentence);
+        return model.inTurn(maxLength, () -> {
+            Inference.requireAll("text", texts);
+            List<List<Words.Span>> words = texts.stream().map(Words::of).toList();
+            List<List<String>> sentences = new ArrayList<>(); // of the texts that have words
+            for (int i = 0; i < texts.size(); i++) {
+                String text = texts.get(i);
+                if (!words.get(i).isEmpty()) {
+                    sentences.add(words.get(i).stream().map(word -> text.substring(word.start(), word.end())).toList());
                 }
-            });
-            model.count(sentences.size(), cut, Inference.cutTo(maxLength) + "; nothing is said of the words behind");
-        }
-        List<Tagged> tagged = new ArrayList<>(texts.size());
-        int next = 0;
-        for (int i = 0; i < texts.size(); i++) {
-            tagged.add(tagged(texts.get(i), words.get(i), words.get(i).isEmpty() ? List.of() : answers.get(next++)));
-        }
-        return tagged;
+            }
+            List<List<Answer>> answers = new ArrayList<>();
+            if (!sentences.isEmpty()) {
+                int cut = inference.run(new WordPieces(model.tokenizer(), sentences, null, maxLength), batchSize, (pass, batch) -> {
+                    float[] logits = inference.head().logits();
+                    int row = 0;
+                    for (int b = 0; b < batch.sequences(); b++) {
+                        List<Answer> sentence = new ArrayList<>();
+                        for (; row < batch.labelledRows().length && batch.labelledRows()[row] < batch.cuSeqlens()[b + 1]; row++) {
+                            sentence.add(answer(logits, row));
+                        }
+                        answers.add(sentence);
+                    }
+                });
+                model.count(sentences.size(), cut, Inference.cutTo(maxLength) + "; nothing is said of the words behind");
+            }
+            List<Tagged> tagged = new ArrayList<>(texts.size());
+            int next = 0;
+            for (int i = 0; i < texts.size(); i++) {
+                tagged.add(tagged(texts.get(i), words.get(i), words.get(i).isEmpty() ? List.of() : answers.get(next++)));
+            }
+            return tagged;
+        });
     }
 
     private record Answer(String label, double score) {}
@@ -139,9 +141,9 @@ public final class TokenTagger implements AutoCloseable {
         return new Span(text.substring(start, end), label, score, start, end);
     }
 
+    /** Waits for a call that is under way. */
     @Override
     public void close() {
-        inference.close();
         model.close();
     }
 }

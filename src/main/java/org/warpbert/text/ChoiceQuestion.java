@@ -1,6 +1,7 @@
 package org.warpbert.text;
 
 import java.util.List;
+import org.warpbert.WarpBertException;
 
 /**
  * A question with candidates, one of which is right. A candidate is read as a pair: the context, then the question and the
@@ -15,6 +16,9 @@ import java.util.List;
 public record ChoiceQuestion(long line, String context, String question, List<String> choices, int label) {
     public ChoiceQuestion {
         choices = List.copyOf(choices);
+        if (context == null && question == null || choices.size() < 2) {
+            throw new WarpBertException("the choice question of line " + line + " has " + (choices.size() < 2 ? "fewer than two choices" : "neither a context nor a question"));
+        }
     }
 
     /** The first text of every candidate's pair. */
