@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -17,6 +18,8 @@ import org.warpbert.backend.Precision;
 import org.warpbert.model.BertModel;
 import org.warpbert.model.Head;
 import org.warpbert.model.ParameterTable;
+import org.warpbert.text.Instance;
+import org.warpbert.text.InstanceSource;
 
 /** A model that answers call after call in the same buffers. */
 class InferenceTest {
@@ -69,6 +72,50 @@ class InferenceTest {
                 assertArrayEquals(both, states(inference, 8, SHORT, LONG), "made again");
             }
             assertEquals(weights, backend.allocatedBytes());
+        }
+    }
+
+    /** Many short texts, then one long one: neither holds the other, and once there is room for both nothing is made anew. */
+    @Test
+    void callsOfOtherShapesInTurnsKeepTheModel() throws IOException {
+        try (OpenModel opened = open("cpu"); Inference<Head> inference = new Inference<>(opened, Head.NONE)) {
+            List<BertModel> models = new ArrayList<>();
+            for (int turn = 0; turn < 3; turn++) {
+                inference.run(List.of("w1", "w2", "w3"), null, 16, 8, (pass, batch) -> models.add(pass));
+                inference.run(List.of(LONG), null, 16, 8, (pass, batch) -> models.add(pass));
+            }
+            assertEquals(2, models.stream().distinct().count());
+        }
+    }
+
+    /** Of a long list only the next texts are tokenised; answers come in order, and all. */
+    @Test
+    void memoryDoesNotGrowWithTheList() throws IOException {
+        int count = 3000;
+        try (OpenModel opened = open("cpu"); Inference<Head> inference = new Inference<>(opened, Head.NONE)) {
+            int[] encoded = {0};
+            int[] computed = {0};
+            InstanceSource source = new InstanceSource() {
+                @Override
+                public int size() {
+                    return count;
+                }
+
+                @Override
+                public List<Instance> encode(int[] rows) {
+                    assertTrue(rows[0] - computed[0] <= 1000, "row " + rows[0] + " while " + computed[0] + " are done");
+                    encoded[0] += rows.length;
+                    return Arrays.stream(rows).mapToObj(row -> Instance.of(opened.tokenizer().encode(SHORT, null, row == count - 1 ? 4 : 16), row)).toList();
+                }
+            };
+            int cut = inference.run(source, 100, (pass, batch) -> {
+                for (int label : batch.labels()) {
+                    assertEquals(computed[0]++, label);
+                }
+            });
+            assertEquals(1, cut);
+            assertEquals(count, computed[0]);
+            assertEquals(count, encoded[0]);
         }
     }
 

@@ -1,6 +1,7 @@
 package org.warpbert.task;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;
 import java.util.function.BiConsumer;
@@ -11,15 +12,18 @@ import org.warpbert.model.PlannedModel;
 import org.warpbert.text.BatchLoader;
 import org.warpbert.text.BatchSizes;
 import org.warpbert.text.Example;
+import org.warpbert.text.Instance;
 import org.warpbert.text.InstanceSource;
 import org.warpbert.text.LabelledTexts;
 import org.warpbert.text.PackedBatch;
 
 /**
  * A finished model and its head, answering call after call. Buffers stay from one call to the next, and are made anew where a
- * batch is larger than any before.
+ * batch is larger than any before. Of many texts only some are tokenised at a time.
  */
 final class Inference<H extends Head> implements AutoCloseable {
+    private static final int AT_ONCE = 1024; // examples tokenised together, or a batch where that is more
+
     private final OpenModel opened;
     private final H head;
     private PlannedModel model;
@@ -58,6 +62,24 @@ final class Inference<H extends Head> implements AutoCloseable {
 
     /** Runs {@code each} after every batch's forward; there is at least one example. @return how many were cut */
     int run(InstanceSource source, int batchSize, BiConsumer<BertModel, PackedBatch> each) {
+        int most = Math.max(1, AT_ONCE / Math.max(1, batchSize)) * batchSize; // whole batches
+        int cut = 0;
+        int from = 0;
+        for (; most > 0 && from < source.size() - most; from += most) {
+            cut += runAtOnce(new Part(source, from, most), batchSize, each);
+        }
+        return cut + runAtOnce(new Part(source, from, source.size() - from), batchSize, each);
+    }
+
+    /** Neighbours among the examples. */
+    private record Part(InstanceSource all, int from, int size) implements InstanceSource {
+        @Override
+        public List<Instance> encode(int[] rows) {
+            return all.encode(Arrays.stream(rows).map(row -> from + row).toArray());
+        }
+    }
+
+    private int runAtOnce(InstanceSource source, int batchSize, BiConsumer<BertModel, PackedBatch> each) {
         try (BatchLoader loader = new BatchLoader(source, batchSize, 0, false)) {
             plan(loader.sizes(0, 1));
             for (Iterator<PackedBatch> batches = loader.epoch(0, 0); batches.hasNext(); ) {
@@ -69,9 +91,10 @@ final class Inference<H extends Head> implements AutoCloseable {
 
     private void plan(BatchSizes wanted) {
         if (sizes == null || !sizes.largest().holds(wanted.largest()) || !sizes.largestExample().holds(wanted.largestExample())) {
+            BatchSizes grown = sizes == null ? wanted : wanted.withRoomFor(sizes);
             release();
-            model = PlannedModel.inference(opened.backend(), opened.config(), opened.parameters(), head, wanted, opened.note());
-            sizes = wanted;
+            model = PlannedModel.inference(opened.backend(), opened.config(), opened.parameters(), head, grown, opened.note());
+            sizes = grown;
         }
     }
 

@@ -33,6 +33,18 @@ public final class BatchSizes {
         meanTokens = tokens / Math.max(1, count);
     }
 
+    private BatchSizes(Iterable<Capacity[]> batches, Capacity largest, Capacity largestExample, long meanTokens) {
+        this.batches = batches;
+        this.largest = largest;
+        this.largestExample = largestExample;
+        this.meanTokens = meanTokens;
+    }
+
+    /** Of these batches, with room for others' as well. */
+    public BatchSizes withRoomFor(BatchSizes others) {
+        return new BatchSizes(batches, largest.max(others.largest), largestExample.max(others.largestExample), meanTokens);
+    }
+
     /** The worst that may come: every batch is full of the largest example. */
     public static BatchSizes worst(Capacity example, int batchSize) {
         return new BatchSizes(List.<Capacity[]>of(Collections.nCopies(batchSize, example).toArray(Capacity[]::new)));
