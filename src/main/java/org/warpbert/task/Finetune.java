@@ -219,16 +219,12 @@ public final class Finetune {
                         log.add(trainer.result());
                     }
                     if (saveEvery > 0 && (steps + 1) % saveEvery == 0) {
-                        if (trainer.finish()) {
-                            log.add(trainer.result());
-                        }
+                        pause(trainer, log);
                         folder.save(settings, Progress.of(log, best), parameters, trainer);
+                        log.begin();
                     }
                 }
-                if (trainer.finish()) {
-                    log.add(trainer.result());
-                }
-                log.trained();
+                pause(trainer, log);
                 Evaluation judged = null;
                 if (devLoader != null) {
                     trainer.release();
@@ -254,6 +250,14 @@ public final class Finetune {
                 precision.toString(), hyper, hyper.seed(), task.saved(config).id2label(), train.size(), devSize, train.skipped(), truncated, log.steps(), log.skipped(), log.epochs(), kept,
                 log.baseline(), log.tokens(), log.avoided(), plan.kept(), backend.peakBytes(), ProcessMemory.peakResidentBytes(),
                 log.gemmShare(), log.elapsed());
+    }
+
+    /** Waits for the step that is under way, and stops the clock. */
+    private static void pause(Trainer trainer, RunLog log) {
+        if (trainer.finish()) {
+            log.add(trainer.result());
+        }
+        log.pause();
     }
 
     /** What decides the result; an error where the run to go on with had others. */

@@ -27,8 +27,8 @@ final class RunLog {
     private int epochSteps;
     private double epochLoss; // summed
     private double epochSeconds;
-    private long epochStart;
-    private long gemmStart;
+    private long begun; // when training last was, here and on the clock of products
+    private long gemmBegun;
     private long last;
 
     RunLog(RunFolder folder, TrainingListener listener, Gemm gemm) {
@@ -37,14 +37,12 @@ final class RunLog {
         this.gemm = gemm;
     }
 
-    /** All that it has added up, to go on from. */
+    /** All that it has added up, to go on from; taken in a pause. */
     record State(List<TrainingListener.Epoch> epochs, Map<String, Double> baseline, long steps, long skipped, long tokens, long avoided,
                  double elapsed, double seconds, double gemmSeconds, int epochSteps, double epochLoss, double epochSeconds) {}
 
     State state() {
-        double more = openEpoch() ? (System.nanoTime() - epochStart) / 1e9 : 0;
-        double moreGemm = openEpoch() ? (gemm.nanos() - gemmStart) / 1e9 : 0;
-        return new State(List.copyOf(epochs), baseline, steps, skipped, tokens, avoided, elapsed(), seconds + more, gemmSeconds + moreGemm, epochSteps, epochLoss, epochSeconds + more);
+        return new State(List.copyOf(epochs), baseline, steps, skipped, tokens, avoided, elapsed(), seconds, gemmSeconds, epochSteps, epochLoss, epochSeconds);
     }
 
     void restore(State state) {
@@ -62,11 +60,11 @@ final class RunLog {
         epochSeconds = state.epochSeconds;
     }
 
-    /** Steps of the next epoch follow, or of one that was begun before this run was stopped. */
+    /** Steps follow: of the next epoch, or of one that was paused or begun before this run was stopped. */
     void begin() {
-        gemmStart = gemm.nanos();
-        epochStart = System.nanoTime();
-        last = epochStart;
+        gemmBegun = gemm.nanos();
+        begun = System.nanoTime();
+        last = begun;
     }
 
     /** @param result of the step after the last one that was added */
@@ -83,12 +81,12 @@ final class RunLog {
         epochSteps++;
     }
 
-    /** All steps of the epoch were added. */
-    void trained() {
-        double more = (System.nanoTime() - epochStart) / 1e9;
+    /** All steps so far were added; what follows, until {@link #begin}, does not count as training. */
+    void pause() {
+        double more = (System.nanoTime() - begun) / 1e9;
         epochSeconds += more;
         seconds += more;
-        gemmSeconds += (gemm.nanos() - gemmStart) / 1e9;
+        gemmSeconds += (gemm.nanos() - gemmBegun) / 1e9;
     }
 
     /** The epoch is over. @param judged what came of it, or null: there is nothing to judge by */
