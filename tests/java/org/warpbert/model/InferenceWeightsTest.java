@@ -5,6 +5,9 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.nio.FloatBuffer;
+import java.util.ArrayList;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -13,6 +16,7 @@ import org.warpbert.backend.Activation;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.Backends;
 import org.warpbert.backend.Dtype;
+import org.warpbert.format.TensorSource;
 import org.warpbert.text.Capacity;
 import org.warpbert.text.PackedBatch;
 
@@ -52,6 +56,36 @@ class InferenceWeightsTest {
             } else {
                 assertArrayEquals(before, kept.get(matrix));
             }
+        }
+    }
+
+    /** What no one expects (a full heap, say) gives the memory back as well. */
+    @Test
+    void anErrorWhileReadingLeavesNothingHeld() {
+        TinyBert tiny = new TinyBert(32, 4, 64, 2, Activation.GELU, 0, 2, 5);
+        try (Backend backend = Backends.open("cpu", 1); Parameters whole = tiny.parameters(backend)) {
+            long before = backend.allocatedBytes();
+            TensorSource source = new TensorSource() {
+                @Override
+                public Map<String, long[]> shapes() {
+                    return whole.shapes();
+                }
+
+                @Override
+                public void read(String name, FloatBuffer dst) {
+                    throw new OutOfMemoryError("Java heap space");
+                }
+
+                @Override
+                public String location() {
+                    return "here";
+                }
+
+                @Override
+                public void close() {}
+            };
+            assertThrows(OutOfMemoryError.class, () -> Parameters.load(backend, whole.table(), source, INFERENCE, 1, new ArrayList<>()));
+            assertEquals(before, backend.allocatedBytes());
         }
     }
 

@@ -65,7 +65,7 @@ public final class BertModel implements AutoCloseable {
         this.arena.allocate(backend, training ? gradients.loan() : null);
         try {
             this.batch = new DeviceBatch(backend, plan.capacity(), plan.filled());
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | Error e) {
             arena.close();
             throw e;
         }

@@ -87,7 +87,7 @@ public final class Parameters implements AutoCloseable {
             }
             parameters.release();
             return parameters;
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | Error e) {
             parameters.close();
             throw e;
         }

@@ -37,7 +37,7 @@ public final class Checkpoint implements AutoCloseable {
         try {
             return new Checkpoint(folder.path().toString(), folder.config(),
                     new WordPieceTokenizer(folder.vocabulary(), folder.lowerCase(), folder.addedTokens()), folder.tensors());
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | Error e) {
             folder.close();
             throw e;
         }
