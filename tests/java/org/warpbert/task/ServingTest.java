@@ -12,6 +12,7 @@ import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
+import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
@@ -29,7 +30,6 @@ import org.warpbert.WarpBertException;
 import org.warpbert.model.BertConfig;
 import org.warpbert.model.ParameterTable;
 import org.warpbert.text.ChoiceQuestion;
-import org.warpbert.text.PackedBatch;
 
 /** Every class that answers, as a server uses it: from many threads, with whatever texts come, up to its end and after it. */
 class ServingTest {
@@ -92,15 +92,14 @@ class ServingTest {
             @Override
             Served load(String model) {
                 MultipleChoice it = MultipleChoice.load(model, COMPUTE);
-                return new Served(it, text -> it.choose(List.of(new ChoiceQuestion(1, text, null, List.of("w1", "w2 w3"), PackedBatch.IGNORE)), 128, 1)
-                        .stream().map(answer -> Arrays.toString(answer.scores())).toList().toString());
+                return new Served(it, text -> it.choose(List.of(new ChoiceQuestion(text, null, List.of("w1", "w2 w3")))).stream().map(answer -> Arrays.toString(answer.scores())).toList().toString());
             }
         },
         EMBEDDER(config -> ParameterTable.bert(config).build()) {
             @Override
             Served load(String model) {
                 Embedder it = Embedder.load(model, Embedder.Pooling.MEAN, COMPUTE);
-                return new Served(it, text -> Arrays.deepToString(it.embed(texts(text), null, true, 128, 2)));
+                return new Served(it, text -> Arrays.deepToString(it.embed(texts(text), true)));
             }
         },
         INSPECTOR(config -> ParameterTable.bert(config).build()) {
@@ -176,6 +175,28 @@ class ServingTest {
             for (Future<Integer> done : pool.invokeAll(work)) {
                 assertNotEquals(0, done.get());
             }
+        } finally {
+            pool.shutdown();
+        }
+    }
+
+    /** Models share nothing: each, in a thread of its own, gives the bits that it gives alone. */
+    @Test
+    @Timeout(120)
+    void modelsComputeSideBySide() throws Exception {
+        ExecutorService pool = Executors.newFixedThreadPool(2);
+        try (Served one = Kind.EMBEDDER.open(folder); Served other = Kind.TAGGER.open(folder)) {
+            List<Callable<Set<String>>> work = new ArrayList<>();
+            List<Set<String>> alone = new ArrayList<>();
+            for (Served served : List.of(one, other)) {
+                alone.add(Set.of(served.answer.apply(words(40))));
+                work.add(() -> IntStream.range(0, 50).mapToObj(call -> served.answer.apply(words(40))).collect(Collectors.toSet()));
+            }
+            List<Set<String>> together = new ArrayList<>();
+            for (Future<Set<String>> done : pool.invokeAll(work)) {
+                together.add(done.get());
+            }
+            assertEquals(alone, together);
         } finally {
             pool.shutdown();
         }

@@ -7,7 +7,6 @@ import java.util.Locale;
 import org.warpbert.task.MultipleChoice;
 import org.warpbert.text.ChoiceFile;
 import org.warpbert.text.ChoiceQuestion;
-import org.warpbert.text.PackedBatch;
 import org.warpbert.text.TextTable;
 
 /** {@code predict} for models that choose among candidates. */
@@ -40,7 +39,7 @@ final class ChoicePredictions {
             if (texts.size() > 1 || texts.isEmpty() && command.ask.context == null || choices == null || choices.size() < 2) {
                 throw command.usage("One TEXT (the question), or --context, or both, go with two or more --choice");
             }
-            return List.of(new ChoiceQuestion(1, command.ask.context, texts.isEmpty() ? null : texts.get(0), choices, PackedBatch.IGNORE));
+            return List.of(new ChoiceQuestion(command.ask.context, texts.isEmpty() ? null : texts.get(0), choices));
         }
         Path file = command.input.file;
         try (TextTable table = file == null ? TextTable.jsonLines(TextInput.open(null, command.terminal))

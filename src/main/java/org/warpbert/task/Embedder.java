@@ -62,8 +62,13 @@ public final class Embedder implements AutoCloseable {
         return model.config().maxPositionEmbeddings();
     }
 
+    /** One vector of {@link #size} for each text, of length 1 where {@code normalize}. */
+    public float[][] embed(List<String> texts, boolean normalize) {
+        return embed(texts, null, normalize, Math.min(TextClassifier.MAX_LENGTH, positions()), TextClassifier.BATCH_SIZE);
+    }
+
     /**
-     * One vector of {@link #size} for each text.
+     * One vector of {@link #size} for each text or pair of texts.
      *
      * @param pairs     second texts, as many as texts, or null
      * @param normalize whether vectors are scaled to length 1

@@ -46,6 +46,11 @@ public final class MultipleChoice implements AutoCloseable {
         return model.config().maxPositionEmbeddings();
     }
 
+    /** Chooses one candidate for each question. */
+    public List<Answer> choose(List<ChoiceQuestion> questions) {
+        return choose(questions, Math.min(TextClassifier.MAX_LENGTH, positions()), TextClassifier.BATCH_SIZE);
+    }
+
     /**
      * Chooses one candidate for each question.
      *

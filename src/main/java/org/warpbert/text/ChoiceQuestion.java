@@ -21,6 +21,11 @@ public record ChoiceQuestion(long line, String context, String question, List<St
         }
     }
 
+    /** One to be asked: from no file, and without the right choice. */
+    public ChoiceQuestion(String context, String question, List<String> choices) {
+        this(1, context, question, choices, PackedBatch.IGNORE);
+    }
+
     /** The first text of every candidate's pair. */
     String first() {
         return context != null ? context : question;
