@@ -18,8 +18,10 @@ import org.warpbert.backend.Precision;
 import org.warpbert.model.BertModel;
 import org.warpbert.model.Head;
 import org.warpbert.model.ParameterTable;
+import org.warpbert.text.Example;
 import org.warpbert.text.Instance;
 import org.warpbert.text.InstanceSource;
+import org.warpbert.text.LabelledTexts;
 
 /** A model that answers call after call in the same buffers. */
 class InferenceTest {
@@ -35,9 +37,13 @@ class InferenceTest {
                 checkpoint -> ParameterTable.bert(checkpoint.config()).build(), "nothing");
     }
 
-    private static float[] states(Inference<Head> inference, int batchSize, String... texts) {
+    private static InstanceSource source(OpenModel opened, String... texts) {
+        return new LabelledTexts(opened.tokenizer(), Arrays.stream(texts).map(text -> new Example(1, text, null, null)).toList(), null, 16);
+    }
+
+    private static float[] states(OpenModel opened, Inference<Head> inference, int batchSize, String... texts) {
         List<float[]> all = new ArrayList<>();
-        inference.run(List.of(texts), null, 16, batchSize, (pass, batch) -> all.add(pass.lastHiddenState()));
+        inference.run(source(opened, texts), batchSize, (pass, batch) -> all.add(pass.lastHiddenState()));
         int count = all.stream().mapToInt(part -> part.length).sum();
         float[] joined = new float[count];
         int at = 0;
@@ -56,20 +62,20 @@ class InferenceTest {
             float[] alone;
             float[] both;
             try (Inference<Head> inference = new Inference<>(opened, Head.NONE)) {
-                alone = states(inference, 8, SHORT);
+                alone = states(opened, inference, 8, SHORT);
                 long small = backend.allocatedBytes();
                 assertTrue(small > weights);
-                assertArrayEquals(alone, states(inference, 8, SHORT));
+                assertArrayEquals(alone, states(opened, inference, 8, SHORT));
                 assertEquals(small, backend.allocatedBytes());
-                both = states(inference, 8, SHORT, LONG);
+                both = states(opened, inference, 8, SHORT, LONG);
                 long large = backend.allocatedBytes();
                 assertTrue(large > small);
-                assertArrayEquals(alone, states(inference, 8, SHORT), "in buffers for more");
-                assertArrayEquals(both, states(inference, 1, SHORT, LONG), 1e-5f, "batch by batch");
+                assertArrayEquals(alone, states(opened, inference, 8, SHORT), "in buffers for more");
+                assertArrayEquals(both, states(opened, inference, 1, SHORT, LONG), 1e-5f, "batch by batch");
                 assertEquals(large, backend.allocatedBytes());
                 inference.release();
                 assertEquals(weights, backend.allocatedBytes());
-                assertArrayEquals(both, states(inference, 8, SHORT, LONG), "made again");
+                assertArrayEquals(both, states(opened, inference, 8, SHORT, LONG), "made again");
             }
             assertEquals(weights, backend.allocatedBytes());
         }
@@ -81,8 +87,8 @@ class InferenceTest {
         try (OpenModel opened = open("cpu"); Inference<Head> inference = new Inference<>(opened, Head.NONE)) {
             List<BertModel> models = new ArrayList<>();
             for (int turn = 0; turn < 3; turn++) {
-                inference.run(List.of("w1", "w2", "w3"), null, 16, 8, (pass, batch) -> models.add(pass));
-                inference.run(List.of(LONG), null, 16, 8, (pass, batch) -> models.add(pass));
+                inference.run(source(opened, "w1", "w2", "w3"), 8, (pass, batch) -> models.add(pass));
+                inference.run(source(opened, LONG), 8, (pass, batch) -> models.add(pass));
             }
             assertEquals(2, models.stream().distinct().count());
         }
@@ -126,7 +132,7 @@ class InferenceTest {
         try (OpenModel opened = open("simt"); Inference<Head> inference = new Inference<>(opened, Head.NONE)) {
             List<BertModel> models = new ArrayList<>();
             for (int call = 0; call < 3; call++) {
-                inference.run(List.of(LONG), null, 16, batchSize, (pass, batch) -> models.add(pass));
+                inference.run(source(opened, LONG), batchSize, (pass, batch) -> models.add(pass));
                 assertEquals(call == 0 ? 0 : 1, models.get(call).graphs());
             }
             assertEquals(1, models.stream().distinct().count());

@@ -1,6 +1,5 @@
 package org.warpbert.task;
 
-import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Objects;
@@ -10,7 +9,10 @@ import org.warpbert.model.ParameterTable;
 import org.warpbert.text.Encoded;
 import org.warpbert.text.PackedBatch;
 
-/** Texts as vectors, read off the encoder. Calls from several threads take turns, for each uses the whole device. */
+/**
+ * Texts as vectors, read off the encoder. Calls from several threads take turns, for each uses the whole device;
+ * small ones that wait are computed in one batch.
+ */
 public final class Embedder implements AutoCloseable {
     /** What of a sequence becomes its vector. */
     public enum Pooling {
@@ -24,6 +26,7 @@ public final class Embedder implements AutoCloseable {
 
     private final OpenModel model;
     private final Inference<Head> inference;
+    private final TextAnswers<float[]> answers;
     private final PooledHead pooled; // or null
     private final Pooling pooling;
 
@@ -32,6 +35,10 @@ public final class Embedder implements AutoCloseable {
         pooled = pooling == Pooling.POOLER ? new PooledHead() : null;
         this.model = model;
         inference = new Inference<>(model, pooled == null ? Head.NONE : pooled);
+        answers = new TextAnswers<>(model, inference, (pass, batch) -> {
+            float[] states = pooled == null ? pass.lastHiddenState() : pooled.pooled();
+            return b -> vector(states, batch, b);
+        });
     }
 
     /** {@link #load(String, Pooling, Compute, Consumer)}, where nobody hears of refused memory. */
@@ -75,17 +82,8 @@ public final class Embedder implements AutoCloseable {
      * @param maxLength most tokens of a sequence; what is longer is cut
      */
     public float[][] embed(List<String> texts, List<String> pairs, boolean normalize, int maxLength, int batchSize) {
-        return model.inTurn(maxLength, () -> {
-            List<float[]> vectors = new ArrayList<>(texts.size());
-            inference.run(texts, pairs, maxLength, batchSize, (pass, batch) -> {
-                        float[] states = pooled == null ? pass.lastHiddenState() : pooled.pooled();
-                        for (int b = 0; b < batch.sequences(); b++) {
-                            float[] vector = vector(states, batch, b);
-                            vectors.add(normalize ? normalized(vector) : vector);
-                        }
-                    });
-            return vectors.toArray(float[][]::new);
-        });
+        List<float[]> vectors = answers.to(texts, pairs, maxLength, batchSize);
+        return vectors.stream().map(vector -> normalize ? normalized(vector) : vector).toArray(float[][]::new);
     }
 
     /**

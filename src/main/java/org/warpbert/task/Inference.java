@@ -1,6 +1,5 @@
 package org.warpbert.task;
 
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;
@@ -11,10 +10,8 @@ import org.warpbert.model.Head;
 import org.warpbert.model.PlannedModel;
 import org.warpbert.text.BatchLoader;
 import org.warpbert.text.BatchSizes;
-import org.warpbert.text.Example;
 import org.warpbert.text.Instance;
 import org.warpbert.text.InstanceSource;
-import org.warpbert.text.LabelledTexts;
 import org.warpbert.text.PackedBatch;
 
 /**
@@ -40,27 +37,7 @@ final class Inference<H extends Head> implements AutoCloseable {
         return head;
     }
 
-    /** Runs {@code each} after the forward of every batch, or of every part of one that memory does not hold whole. */
-    void run(List<String> texts, List<String> pairs, int maxLength, int batchSize, BiConsumer<BertModel, PackedBatch> each) {
-        requireAll("text", texts);
-        if (pairs != null) {
-            requireAll("second text", pairs);
-            if (pairs.size() != texts.size()) {
-                throw new WarpBertException(texts.size() + " texts were given " + pairs.size() + " second texts");
-            }
-        }
-        if (texts.isEmpty()) {
-            return;
-        }
-        List<Example> examples = new ArrayList<>(texts.size());
-        for (int i = 0; i < texts.size(); i++) {
-            examples.add(new Example(i + 1L, texts.get(i), pairs == null ? null : pairs.get(i), null));
-        }
-        int cut = run(new LabelledTexts(opened.tokenizer(), examples, null, maxLength), batchSize, each);
-        opened.count(texts.size(), cut, cutTo(maxLength));
-    }
-
-    /** Runs {@code each} after every batch's forward; there is at least one example. @return how many were cut */
+    /** Runs {@code each} after the forward of every batch, or of every part of one that memory does not hold whole; there is at least one example. @return how many were cut */
     int run(InstanceSource source, int batchSize, BiConsumer<BertModel, PackedBatch> each) {
         int most = Math.max(1, AT_ONCE / Math.max(1, batchSize)) * batchSize; // whole batches
         int cut = 0;

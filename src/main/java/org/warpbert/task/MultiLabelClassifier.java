@@ -1,23 +1,29 @@
 package org.warpbert.task;
 
-import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
 import org.warpbert.WarpBertException;
 import org.warpbert.text.LabelMap;
 
-/** A fine-tuned classifier that gives a text any number of labels, ready to answer. Calls from several threads take turns, for each uses the whole device. */
+/**
+ * A fine-tuned classifier that gives a text any number of labels, ready to answer. Calls from several threads take turns, for each uses the whole device;
+ * small ones that wait are computed in one batch.
+ */
 public final class MultiLabelClassifier implements AutoCloseable {
     private static final String HEAD = "classification head";
 
     private final OpenModel model;
-    private final Inference<ClassificationHead> inference;
+    private final TextAnswers<double[]> answers;
     private final LabelMap labels;
 
     private MultiLabelClassifier(OpenModel model, LabelMap labels) {
         this.model = model;
-        inference = new Inference<>(model, new ClassificationHead(labels.size()));
         this.labels = labels;
+        ClassificationHead head = new ClassificationHead(labels.size());
+        answers = new TextAnswers<>(model, new Inference<>(model, head), (pass, batch) -> {
+            float[] logits = head.logits();
+            return b -> probabilities(logits, b);
+        });
     }
 
     /** {@link #load(String, Compute, Consumer)}, where nobody hears of refused memory. */
@@ -64,20 +70,15 @@ public final class MultiLabelClassifier implements AutoCloseable {
      * @return for each text, probabilities by class number
      */
     public List<double[]> predict(List<String> texts, List<String> pairs, int maxLength, int batchSize) {
-        return model.inTurn(maxLength, () -> {
-            List<double[]> predictions = new ArrayList<>(texts.size());
-            inference.run(texts, pairs, maxLength, batchSize, (pass, batch) -> {
-                float[] logits = inference.head().logits();
-                for (int b = 0; b < batch.sequences(); b++) {
-                    double[] scores = new double[labels.size()];
-                    for (int c = 0; c < scores.length; c++) {
-                        scores[c] = 1 / (1 + Math.exp(-logits[b * scores.length + c]));
-                    }
-                    predictions.add(scores);
-                }
-            });
-            return predictions;
-        });
+        return answers.to(texts, pairs, maxLength, batchSize);
+    }
+
+    private double[] probabilities(float[] logits, int sequence) {
+        double[] probabilities = new double[labels.size()];
+        for (int c = 0; c < probabilities.length; c++) {
+            probabilities[c] = 1 / (1 + Math.exp(-logits[sequence * probabilities.length + c]));
+        }
+        return probabilities;
     }
 
     /** Waits for a call that is under way. */

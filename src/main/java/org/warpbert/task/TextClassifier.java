@@ -1,12 +1,14 @@
 package org.warpbert.task;
 
-import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
 import org.warpbert.WarpBertException;
 import org.warpbert.text.LabelMap;
 
-/** A fine-tuned classifier, ready to answer. Calls from several threads take turns, for each uses the whole device. */
+/**
+ * A fine-tuned classifier, ready to answer. Calls from several threads take turns, for each uses the whole device;
+ * small ones that wait are computed in one batch.
+ */
 public final class TextClassifier implements AutoCloseable {
     /** Length and batch size where a caller names none. */
     public static final int MAX_LENGTH = 512;
@@ -15,7 +17,7 @@ public final class TextClassifier implements AutoCloseable {
     private static final String HEAD = "classification head";
 
     private final OpenModel model;
-    private final Inference<ClassificationHead> inference;
+    private final TextAnswers<Prediction> answers;
     private final LabelMap labels;
 
     /**
@@ -29,8 +31,12 @@ public final class TextClassifier implements AutoCloseable {
 
     private TextClassifier(OpenModel model, LabelMap labels) {
         this.model = model;
-        inference = new Inference<>(model, new ClassificationHead(labels.size()));
         this.labels = labels;
+        ClassificationHead head = new ClassificationHead(labels.size());
+        answers = new TextAnswers<>(model, new Inference<>(model, head), (pass, batch) -> {
+            float[] logits = head.logits();
+            return b -> prediction(logits, b);
+        });
     }
 
     /** {@link #load(String, Compute, Consumer)}, where nobody hears of refused memory. */
@@ -77,18 +83,14 @@ public final class TextClassifier implements AutoCloseable {
      * @param maxLength most tokens of a sequence; what is longer is cut
      */
     public List<Prediction> predict(List<String> texts, List<String> pairs, int maxLength, int batchSize) {
-        return model.inTurn(maxLength, () -> {
-            List<Prediction> predictions = new ArrayList<>(texts.size());
-            inference.run(texts, pairs, maxLength, batchSize, (pass, batch) -> {
-                float[] logits = inference.head().logits();
-                for (int b = 0; b < batch.sequences(); b++) {
-                    double[] scores = softmax(logits, b * labels.size(), labels.size());
-                    int id = Evaluation.argmax(logits, b * labels.size(), labels.size());
-                    predictions.add(new Prediction(labels.label(id), id, scores[id], scores));
-                }
-            });
-            return predictions;
-        });
+        return answers.to(texts, pairs, maxLength, batchSize);
+    }
+
+    private Prediction prediction(float[] logits, int sequence) {
+        int from = sequence * labels.size();
+        double[] scores = softmax(logits, from, labels.size());
+        int id = Evaluation.argmax(logits, from, labels.size());
+        return new Prediction(labels.label(id), id, scores[id], scores);
     }
 
     /** softmax of {@code count} values from {@code from} on. */

@@ -3,14 +3,21 @@ package org.warpbert.task;
 import java.util.List;
 import java.util.function.Consumer;
 
-/** A fine-tuned regression, ready to give numbers. Calls from several threads take turns, for each uses the whole device. */
+/**
+ * A fine-tuned regression, ready to give numbers. Calls from several threads take turns, for each uses the whole device;
+ * small ones that wait are computed in one batch.
+ */
 public final class TextScorer implements AutoCloseable {
     private final OpenModel model;
-    private final Inference<ClassificationHead> inference;
+    private final TextAnswers<Float> answers;
 
     private TextScorer(OpenModel model) {
         this.model = model;
-        inference = new Inference<>(model, new ClassificationHead(1));
+        ClassificationHead head = new ClassificationHead(1);
+        answers = new TextAnswers<>(model, new Inference<>(model, head), (pass, batch) -> {
+            float[] logits = head.logits();
+            return b -> logits[b];
+        });
     }
 
     /** {@link #load(String, Compute, Consumer)}, where nobody hears of refused memory. */
@@ -45,15 +52,12 @@ public final class TextScorer implements AutoCloseable {
      * @param maxLength most tokens of a sequence; what is longer is cut
      */
     public float[] score(List<String> texts, List<String> pairs, int maxLength, int batchSize) {
-        return model.inTurn(maxLength, () -> {
-            float[] numbers = new float[texts.size()];
-            int[] done = {0};
-            inference.run(texts, pairs, maxLength, batchSize, (pass, batch) -> {
-                System.arraycopy(inference.head().logits(), 0, numbers, done[0], batch.sequences());
-                done[0] += batch.sequences();
-            });
-            return numbers;
-        });
+        List<Float> given = answers.to(texts, pairs, maxLength, batchSize);
+        float[] numbers = new float[given.size()];
+        for (int i = 0; i < numbers.length; i++) {
+            numbers[i] = given.get(i);
+        }
+        return numbers;
     }
 
     /** Waits for a call that is under way. */

@@ -1,0 +1,133 @@
+package org.warpbert.task;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.FutureTask;
+import java.util.function.IntFunction;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.warpbert.WarpBertException;
+import org.warpbert.model.BertModel;
+import org.warpbert.model.Head;
+import org.warpbert.model.ParameterTable;
+import org.warpbert.text.PackedBatch;
+
+/** Calls that wait while another is computed: which of them share a batch, and that nobody can tell by the answers. */
+@Timeout(60)
+class TextAnswersTest {
+    private static final int HIDDEN = 32;
+    private static final int MOST = 32;
+
+    @TempDir
+    Path folder;
+
+    private final List<Integer> batches = new ArrayList<>(); // their sequences
+    private final CountDownLatch computing = new CountDownLatch(1);
+    private final CountDownLatch goOn = new CountDownLatch(1);
+    private RuntimeException failure; // of the second batch
+
+    @BeforeEach
+    void write() throws Exception {
+        TinyModel.write(folder, TinyModel.config(HIDDEN, 2), ParameterTable.bert(TinyModel.config(HIDDEN, 2)).build());
+    }
+
+    private OpenModel open() {
+        return OpenModel.load(folder.toString(), Compute.on("cpu").withThreads(2), line -> {},
+                checkpoint -> ParameterTable.bert(checkpoint.config()).build(), "");
+    }
+
+    /** The first hidden state of a sequence. */
+    private static IntFunction<float[]> states(BertModel pass, PackedBatch batch) {
+        float[] states = pass.lastHiddenState();
+        return b -> Arrays.copyOfRange(states, batch.cuSeqlens()[b] * HIDDEN, (batch.cuSeqlens()[b] + 1) * HIDDEN);
+    }
+
+    /** The same, but the first batch waits until the calls behind it are queued. */
+    private IntFunction<float[]> held(BertModel pass, PackedBatch batch) {
+        batches.add(batch.sequences());
+        if (batches.size() == 1) {
+            computing.countDown();
+            try {
+                goOn.await();
+            } catch (InterruptedException e) {
+                throw new IllegalStateException(e);
+            }
+        }
+        if (batches.size() == 2 && failure != null) {
+            throw failure;
+        }
+        return states(pass, batch);
+    }
+
+    private static List<String> texts(int call, int count) {
+        return IntStream.range(0, count).mapToObj(i -> "w" + call + " w" + i + " w7".repeat(call)).toList();
+    }
+
+    /** Calls, one thread each; all but the first come, in order, while it is computed. */
+    private List<FutureTask<List<float[]>>> ask(TextAnswers<float[]> answers, int[] counts, int[] batchSizes) throws InterruptedException {
+        List<FutureTask<List<float[]>>> calls = new ArrayList<>();
+        for (int c = 0; c < counts.length; c++) {
+            int call = c;
+            Callable<List<float[]>> work = () -> answers.to(texts(call, counts[call]), null, 512, batchSizes[call]);
+            FutureTask<List<float[]>> task = new FutureTask<>(work);
+            Thread thread = new Thread(task);
+            thread.start();
+            if (c == 0) {
+                computing.await();
+            }
+            while (c > 0 && thread.getState() != Thread.State.WAITING) {
+                Thread.onSpinWait();
+            }
+            calls.add(task);
+        }
+        goOn.countDown();
+        return calls;
+    }
+
+    @Test
+    void callsThatWaitShareABatchWhileThereIsRoom() throws Exception {
+        int[] counts = {1, 1, 2, 2, 40, 3, 0};
+        int[] batchSizes = {MOST, MOST, MOST, 2, MOST, MOST, MOST};
+        try (OpenModel opened = open(); Inference<Head> inference = new Inference<>(opened, Head.NONE)) {
+            TextAnswers<float[]> alone = new TextAnswers<>(opened, inference, TextAnswersTest::states);
+            List<List<float[]>> expected = IntStream.range(0, counts.length).mapToObj(c -> alone.to(texts(c, counts[c]), null, 512, batchSizes[c])).toList();
+            List<FutureTask<List<float[]>>> calls = ask(new TextAnswers<>(opened, inference, this::held), counts, batchSizes);
+            for (int c = 0; c < counts.length; c++) {
+                List<float[]> given = calls.get(c).get();
+                assertEquals(counts[c], given.size());
+                for (int i = 0; i < counts[c]; i++) {
+                    assertArrayEquals(expected.get(c).get(i), given.get(i), "call " + c + ", text " + i);
+                }
+            }
+        }
+        assertEquals(List.of(1, 1 + 2 + 3, 2, MOST, 40 - MOST), batches);
+    }
+
+    @Test
+    void aFailureIsToldToAllWhomItConcernsAndNoOther() throws Exception {
+        failure = new IllegalStateException("broken");
+        int[] counts = {1, 1, 2, 40};
+        try (OpenModel opened = open(); Inference<Head> inference = new Inference<>(opened, Head.NONE)) {
+            List<FutureTask<List<float[]>>> calls = ask(new TextAnswers<>(opened, inference, this::held), counts, new int[] {MOST, MOST, MOST, MOST});
+            assertEquals(1, calls.get(0).get().size());
+            assertSame(failure, assertThrows(ExecutionException.class, () -> calls.get(1).get()).getCause());
+            Throwable other = assertThrows(ExecutionException.class, () -> calls.get(2).get()).getCause();
+            assertTrue(other instanceof WarpBertException && other.getMessage().endsWith("another thread's texts: broken"), other.toString());
+            assertEquals(40, calls.get(3).get().size());
+        }
+    }
+}
