@@ -1,5 +1,5 @@
 // What the attention kernels share: the problem, and for the 16-bit types tiles in shared memory and their products on
-// tensor cores. A block of 4 warps has 64 rows of its own, 16 a warp, and walks over tiles of the other side's rows.
+// tensor cores. A warp has 16 rows of its own, a block of 4 warps 64, and walks over tiles of the other side's rows.
 #pragma once
 #include "dropout.cuh"
 #include "ptx.cuh"
