@@ -70,8 +70,8 @@ cudaStream_t stream_of(wb_context* ctx) { return of(ctx)->stream; }
 
 wb_status before_launch(wb_context* ctx, const void* kernel, size_t shared_bytes) {
   CHECK(cudaSetDevice(of(ctx)->device));
-  if (shared_bytes > 48 << 10) {
-    CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int(shared_bytes)));
+  if (shared_bytes > 48 << 10) {  // all that there is: a graph that was captured with more is launched after others with less
+    CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int(of(ctx)->shared_memory)));
   }
   return WB_OK;
 }
