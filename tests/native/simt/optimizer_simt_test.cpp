@@ -46,7 +46,7 @@ static void test_gradient_norm() {
 static void test_adamw() {
   const float beta1 = 0.9f, beta2 = 0.999f, eps = 1e-8f, factor = 0.5f;
   const Floats hyper = {1e-3f, 1 - 0.9f * 0.9f, 1 - 0.999f * 0.999f};
-  const std::vector<int64_t> rng = {42, 7};
+  const std::vector<int64_t> rng = {42, 7, 64};
   for (wb_dtype type : all_types) {
     const wb_dtype moment = type == WB_F16 ? WB_BF16 : WB_F32;  // with one of the copies
     for (int64_t n : {1, 1000, 20003}) {
