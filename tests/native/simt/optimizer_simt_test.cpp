@@ -125,7 +125,7 @@ static void test_touched_rows() {
         Tensor tg(ctx, WB_F32, with(g, of_idle), misaligned), copy(ctx, type, rounded(type, p)), stats(ctx, WB_F32, 3);
         Tensor workspace(ctx, WB_F32, 2 * WB_REDUCE_BLOCKS), th(ctx, WB_F32, Floats{1e-3f, 0.19f, 0.002f});
         Tensor td(ctx, WB_F32, Floats{0.01f, 0, 0.5f}), tl(ctx, WB_F32, Floats{1, 1, 2});
-        Elements<int64_t> te(ctx, ends), tr(ctx, {42, 7});
+        Elements<int64_t> te(ctx, ends), tr(ctx, {42, 7, 0});
         Elements<uint8_t> flags(ctx, rows);
         const uint8_t* const touched = dense ? nullptr : static_cast<uint8_t*>(flags);
         OK(ops->gradient_norm(ctx, stats.floats(), workspace.floats(), tg.floats(), touched, nullptr, 1, c.n, c.R, c.width));
