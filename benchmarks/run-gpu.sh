@@ -50,7 +50,7 @@ contests() {
         [ "$name" = attention ] || others+=("$name")
     done
     if [ "${#others[@]}" -lt "${#names[@]}" ] || [ "${#names[@]}" -eq 0 ]; then
-        step attention 90 python3 "$here/gpu/attention.py" --results "$results"
+        step attention 150 python3 "$here/gpu/attention.py" --results "$results"
     fi
     if [ "${#others[@]}" -gt 0 ] || [ "${#names[@]}" -eq 0 ]; then # ends by itself before its time
         step contests "$(left)" python3 "$here/gpu/contest.py" --warpbert "$warpbert" --results "$results" --only "$(IFS=, && echo "${others[*]-}")" \

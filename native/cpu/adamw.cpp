@@ -92,7 +92,8 @@ wb_status adamw(wb_context* ctx, wb_dtype copy_dtype, wb_dtype moment_dtype, flo
           if (rate * decay[k] == 0.0f) continue;
           shrink(parameter + j, step.keep, stop - j);
         } else if (moment_dtype == WB_BF16) {
-          update(parameter + j, static_cast<uint16_t*>(m) + j, static_cast<uint16_t*>(v) + j, gradient + j, step, rng, j, stop - j);
+          update(parameter + j, static_cast<uint16_t*>(m) + j, static_cast<uint16_t*>(v) + j, gradient + j, step, rng, rng[2] + j,
+                 stop - j);
         } else {
           update(parameter + j, static_cast<float*>(m) + j, static_cast<float*>(v) + j, gradient + j, step, stop - j);
         }

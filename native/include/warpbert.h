@@ -364,8 +364,9 @@ wb_status wb_gradient_norm(wb_context* ctx,
  * to, to the bit, is p -= lr_k * decay_k * p, and where lr_k * decay_k is 0 nothing; p's copy holds p then already.
  * m and v are kept in WB_F32 or WB_BF16, the update is of their values before they are kept. Of v's, beta2 = 0.999 changes
  * less than half a step of bfloat16 at a time: rounded to nearest it would stand still. So they are rounded up or down by
- * chance, in proportion (wb_round_by_chance of philox.h), element i by word i%4 of the Philox counter {i/4 (low 32 bits), i/4
- * (high), rng[1] (step), 0xffffffff} with key rng[0]: m by its low 16 bits, v by its high 16. */
+ * chance, in proportion (wb_round_by_chance of philox.h), element e by word e%4 of the Philox counter {e/4 (low 32 bits), e/4
+ * (high), rng[1] (step), 0xffffffff} with key rng[0]: m by its low 16 bits, v by its high 16. The first element has number rng[2], a
+ * multiple of 4: of a run of a larger buffer, its place there. */
 wb_status wb_adamw(wb_context* ctx, wb_dtype copy_dtype, wb_dtype moment_dtype,
     float* parameter,           /* [n] updated */
     void* m, void* v,           /* [n] updated, in moment_dtype */
@@ -374,7 +375,7 @@ wb_status wb_adamw(wb_context* ctx, wb_dtype copy_dtype, wb_dtype moment_dtype,
     const uint8_t* touched,     /* [R], nullable */
     const float* stats,         /* [3], of wb_gradient_norm */
     const float* hyper,         /* [3] */
-    const int64_t* rng,         /* [2] = {seed, step}; not read, and nullable, where the moments are float32 */
+    const int64_t* rng,         /* [3] = {seed, step, first}; not read, and nullable, where the moments are float32 */
     const int64_t* ends, const float* decay, const float* lr_scale, /* [K]; ends ascending, ends[K-1] = n */
     float beta1, float beta2, float eps, int64_t n, int64_t K,
     int64_t R, int64_t width);

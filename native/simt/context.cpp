@@ -64,6 +64,7 @@ bool simt::keep(wb_context* ctx, const std::function<wb_status()>& work) {
 }
 
 int processors(wb_context*) { return 2; }  // few, so that grids loop
+size_t shared_memory(wb_context*) { return simt::MAX_SHARED_BYTES; }
 
 extern "C" {
 

@@ -8,7 +8,7 @@
 namespace simt {
 
 constexpr int WARP = 32, MAX_THREADS = 1024;
-constexpr size_t MAX_SHARED_BYTES = 99 << 10;  // what a block may have on sm_86, sm_89 and sm_120
+constexpr size_t MAX_SHARED_BYTES = 163 << 10;  // what a block may have on sm_80; others differ, and kernels ask shared_memory()
 
 // ORDERED: threads take turns by number. RANDOM: any ready one. PRIORITY: the last warp runs as far ahead as it can.
 enum class Schedule { ORDERED, RANDOM, PRIORITY };

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stddef.h>
 
+#include <algorithm>
 #include <functional>
 
 #include "cuda_types.h"
@@ -117,6 +118,7 @@ T __shfl_sync(uint32_t mask, T value, int source, const char* file = __builtin_F
   return simt::shuffle_value("__shfl_sync", mask, value, source & 31, {file, line});
 }
 
+using std::min;
 inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }
 inline uint32_t __float_as_uint(float x) { return simt::bits_of(x); }
 inline float __uint_as_float(uint32_t bits) { return simt::float_of(bits); }

@@ -99,7 +99,7 @@ void adamw_case(int64_t n, bool copy, wb_dtype moment) {
       Input<float> gradient(poisoned), stats(Floats{1, 0.5f, finite ? 1.0f : 0.0f}), hyper(Floats{1e-2f, 0.19f, 0.002f});
       Input<float> d(decay), scale(lr_scale);
       Input<int64_t> e(ends);
-      Input<int64_t> rng(std::vector<int64_t>{42, 7});
+      Input<int64_t> rng(std::vector<int64_t>{42, 7, 0});
       OK(ctx->ops->adamw(ctx, WB_F32, moment, pa, moments[0], moments[1], copy ? parameter_copy.data() : nullptr, gradient, nullptr,
                          stats, hyper, rng, e, d, scale, 0.9f, 0.999f, 1e-8f, n, 4, 0, 1));
       return {pa.values(), narrowed ? widen_halves(mh.values()) : ma.values(), narrowed ? widen_halves(vh.values()) : va.values(),
@@ -127,7 +127,7 @@ void touched_rows_case(int64_t R, int64_t width, int64_t n, float decay) {
   for (const NamedContext& c : contexts()) {
     current = "rows not touched, " + std::to_string(R) + "x" + std::to_string(width) + " of " + std::to_string(n) + " on " + c.isa;
     Input<uint8_t> touched(rows);
-    Input<int64_t> e(ends), rng(std::vector<int64_t>{42, 7});
+    Input<int64_t> e(ends), rng(std::vector<int64_t>{42, 7, 0});
     Input<float> hyper(Floats{1e-2f, 0.19f, 0.002f}), d(decays), scale(scales);
     Input<float> zeros(with(g, 0.0f)), poisoned(with(g, NAN));
     Buffer<float> dense_stats(3), stats(3), workspace(2 * WB_REDUCE_BLOCKS + 1);

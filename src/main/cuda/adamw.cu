@@ -27,10 +27,10 @@ struct Step {
   float factor, lr, c1, c2;
 };
 
-// Elements i .. i+N-1 are kept in bfloat16, rounded by chance; N divides 4, and i is a multiple of it.
+// Elements i .. i+N-1 are kept in bfloat16, rounded by chance; N divides 4, and i is a multiple of it, rng[2] of 4.
 template <int N>
 __device__ __forceinline__ void round_by_chance(float (&m)[N], float (&v)[N], const int64_t* rng, int64_t i) {
-  const uint64_t group = uint64_t(i) >> 2;
+  const uint64_t group = uint64_t(rng[2] + i) >> 2;
   const wb_philox_words words = wb_dropout_words(uint32_t(group), uint32_t(group >> 32), uint64_t(rng[0]), uint32_t(rng[1]),
                                                  WB_MOMENT_SITE);
 #pragma unroll

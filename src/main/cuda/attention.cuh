@@ -1,5 +1,5 @@
 // What the attention kernels share: the problem, and for the 16-bit types tiles in shared memory and their products on
-// tensor cores. A block of 4 warps has 64 rows of its own, 16 a warp, and walks over tiles of the other side's rows.
+// tensor cores. A warp has 16 rows of its own, a block of 4 warps 64, and walks over tiles of the other side's rows.
 #pragma once
 #include "dropout.cuh"
 #include "ptx.cuh"
@@ -11,6 +11,7 @@ struct Attention {
   float scale;
   Dropout dropout;
   int64_t T, A;
+  int max_seqlen;  // rows behind it in a sequence that is longer are left alone
 };
 
 constexpr int ATTENTION_THREADS = 128;
@@ -24,7 +25,7 @@ struct Sequence {
 
 __device__ __forceinline__ Sequence sequence_of(const Attention& a, int b) {
   const int begin = a.cu_seqlens[b], end = a.cu_seqlens[b + 1];
-  return {begin, int64_t(end) <= a.T ? end - begin : 0};
+  return {begin, int64_t(end) <= a.T ? min(end - begin, a.max_seqlen) : 0};
 }
 
 __device__ __forceinline__ bool key_visible(const Attention& a, const Sequence& s, int key) {
@@ -41,9 +42,9 @@ __device__ __forceinline__ int tile_offset(int row, int chunk) {
 }
 
 // Begins to copy ROWS rows of a head, which are `stride` elements apart; rows that are not valid(row) become 0.
-template <int D, int ROWS, class T, class V>
+template <int D, int ROWS, int THREADS = ATTENTION_THREADS, class T, class V>
 __device__ __forceinline__ void load_tile(T* tile, const T* rows, int stride, V valid) {
-  constexpr int CHUNKS = D / 8, STEP = ATTENTION_THREADS / CHUNKS;
+  constexpr int CHUNKS = D / 8, STEP = THREADS / CHUNKS;
   static_assert(ROWS % STEP == 0 && STEP % 8 == 0, "as many chunks for every thread, and one swizzle for all of them");
   const int first = threadIdx.x / CHUNKS, chunk = threadIdx.x % CHUNKS;
   T* const to = tile + tile_offset<D>(first, chunk);
@@ -130,11 +131,29 @@ __device__ __forceinline__ void store_rows(T* rows, int stride, int valid, const
   }
 }
 
+// The same, times one factor, for N pieces of 8 columns and without the tile: of two neighbouring pieces the even lane of a pair
+// writes its share of the first and the odd one that of the second, 8 bytes each, so that a row gets whole sectors of 32.
+template <int N, class T>
+__device__ __forceinline__ void store_sectors(T* rows, int stride, int valid, const float (&o)[N][4], float factor) {
+  const int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4, odd = t % 2;
+#pragma unroll
+  for (int j = 0; j < N; j += 2) {
+#pragma unroll
+    for (int r = 0; r < 2; ++r) {
+      const uint32_t first = pack<T>(o[j][2 * r] * factor, o[j][2 * r + 1] * factor);
+      const uint32_t second = pack<T>(o[j + 1][2 * r] * factor, o[j + 1][2 * r + 1] * factor);
+      const uint32_t received = __shfl_xor_sync(0xffffffffu, odd ? first : second, 1);
+      T* const to = rows + int64_t(g + 8 * r) * stride + 8 * (j + odd) + 2 * (t - odd);
+      if (g + 8 * r < valid) store_words(to, odd ? received : first, odd ? second : received);
+    }
+  }
+}
+
 // ---- the float32 kernels (attention_f32.cu)
 wb_status attention_forward_f32(wb_context* ctx, float* out, float* lse, const float* qkv, const Attention& a, int64_t B,
-                                int64_t D, int64_t max_seqlen);
+                                int64_t D);
 // delta: [A,T], the sums of dout * out of each row and head.
 wb_status attention_backward_f32(wb_context* ctx, float* dqkv, const float* delta, const float* dout, const float* lse,
-                                 const float* qkv, const Attention& a, int64_t B, int64_t D, int64_t max_seqlen);
+                                 const float* qkv, const Attention& a, int64_t B, int64_t D);
 
 wb_status check_attention(const char* op, float scale, int64_t B, int64_t A, int64_t D, int64_t max_seqlen);

@@ -294,21 +294,21 @@ wb_status backward(wb_context* ctx, float* dqkv, const float* delta, const float
   return LAUNCH((query_gradient<D>), grid, ATTENTION_THREADS, shared_bytes<D>(4), ctx, dqkv, delta, dout, lse, qkv, a);
 }
 
-dim3 grid_of(const Attention& a, int64_t B, int64_t max_seqlen) {
-  return dim3(unsigned(ceil_div(max_seqlen, TILE)), unsigned(a.A), unsigned(B));
+dim3 grid_of(const Attention& a, int64_t B) {
+  return dim3(unsigned(ceil_div(a.max_seqlen, TILE)), unsigned(a.A), unsigned(B));
 }
 
 }  // namespace
 
 wb_status attention_forward_f32(wb_context* ctx, float* out, float* lse, const float* qkv, const Attention& a, int64_t B,
-                                int64_t D, int64_t max_seqlen) {
-  const dim3 grid = grid_of(a, B, max_seqlen);
+                                int64_t D) {
+  const dim3 grid = grid_of(a, B);
   if (D == 64) return LAUNCH((attention_forward<64>), grid, ATTENTION_THREADS, shared_bytes<64>(3), ctx, out, lse, qkv, a);
   return LAUNCH((attention_forward<32>), grid, ATTENTION_THREADS, shared_bytes<32>(3), ctx, out, lse, qkv, a);
 }
 
 wb_status attention_backward_f32(wb_context* ctx, float* dqkv, const float* delta, const float* dout, const float* lse,
-                                 const float* qkv, const Attention& a, int64_t B, int64_t D, int64_t max_seqlen) {
-  const dim3 grid = grid_of(a, B, max_seqlen);
+                                 const float* qkv, const Attention& a, int64_t B, int64_t D) {
+  const dim3 grid = grid_of(a, B);
   return D == 64 ? backward<64>(ctx, dqkv, delta, dout, lse, qkv, a, grid) : backward<32>(ctx, dqkv, delta, dout, lse, qkv, a, grid);
 }

@@ -118,8 +118,8 @@ __global__ void __launch_bounds__(ATTENTION_THREADS)
 }
 
 template <class T, int D>
-wb_status forward(wb_context* ctx, void* out, float* lse, const void* qkv, const Attention& a, int64_t B, int64_t max_seqlen) {
-  const dim3 grid(unsigned(ceil_div(max_seqlen, OWN_ROWS)), unsigned(a.A), unsigned(B));
+wb_status forward(wb_context* ctx, void* out, float* lse, const void* qkv, const Attention& a, int64_t B) {
+  const dim3 grid(unsigned(ceil_div(a.max_seqlen, OWN_ROWS)), unsigned(a.A), unsigned(B));
   const size_t shared_bytes = 5 * KEYS * D * sizeof(T) + 2 * KEYS * sizeof(float);
   return LAUNCH((attention_forward<T, D>), grid, ATTENTION_THREADS, shared_bytes, ctx, static_cast<T*>(out), lse,
                 static_cast<const T*>(qkv), a);
@@ -142,16 +142,16 @@ extern "C" wb_status wb_attention_forward(wb_context* ctx, wb_dtype dtype, void*
   RETURN_IF_FAILED(check_attention("attention_forward", scale, B, A, D, max_seqlen));
   if (T == 0 || B == 0 || A == 0 || max_seqlen == 0) return WB_OK;
   if (!aligned16(out) || !aligned16(qkv)) return fail(WB_INVALID_ARGUMENT, "attention_forward: out and qkv must be 16-byte aligned");
-  const Attention a = {cu_seqlens, key_mask, scale, make_dropout(dropout, site, rng, dropout_rows), T, A};
+  const Attention a = {cu_seqlens, key_mask, scale, make_dropout(dropout, site, rng, dropout_rows), T, A, int(max_seqlen)};
   switch (dtype) {
     case WB_F32:
-      return attention_forward_f32(ctx, static_cast<float*>(out), lse, static_cast<const float*>(qkv), a, B, D, max_seqlen);
+      return attention_forward_f32(ctx, static_cast<float*>(out), lse, static_cast<const float*>(qkv), a, B, D);
     case WB_F16:
-      return D == 64 ? forward<half, 64>(ctx, out, lse, qkv, a, B, max_seqlen)
-                     : forward<half, 32>(ctx, out, lse, qkv, a, B, max_seqlen);
+      return D == 64 ? forward<half, 64>(ctx, out, lse, qkv, a, B)
+                     : forward<half, 32>(ctx, out, lse, qkv, a, B);
     case WB_BF16:
-      return D == 64 ? forward<bfloat16, 64>(ctx, out, lse, qkv, a, B, max_seqlen)
-                     : forward<bfloat16, 32>(ctx, out, lse, qkv, a, B, max_seqlen);
+      return D == 64 ? forward<bfloat16, 64>(ctx, out, lse, qkv, a, B)
+                     : forward<bfloat16, 32>(ctx, out, lse, qkv, a, B);
   }
   return fail(WB_UNSUPPORTED, "attention_forward: there is no type number %d", int(dtype));
 }

@@ -14,6 +14,7 @@ struct Context : wb_context {
   cudaStream_t stream;
   cudaEvent_t uploaded;  // the last upload from page-locked memory
   int device, processors;
+  size_t shared_memory;
 };
 
 // What this thread launched last: an asynchronous failure is reported by a later call, which has nothing to do with it.
@@ -64,12 +65,13 @@ wb_status check(cudaError_t error, const char* what, bool call = false) {
   } while (0)
 
 int processors(wb_context* ctx) { return of(ctx)->processors; }
+size_t shared_memory(wb_context* ctx) { return of(ctx)->shared_memory; }
 cudaStream_t stream_of(wb_context* ctx) { return of(ctx)->stream; }
 
 wb_status before_launch(wb_context* ctx, const void* kernel, size_t shared_bytes) {
   CHECK(cudaSetDevice(of(ctx)->device));
-  if (shared_bytes > 48 << 10) {
-    CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int(shared_bytes)));
+  if (shared_bytes > 48 << 10) {  // all that there is: a graph that was captured with more is launched after others with less
+    CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int(of(ctx)->shared_memory)));
   }
   return WB_OK;
 }
@@ -104,10 +106,11 @@ wb_status wb_create(wb_context** ctx, int32_t device, int32_t) {
                 visible ? ", CUDA_VISIBLE_DEVICES=" : "", visible ? visible : "");
   }
   CHECK(cudaSetDevice(device));
-  int major = 0, minor = 0, count = 0;
+  int major = 0, minor = 0, count = 0, shared = 0;
   CHECK(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device));
   CHECK(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device));
   CHECK(cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device));
+  CHECK(cudaDeviceGetAttribute(&shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, device));
   if (major < 8) return fail(WB_UNSUPPORTED, "device %d is sm_%d%d; WarpBERT needs sm_80 or newer", device, major, minor);
   cudaFuncAttributes code;
   const cudaError_t loaded = cudaFuncGetAttributes(&code, probe);
@@ -131,6 +134,7 @@ wb_status wb_create(wb_context** ctx, int32_t device, int32_t) {
   c->ops = wb_backend();
   c->device = device;
   c->processors = count;
+  c->shared_memory = size_t(shared);
   *ctx = c;
   return WB_OK;
 }

@@ -99,6 +99,16 @@ __device__ __forceinline__ void store(T* p, const float (&values)[N]) {
   }
 }
 
+// 4 N bytes, as they are.
+template <class T, class... W>
+__device__ __forceinline__ void store_words(T* p, W... words) {
+  constexpr int N = sizeof...(words);
+#ifdef WB_SIMT
+  simt::vector_write(p, 4 * N);
+#endif
+  *reinterpret_cast<Packed<uint32_t, N>*>(p) = {{words...}};
+}
+
 // 16 bytes, as they are.
 template <class T>
 __device__ __forceinline__ void copy16(T* to, const T* from) {

@@ -177,7 +177,7 @@ void test_on(wb_context* ctx) {
   expect_fault(LAUNCH(copy_async, dim3(1), 128, 128 * 16 - 16, ctx, out.floats(), in.floats(), int(WAIT)), {"cp.async at byte"});
   expect_fault(LAUNCH(copy_async, dim3(1), 128, 128 * 16, ctx, out.floats(), in.floats() + 1, int(WAIT)), {"not a multiple"});
 
-  expect_fault(LAUNCH(write_at, dim3(1), 32, 100 << 10, ctx, 0, 1), {"shared memory"});
+  expect_fault(LAUNCH(write_at, dim3(1), 32, 164 << 10, ctx, 0, 1), {"shared memory"});
   expect_fault(LAUNCH(write_at, dim3(1), 2048, 100, ctx, 0, 1), {"2048 threads"});
   expect_fault(LAUNCH(write_at, dim3(1, 65536), 32, 100, ctx, 0, 1), {"grid"});
   OK(LAUNCH(pass_on, dim3(1), 1024, 1024 * 4, ctx, Tensor(ctx, WB_F32, 1024).floats(), true));

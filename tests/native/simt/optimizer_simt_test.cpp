@@ -46,7 +46,7 @@ static void test_gradient_norm() {
 static void test_adamw() {
   const float beta1 = 0.9f, beta2 = 0.999f, eps = 1e-8f, factor = 0.5f;
   const Floats hyper = {1e-3f, 1 - 0.9f * 0.9f, 1 - 0.999f * 0.999f};
-  const std::vector<int64_t> rng = {42, 7};
+  const std::vector<int64_t> rng = {42, 7, 64};
   for (wb_dtype type : all_types) {
     const wb_dtype moment = type == WB_F16 ? WB_BF16 : WB_F32;  // with one of the copies
     for (int64_t n : {1, 1000, 20003}) {
@@ -125,7 +125,7 @@ static void test_touched_rows() {
         Tensor tg(ctx, WB_F32, with(g, of_idle), misaligned), copy(ctx, type, rounded(type, p)), stats(ctx, WB_F32, 3);
         Tensor workspace(ctx, WB_F32, 2 * WB_REDUCE_BLOCKS), th(ctx, WB_F32, Floats{1e-3f, 0.19f, 0.002f});
         Tensor td(ctx, WB_F32, Floats{0.01f, 0, 0.5f}), tl(ctx, WB_F32, Floats{1, 1, 2});
-        Elements<int64_t> te(ctx, ends), tr(ctx, {42, 7});
+        Elements<int64_t> te(ctx, ends), tr(ctx, {42, 7, 0});
         Elements<uint8_t> flags(ctx, rows);
         const uint8_t* const touched = dense ? nullptr : static_cast<uint8_t*>(flags);
         OK(ops->gradient_norm(ctx, stats.floats(), workspace.floats(), tg.floats(), touched, nullptr, 1, c.n, c.R, c.width));

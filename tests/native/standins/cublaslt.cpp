@@ -18,7 +18,7 @@ struct Layout { int type; uint64_t rows, columns; int64_t ld; };
 struct Operation { int compute, scale, transpose_a = OP_N, transpose_b = OP_N, epilogue = EPILOGUE_DEFAULT; const void* bias = nullptr; };
 struct Preference { uint64_t workspace = 0; uint32_t reductions = 7, align[4] = {256, 256, 256, 256}; };
 // What a real algorithm is bound to: shapes, types and alignments that it was asked for with.
-struct Algorithm { uint64_t magic, m, n, k, align_a, align_b, align_d, workspace; };
+struct Algorithm { uint64_t magic, m, n, k; uint32_t align[4], align_bias, unused; uint64_t workspace; };
 static_assert(sizeof(Algorithm) == 64, "cublasLtMatmulAlgo_t");
 struct Result { Algorithm algorithm; size_t workspace; int state; float waves; int reserved[4]; };
 
@@ -64,6 +64,13 @@ Status shapes(const Operation* operation, const Layout* a, const Layout* b, cons
 }
 
 bool aligned(const void* pointer, uint64_t bytes) { return reinterpret_cast<uintptr_t>(pointer) % bytes == 0; }
+
+// A bias' is not said but read off the pointer that is set when an algorithm is asked for.
+uint32_t alignment(const void* pointer) {
+  uint32_t bytes = 256;
+  while (!aligned(pointer, bytes)) bytes /= 2;
+  return bytes;
+}
 
 template <class T> Status make(T** made, T value) {
   ++live;
@@ -137,8 +144,9 @@ Status cublasLtMatmulAlgoGetHeuristic(Handle* handle, const Operation* operation
   if (preference->align[2] != preference->align[3]) return INVALID_VALUE;
   *found = 1;
   // an algorithm that uses every byte that it may, and all the alignment that it was promised
-  *results = {{ALGORITHM, d->rows, d->columns, columns(a, operation->transpose_a), preference->align[0], preference->align[1],
-               preference->align[3], preference->workspace}, preference->workspace, SUCCESS, 1, {}};
+  Algorithm algorithm = {ALGORITHM, d->rows, d->columns, columns(a, operation->transpose_a), {}, alignment(operation->bias), 0, preference->workspace};
+  memcpy(algorithm.align, preference->align, sizeof algorithm.align);
+  *results = {algorithm, preference->workspace, SUCCESS, 1, {}};
   return SUCCESS;
 }
 
@@ -151,10 +159,11 @@ Status cublasLtMatmul(Handle* handle, const Operation* operation, const float* a
   const int ta = operation->transpose_a, tb = operation->transpose_b;
   const int64_t m = ld->rows, n = ld->columns, k = columns(la, ta);
   if (algorithm->m != uint64_t(m) || algorithm->n != uint64_t(n) || algorithm->k != uint64_t(k)) return INVALID_VALUE;
-  if (!aligned(a, algorithm->align_a) || !aligned(b, algorithm->align_b) || !aligned(d, algorithm->align_d)) return INVALID_VALUE;
+  if (!aligned(a, algorithm->align[0]) || !aligned(b, algorithm->align[1]) || !aligned(d, algorithm->align[3])) return INVALID_VALUE;
   if (workspace_bytes < algorithm->workspace || !aligned(workspace, 256) || c != d || *alpha != 1) return INVALID_VALUE;
   const bool biased = operation->epilogue == EPILOGUE_BIAS;
   if (biased ? !operation->bias : operation->epilogue != EPILOGUE_DEFAULT) return NOT_SUPPORTED;
+  if (biased && !aligned(operation->bias, algorithm->align_bias)) return INVALID_VALUE;
   memset(workspace, 0xff, workspace_bytes);
   for (int64_t j = 0; j < n; ++j) {
     for (int64_t i = 0; i < m; ++i) {

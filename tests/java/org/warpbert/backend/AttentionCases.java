@@ -48,6 +48,10 @@ final class AttentionCases {
         add(table, new Shape(new int[] {75, 16, 1}, 2, 64, 0, 1, false, drop));
         add(table, new Shape(new int[] {1025}, 1, 32, 0, 1, false, NONE));
         add(table, new Shape(new int[] {5}, 1, 256, 0, 1, false, NONE));
+        // heads for every multiprocessor of a GPU: their gradients take another way, and at 300 tokens a third
+        add(table, new Shape(new int[] {70, 3, 64, 1, 33, 32, 90, 2, 17, 65, 5, 31, 8, 1, 16, 9}, 12, 64, 0, 1, true, drop));
+        add(table, new Shape(new int[] {300, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}, 12, 64, 0, 1, false, drop));
+        add(table, new Shape(new int[] {1, 129, 2, 7, 1, 33, 2, 4, 66, 1, 1, 1, 1, 1, 1, 1}, 12, 32, 0, 1, false, NONE));
     }
 
     private static void add(OpTable table, Shape s) {

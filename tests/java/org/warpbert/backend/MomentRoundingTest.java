@@ -18,6 +18,7 @@ class MomentRoundingTest {
     private static final float C2 = 0.002f;
     private static final long SEED = 0x123456789abL;
     private static final int STEP = 7;
+    private static final long FIRST = (3L << 34) + 48; // number of the first element
 
     static List<String> backends() {
         return TestBackends.available();
@@ -30,7 +31,7 @@ class MomentRoundingTest {
         int n = s.p.length;
         OpCase op = OpCase.of("adamw", "").scalar("copy_dtype", Dtype.F32.ordinal()).scalar("moment_dtype", Dtype.BF16.ordinal())
                 .updated("parameter", s.p).updated16("m", Half.BF16.bytes(s.m)).updated16("v", Half.BF16.bytes(s.v)).input("gradient", gradient)
-                .input("stats", 1f, 1f, 1f).input("hyper", LR, C1, C2).input("rng", SEED, step).input("ends", ends)
+                .input("stats", 1f, 1f, 1f).input("hyper", LR, C1, C2).input("rng", SEED, step, FIRST).input("ends", ends)
                 .input("decay", new float[ends.length]).input("lr_scale", scale).scalar("beta1", BETA1).scalar("beta2", BETA2)
                 .scalar("eps", EPS).scalar("n", n).scalar("K", ends.length).scalar("R", 0).scalar("width", 1);
         Map<String, byte[]> after = OpRunner.run(backend, op);
@@ -43,7 +44,8 @@ class MomentRoundingTest {
     }
 
     private static int word(int element) {
-        return Philox.words(new int[] {element / 4, 0, STEP, -1}, new int[] {(int) SEED, (int) (SEED >>> 32)})[element % 4];
+        long block = (FIRST + element) / 4;
+        return Philox.words(new int[] {(int) block, (int) (block >>> 32), STEP, -1}, new int[] {(int) SEED, (int) (SEED >>> 32)})[element % 4];
     }
 
     @ParameterizedTest

@@ -134,7 +134,7 @@ final class OptimizerCases {
             op.tolerance(updated, 3e-7, "a handful of roundings");
         }
         if (copied) {
-            op.output("parameter_copy", n).input("rng", 42L, step); // float32 moments do not ask for it
+            op.output("parameter_copy", n).input("rng", 42L, step, 0L); // float32 moments do not ask for it
         }
         int at = n / 2;
         if (!skipped && lrScale[0] != 0 && rows == Table.NONE) {

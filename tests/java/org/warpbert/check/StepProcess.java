@@ -17,6 +17,7 @@ final class StepProcess {
     private static final int DUMP_SECONDS = 2;
     private static final String FRAME = "# Problematic frame:"; // of the JVM's word on a crash; the next line holds it
     private static final String BLOCKING = "CUDA_LAUNCH_BLOCKING";
+    private static final String NO_GRAPHS = "-Dwarpbert.graphs=false";
 
     private StepProcess() {}
 
@@ -25,28 +26,29 @@ final class StepProcess {
 
     /**
      * Runs a step to its end, or for as long as it may take. Where a kernel has broken the device, of which a later call tells,
-     * it runs once more, each launch waited for: then the op that fails is the one that is named.
+     * it runs once more, each launch waited for and none part of a graph: then the op that fails is the one that is named.
      *
      * @param left seconds that the whole check has left
      */
     static Ended run(Plan.Step step, double left, String device, Path model, Path train) throws IOException, InterruptedException {
         long start = System.nanoTime();
-        Ended ended = run(step, left, device, model, train, Map.of());
+        Ended ended = run(step, left, device, model, train, List.of(), Map.of());
         if (ended.found.outcome() != Found.Outcome.FAILED || !ended.found.detail().contains(BLOCKING)) {
             return ended;
         }
-        Ended again = run(step, left - (System.nanoTime() - start) * 1e-9, device, model, train, Map.of(BLOCKING, "1"));
-        String with = "with " + BLOCKING + "=1: ";
+        Ended again = run(step, left - (System.nanoTime() - start) * 1e-9, device, model, train, List.of(NO_GRAPHS), Map.of(BLOCKING, "1"));
+        String with = "with " + BLOCKING + "=1 and " + NO_GRAPHS + ": ";
         return new Ended(Found.failed(ended.found.detail() + "; " + with + again.found.detail(), ended.found.figures()), ended.output + with + "\n" + again.output);
     }
 
-    private static Ended run(Plan.Step step, double left, String device, Path model, Path train, Map<String, String> environment)
+    private static Ended run(Plan.Step step, double left, String device, Path model, Path train, List<String> options, Map<String, String> environment)
             throws IOException, InterruptedException {
         Path result = Files.createTempFile("warpbert-check", ".json");
         Path output = Files.createTempFile("warpbert-check", ".log");
         try {
             List<String> line = new ArrayList<>(List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-XX:+ErrorFileToStdout"));
             line.addAll(ManagementFactory.getRuntimeMXBean().getInputArguments());
+            line.addAll(options);
             line.addAll(List.of("-cp", System.getProperty("java.class.path"), CheckStep.class.getName(), result.toString(), device,
                     String.valueOf(model), String.valueOf(train), step.name()));
             ProcessBuilder builder = new ProcessBuilder(line).redirectErrorStream(true).redirectOutput(output.toFile());

@@ -13,6 +13,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.Backends;
 import org.warpbert.backend.DeviceMemory;
@@ -173,6 +174,22 @@ class GraphCacheTest {
             assertEquals(2, graphs.size());
             graphs.close();
             graphs.close();
+            assertEquals(0, graphs.size());
+        }
+    }
+
+    /** A synchronization is among what cannot be captured; afterwards the backend works as before. */
+    @Test
+    void whatCannotBeCapturedSaysSoAndHowToDoWithoutGraphs() {
+        try (Backend backend = Backends.open("simt", 1); DeviceMemory memory = backend.allocate("floats", 16); GraphCache graphs = new GraphCache(backend, false)) {
+            Runnable work = () -> {
+                backend.zero(memory.address(), 16);
+                backend.synchronize();
+            };
+            graphs.run(GraphCache.Work.FORWARD, shape(1), work);
+            String message = assertThrows(WarpBertException.class, () -> graphs.run(GraphCache.Work.FORWARD, shape(1), work)).getMessage();
+            assertTrue(message.contains("-Dwarpbert.graphs=false") && message.contains("synchronize"), message);
+            work.run();
             assertEquals(0, graphs.size());
         }
     }

@@ -526,7 +526,7 @@ public final class Backend implements AutoCloseable {
     }
 
     /**
-     * One AdamW step over flat buffers of n elements with K segments, skipped where stats[2] is 0; rng[2] rounds bf16 moments.
+     * One AdamW step over flat buffers of n elements with K segments, skipped where stats[2] is 0; rng[3] rounds bf16 moments.
      * touched[R], or 0: all, of the first R rows.
      */
     public void adamw(

@@ -104,7 +104,7 @@ final class CudaGemm implements Gemm {
             backend.stream();
             thread = Thread.currentThread();
         }
-        GemmPlan plan = plans.get(key.set(product, dtype, rows, in, out, bias != 0, to, left, right));
+        GemmPlan plan = plans.get(key.set(product, dtype, rows, in, out, bias, to, left, right));
         if (plan == null) {
             GemmKey wanted = key.copy();
             plan = new GemmPlan(this, handle, wanted, tf32 && dtype == Dtype.F32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F, bias);

@@ -15,18 +15,19 @@ final class GemmKey {
     private int rows;
     private int in;
     private int out;
-    private boolean bias;
+    private int alignBias; // 0: there is none
     private int alignA;
     private int alignB;
     private int alignD;
 
-    GemmKey set(Product newProduct, Dtype newDtype, int newRows, int newIn, int newOut, boolean newBias, long d, long a, long b) {
+    /** @param bias an address, 0: no bias is added */
+    GemmKey set(Product newProduct, Dtype newDtype, int newRows, int newIn, int newOut, long bias, long d, long a, long b) {
         product = newProduct;
         dtype = newDtype;
         rows = newRows;
         in = newIn;
         out = newOut;
-        bias = newBias;
+        alignBias = bias == 0 ? 0 : alignment(bias);
         alignD = alignment(d);
         alignA = alignment(a);
         alignB = alignment(b);
@@ -40,7 +41,7 @@ final class GemmKey {
         copy.rows = rows;
         copy.in = in;
         copy.out = out;
-        copy.bias = bias;
+        copy.alignBias = alignBias;
         copy.alignA = alignA;
         copy.alignB = alignB;
         copy.alignD = alignD;
@@ -52,7 +53,7 @@ final class GemmKey {
     }
 
     boolean bias() {
-        return bias;
+        return alignBias != 0;
     }
 
     int alignA() {
@@ -75,7 +76,7 @@ final class GemmKey {
     @Override
     public boolean equals(Object other) {
         return other instanceof GemmKey key && product == key.product && dtype == key.dtype && rows == key.rows && in == key.in
-                && out == key.out && bias == key.bias && alignA == key.alignA && alignB == key.alignB && alignD == key.alignD;
+                && out == key.out && alignBias == key.alignBias && alignA == key.alignA && alignB == key.alignB && alignD == key.alignD;
     }
 
     @Override
@@ -84,12 +85,12 @@ final class GemmKey {
         hash = 31 * hash + rows;
         hash = 31 * hash + in;
         hash = 31 * hash + out;
-        hash = 31 * hash + (bias ? 1 : 0);
+        hash = 31 * hash + alignBias;
         return ((hash * 31 + alignA) * 31 + alignB) * 31 + alignD;
     }
 
     @Override
     public String toString() {
-        return product + (bias ? " with bias[" : "[") + dtype + ", rows=" + rows + ", in=" + in + ", out=" + out + "]";
+        return product + (bias() ? " with bias[" : "[") + dtype + ", rows=" + rows + ", in=" + in + ", out=" + out + "]";
     }
 }

@@ -49,7 +49,7 @@ final class GemmPlan implements AutoCloseable {
     private final cublasLtMatmulHeuristicResult_t recommended = new cublasLtMatmulHeuristicResult_t();
     private final LongPointer bias = new LongPointer(1L);
 
-    /** @param biasAddress of the first call, 0 without one: an algorithm is chosen by its alignment too */
+    /** @param biasAddress of the first call, 0 without one: the library takes its alignment for that of all */
     GemmPlan(CudaGemm owner, cublasLtContext handle, GemmKey key, int computeType, long biasAddress) {
         ColumnMajorGemm gemm = key.gemm();
         try {

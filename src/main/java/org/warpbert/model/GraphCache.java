@@ -1,5 +1,6 @@
 package org.warpbert.model;
 
+import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.Graph;
 import org.warpbert.backend.LruCache;
@@ -83,6 +84,9 @@ final class GraphCache implements AutoCloseable {
         } catch (OutOfDeviceMemory e) { // a graph is a matter of speed alone
             full = true;
             return null;
+        } catch (WarpBertException e) { // by itself work would go on slower and nobody would know why
+            throw new WarpBertException("the encoder's ops cannot be captured as a graph (-Dwarpbert.graphs=false asks for them one by one): "
+                    + e.getMessage(), e);
         }
     }
 

@@ -28,6 +28,9 @@ import org.warpbert.model.TrainedPart;
  * for nothing in the moments' bias correction (as with PyTorch's GradScaler).
  */
 final class AdamW implements AutoCloseable {
+    private static final int HYPER_BYTES = 4 * Float.BYTES;
+    private static final int RNG_BYTES = 3 * Long.BYTES;
+
     private final Backend backend;
     private final Parameters parameters;
     private final Gradients gradients;
@@ -46,13 +49,14 @@ final class AdamW implements AutoCloseable {
         final Arena.Tensor v; // [n], the same
         final Arena.Tensor stats = arena.add("stats", Dtype.F32, 3); // see wb_gradient_norm
         final Arena.Tensor workspace = arena.add("workspace", Dtype.F32, 2 * Backend.REDUCE_BLOCKS);
-        final Arena.Tensor hyper = arena.add("hyper", Dtype.F32, 8); // see wb_adamw; then the loss scale; then rng, as pairs of floats
+        final Arena.Tensor hyper; // see wb_adamw; then the loss scale; then each run's rng, as pairs of floats
         final Arena.Tensor ends; // int64 [K], as pairs of floats; K segments, at most one a parameter
         final Arena.Tensor decay; // [K]
         final Arena.Tensor lrScale; // [K]
 
         State(TrainedPart part, Dtype moments) {
             int most = part.table().slices().size();
+            hyper = arena.add("hyper", Dtype.F32, stepBytes(part) / Float.BYTES);
             ends = arena.add("ends", Dtype.F32, 2L * most);
             decay = arena.add("decay", Dtype.F32, most);
             lrScale = arena.add("lr_scale", Dtype.F32, most);
@@ -111,7 +115,12 @@ final class AdamW implements AutoCloseable {
     }
 
     private static int hostBytes(TrainedPart part) {
-        return part.table().slices().size() * Long.BYTES; // more than a step's numbers: a table has three embeddings and their LayerNorm at least
+        return Math.max(part.table().slices().size() * Long.BYTES, stepBytes(part));
+    }
+
+    /** What goes to the device for each step. */
+    private static int stepBytes(TrainedPart part) {
+        return HYPER_BYTES + part.runs().size() * RNG_BYTES;
     }
 
     /** A run of the buffers, and which segments are its. */
@@ -150,24 +159,28 @@ final class AdamW implements AutoCloseable {
         double c1 = 1 - Math.pow((float) Hyperparameters.BETA1, step);
         double c2 = 1 - Math.pow((float) Hyperparameters.BETA2, step);
         // the step before was waited for, and with it the copy from here
-        ByteBuffer values = staging.buffer().clear().putFloat((float) lr).putFloat((float) c1).putFloat((float) c2).putFloat(lossScale)
-                .putLong(seed).putLong(step);
+        ByteBuffer values = staging.buffer().clear().putFloat((float) lr).putFloat((float) c1).putFloat((float) c2).putFloat(lossScale);
+        for (Piece piece : pieces) {
+            values.putLong(seed).putLong(step).putLong(piece.run.from());
+        }
         state.arena.upload(state.hyper, staging, values.position());
         TouchedRows touched = gradients.touched();
         backend.gradientNorm(state.stats.address(), state.workspace.address(), gradients.address(), touched.address(),
                 state.hyper.address() + 3 * Float.BYTES, clip, gradients.part().size(), touched.rows(), touched.width());
+        long rng = state.hyper.address() + HYPER_BYTES;
         for (Piece piece : pieces) {
-            update(piece.run, piece.firstSegment, piece.segments, piece.run.at() == 0 ? touched : TouchedRows.ALL);
+            update(piece.run, rng, piece.firstSegment, piece.segments, piece.run.at() == 0 ? touched : TouchedRows.ALL);
+            rng += RNG_BYTES;
         }
     }
 
-    private void update(TrainedPart.Run run, long firstSegment, int segments, TouchedRows touched) {
+    private void update(TrainedPart.Run run, long rng, long firstSegment, int segments, TouchedRows touched) {
         long rounded = parameters.roundedAddress();
         long inMoments = run.at() * moments.bytes();
         backend.adamw(parameters.dtype(), moments, parameters.address() + run.from() * Float.BYTES, state.m.address() + inMoments,
                 state.v.address() + inMoments, rounded == 0 ? 0 : rounded + run.from() * parameters.dtype().bytes(),
                 gradients.address() + run.at() * Float.BYTES, touched.address(), state.stats.address(), state.hyper.address(),
-                state.hyper.address() + 4 * Float.BYTES, state.ends.address() + firstSegment * Long.BYTES,
+                rng, state.ends.address() + firstSegment * Long.BYTES,
                 state.decay.address() + firstSegment * Float.BYTES, state.lrScale.address() + firstSegment * Float.BYTES,
                 (float) Hyperparameters.BETA1, (float) Hyperparameters.BETA2, (float) Hyperparameters.EPSILON, run.count(), segments, touched.rows(),
                 touched.width());

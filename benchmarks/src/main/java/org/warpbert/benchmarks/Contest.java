@@ -11,9 +11,9 @@ import org.warpbert.bench.Timing;
 
 /**
  * WarpBERT and its peers at the same work in the same minutes: all are started and stay; then, round by round, each does
- * the job, as many times as take the quickest a second: the first after a sleep, on caches that others have filled, costs some 20 ms more,
- * and who is twice as fast would pay twice its share of them. A round's ratio holds whatever else the machine did in that round; the median of the rounds' ratios is
- * what is claimed.
+ * the job, as many times as take the quickest a second, once the others' threads sleep: ONNX Runtime's spin for some 30 ms after its answer, on
+ * cores that whoever comes next would have to share. A round's ratio holds whatever else the machine did in that round; the median of the
+ * rounds' ratios is what is claimed.
  *
  * @param name    of the result's file
  * @param title   for the page
@@ -22,6 +22,7 @@ import org.warpbert.bench.Timing;
 record Contest(String name, String title, Job job, List<Rival> rivals) {
     private static final ObjectMapper JSON = new ObjectMapper();
     private static final double TURN_SECONDS = 1;
+    private static final long PAUSE_MILLIS = 100; // before a turn
     private static final double AGREEMENT = 2e-3; // float32 of different libraries through twelve layers; values are of size 1
 
     /**
@@ -46,7 +47,8 @@ record Contest(String name, String title, Job job, List<Rival> rivals) {
             for (int round = -warmup; round < rounds; round++) {
                 int times = round < 0 ? 1 : (int) Math.ceil(TURN_SECONDS / quickest);
                 for (int i = 0; i < engines.size(); i++) {
-                    int engine = Math.floorMod(i + round, engines.size()); // nobody always comes after the same one
+                    int engine = Math.floorMod(i + round, engines.size());
+                    pause();
                     double time = engines.get(engine).run(times);
                     if (round >= 0) {
                         seconds[engine][round] = time;
@@ -58,6 +60,14 @@ record Contest(String name, String title, Job job, List<Rival> rivals) {
             return report(engines, seconds, warmup).put("runs_a_turn", (int) Math.ceil(TURN_SECONDS / quickest));
         } finally {
             engines.forEach(EngineProcess::close);
+        }
+    }
+
+    private void pause() throws IOException {
+        try {
+            Thread.sleep(PAUSE_MILLIS);
+        } catch (InterruptedException e) {
+            throw new IOException(name + " was interrupted", e);
         }
     }
 
