@@ -38,7 +38,7 @@
 extern "C" {
 #endif
 
-#define WB_ABI 8            /* raised on every change of this file; a backend of another number is refused */
+#define WB_ABI 9            /* raised on every change of this file; a backend of another number is refused */
 #define WB_REDUCE_BLOCKS 256 /* rows of partial sums that a two-stage reduction may use; sizes the workspaces below */
 
 typedef enum wb_status {

@@ -1,5 +1,6 @@
 package org.warpbert.train;
 
+import java.util.function.Consumer;
 import org.warpbert.WarpBertException;
 
 /**
@@ -50,6 +51,51 @@ public record Hyperparameters(int epochs, int batchSize, int maxLength, double l
             Schedule schedule, int totalSteps, int steps, long seed, boolean shuffle) {
         this(epochs, batchSize, maxLength, lr, warmupSteps, weightDecay, clip, dropout, schedule, totalSteps, steps, seed, shuffle,
                 LayerRates.EQUAL, Selection.LAST);
+    }
+
+    /** What {@link #with} changes; the components of the record, with their meanings. */
+    public static final class Values {
+        public int epochs;
+        public int batchSize;
+        public int maxLength;
+        public double lr;
+        public int warmupSteps;
+        public double weightDecay;
+        public double clip;
+        public Double dropout;
+        public Schedule schedule;
+        public int totalSteps;
+        public int steps;
+        public long seed;
+        public boolean shuffle;
+        public LayerRates layerRates;
+        public Selection selection;
+
+        private Values(Hyperparameters from) {
+            epochs = from.epochs;
+            batchSize = from.batchSize;
+            maxLength = from.maxLength;
+            lr = from.lr;
+            warmupSteps = from.warmupSteps;
+            weightDecay = from.weightDecay;
+            clip = from.clip;
+            dropout = from.dropout;
+            schedule = from.schedule;
+            totalSteps = from.totalSteps;
+            steps = from.steps;
+            seed = from.seed;
+            shuffle = from.shuffle;
+            layerRates = from.layerRates;
+            selection = from.selection;
+        }
+    }
+
+    /** These, but for some: {@code Hyperparameters.DEFAULT.with(h -> { h.epochs = 2; h.lr = 3e-5; })}. */
+    public Hyperparameters with(Consumer<Values> changes) {
+        Values v = new Values(this);
+        changes.accept(v);
+        return new Hyperparameters(v.epochs, v.batchSize, v.maxLength, v.lr, v.warmupSteps, v.weightDecay, v.clip, v.dropout, v.schedule, v.totalSteps,
+                v.steps, v.seed, v.shuffle, v.layerRates, v.selection);
     }
 
     private static void least(String option, int value, int least) {
