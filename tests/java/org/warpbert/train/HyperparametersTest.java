@@ -26,7 +26,7 @@ class HyperparametersTest {
                 }
             });
             for (RecordComponent component : Hyperparameters.class.getRecordComponents()) {
-                Object expected = component.equals(changed) ? OTHER.get(changed.getType()) : component.getAccessor().invoke(Hyperparameters.DEFAULT);
+                Object expected = component.getName().equals(changed.getName()) ? OTHER.get(changed.getType()) : component.getAccessor().invoke(Hyperparameters.DEFAULT);
                 assertEquals(expected, component.getAccessor().invoke(result), changed.getName() + " changed, " + component.getName());
             }
         }
