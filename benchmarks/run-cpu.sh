@@ -23,4 +23,5 @@ java warpbert.benchmarks.StartTime --repeats "$rounds"
 jmh() { java openjdk.jmh.Main "$1" -prof gc -rf json -rff "results/$2.json" -wi "$((rounds < 3 ? 1 : 3))" -i "$((rounds < 5 ? 1 : 5))" >/dev/null; }
 jmh CallBenchmark jmh-calls
 jmh StepBenchmark jmh-steps
+jmh ServeBenchmark jmh-serving
 java warpbert.benchmarks.PerformancePage results ../docs/performance.md

@@ -68,6 +68,7 @@ public final class PerformancePage {
         }
         calls();
         garbage();
+        serving();
         page.append(GpuFigures.section(results, link));
     }
 
@@ -175,6 +176,13 @@ public final class PerformancePage {
         jmh("StepBenchmark", "jmh-steps.json", "What a step leaves for the garbage collector",
                 "A BERT so small that Java counts, on the CPU, by one thread. JMH sums over every thread of its process, its own among them.",
                 List.of("work", "bytes of garbage"), benchmark -> number("%.1f", garbage(benchmark)));
+    }
+
+    private void serving() throws IOException {
+        jmh("ServeBenchmark", "jmh-serving.json", "What a server's threads get of one model",
+                "bert-base on the CPU, four threads, each with one text of 11 tokens at a time. Texts that wait are computed in one batch, of at most so many.",
+                List.of("answer", "texts a batch", "texts/s"), benchmark -> benchmark.at("/params/batchSize").asText()
+                        + number(" | %.0f ± %.0f", benchmark.at("/primaryMetric/score").asDouble(), benchmark.at("/primaryMetric/scoreError").asDouble()));
     }
 
     /** A table from JMH's own JSON, of a class run with its gc profiler. */
