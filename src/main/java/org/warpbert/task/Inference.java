@@ -37,7 +37,12 @@ final class Inference<H extends Head> implements AutoCloseable {
         return head;
     }
 
-    /** Runs {@code each} after the forward of every batch, or of every part of one that memory does not hold whole; there is at least one example. @return how many were cut */
+    /**
+     * Runs {@code each} after the forward of every batch, or of every part of one that memory does not hold whole.
+     *
+     * @param source has at least one example
+     * @return how many were cut
+     */
     int run(InstanceSource source, int batchSize, BiConsumer<BertModel, PackedBatch> each) {
         int most = Math.max(1, AT_ONCE / Math.max(1, batchSize)) * batchSize; // whole batches
         int cut = 0;
