@@ -18,6 +18,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.FutureTask;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
@@ -40,7 +41,7 @@ class ServingTest {
     Path folder;
 
     /** A model that says something of a text, as a string that tells all bits. */
-    private record Served(AutoCloseable model, Function<String, String> answer) implements AutoCloseable {
+    private record Served(AutoCloseable model, OpenModel opened, Function<String, String> answer) implements AutoCloseable {
         @Override
         public void close() throws Exception {
             model.close();
@@ -52,7 +53,7 @@ class ServingTest {
             @Override
             Served load(String model) {
                 TextClassifier it = TextClassifier.load(model, COMPUTE);
-                return new Served(it, text -> it.predict(texts(text)).stream().map(p -> p.label() + Arrays.toString(p.scores())).toList().toString());
+                return new Served(it, it.model, text -> it.predict(texts(text)).stream().map(p -> p.label() + Arrays.toString(p.scores())).toList().toString());
             }
         },
         LABELS(config -> ClassificationHead.parameters(config, 2)) {
@@ -64,56 +65,56 @@ class ServingTest {
             @Override
             Served load(String model) {
                 MultiLabelClassifier it = MultiLabelClassifier.load(model, COMPUTE);
-                return new Served(it, text -> it.predict(texts(text)).stream().map(Arrays::toString).toList().toString());
+                return new Served(it, it.model, text -> it.predict(texts(text)).stream().map(Arrays::toString).toList().toString());
             }
         },
         SCORER(config -> ClassificationHead.parameters(config, 1)) {
             @Override
             Served load(String model) {
                 TextScorer it = TextScorer.load(model, COMPUTE);
-                return new Served(it, text -> Arrays.toString(it.score(texts(text))));
+                return new Served(it, it.model, text -> Arrays.toString(it.score(texts(text))));
             }
         },
         TAGGER(config -> TaggingHead.parameters(config, 3)) {
             @Override
             Served load(String model) {
                 TokenTagger it = TokenTagger.load(model, COMPUTE);
-                return new Served(it, text -> it.predict(texts(text)).toString());
+                return new Served(it, it.model, text -> it.predict(texts(text)).toString());
             }
         },
         ANSWERER(SpanHead::parameters) {
             @Override
             Served load(String model) {
                 QuestionAnswerer it = QuestionAnswerer.load(model, COMPUTE);
-                return new Served(it, text -> it.answer("w1 w2", text).toString());
+                return new Served(it, it.model, text -> it.answer("w1 w2", text).toString());
             }
         },
         CHOICE(ChoiceHead::parameters) {
             @Override
             Served load(String model) {
                 MultipleChoice it = MultipleChoice.load(model, COMPUTE);
-                return new Served(it, text -> it.choose(List.of(new ChoiceQuestion(text, null, List.of("w1", "w2 w3")))).stream().map(answer -> Arrays.toString(answer.scores())).toList().toString());
+                return new Served(it, it.model, text -> it.choose(List.of(new ChoiceQuestion(text, null, List.of("w1", "w2 w3")))).stream().map(answer -> Arrays.toString(answer.scores())).toList().toString());
             }
         },
         EMBEDDER(config -> ParameterTable.bert(config).build()) {
             @Override
             Served load(String model) {
                 Embedder it = Embedder.load(model, Embedder.Pooling.MEAN, COMPUTE);
-                return new Served(it, text -> Arrays.deepToString(it.embed(texts(text), true)));
+                return new Served(it, it.model, text -> Arrays.deepToString(it.embed(texts(text), true)));
             }
         },
         INSPECTOR(config -> ParameterTable.bert(config).build()) {
             @Override
             Served load(String model) {
                 Embedder it = Embedder.load(model, Embedder.Pooling.MEAN, COMPUTE);
-                return new Served(it, text -> Arrays.deepToString(it.inspect(text, null, false, 128).hiddenStates()));
+                return new Served(it, it.model, text -> Arrays.deepToString(it.inspect(text, null, false, 128).hiddenStates()));
             }
         },
         WORDS(config -> MaskedWordHead.parameters(config, false)) {
             @Override
             Served load(String model) {
                 FillMask it = FillMask.load(model, COMPUTE);
-                return new Served(it, text -> it.fill(text == null ? null : "[MASK] " + text, null, 5, 128).toString());
+                return new Served(it, it.model, text -> it.fill(text == null ? null : "[MASK] " + text, null, 5, 128).toString());
             }
         };
 
@@ -177,6 +178,31 @@ class ServingTest {
             }
         } finally {
             pool.shutdown();
+        }
+    }
+
+    /** What a call is told does not depend on whose calls wait beside it, though all are computed in the first one's batch. */
+    @ParameterizedTest
+    @EnumSource
+    @Timeout(120)
+    void callsThatWaitAreToldWhatTheyAreToldAlone(Kind kind) throws Exception {
+        try (Served served = kind.open(folder)) {
+            List<String> texts = IntStream.range(0, THREADS).mapToObj(t -> t == 1 ? " " : words(13 - 4 * t) + " [MASK]".repeat(t)).toList();
+            List<String> alone = texts.stream().map(served.answer).toList();
+            long before = served.opened.backend().allocatedBytes();
+            List<FutureTask<String>> calls = served.opened.inTurn(3, () -> texts.stream().map(text -> {
+                FutureTask<String> call = new FutureTask<>(() -> served.answer.apply(text));
+                Thread thread = new Thread(call);
+                thread.start();
+                while (thread.getState() != Thread.State.WAITING) {
+                    Thread.onSpinWait();
+                }
+                return call;
+            }).toList());
+            for (int t = 0; t < THREADS; t++) {
+                assertEquals(alone.get(t), calls.get(t).get());
+            }
+            assertEquals(kind != Kind.INSPECTOR, served.opened.backend().allocatedBytes() > before, "buffers for a larger batch than any before");
         }
     }
 

@@ -24,9 +24,9 @@ public final class Embedder implements AutoCloseable {
         POOLER
     }
 
-    private final OpenModel model;
+    final OpenModel model;
     private final Inference<Head> inference;
-    private final TextAnswers<float[]> answers;
+    private final SharedBatches<float[]> answers;
     private final PooledHead pooled; // or null
     private final Pooling pooling;
 
@@ -35,7 +35,7 @@ public final class Embedder implements AutoCloseable {
         pooled = pooling == Pooling.POOLER ? new PooledHead() : null;
         this.model = model;
         inference = new Inference<>(model, pooled == null ? Head.NONE : pooled);
-        answers = new TextAnswers<>(model, inference, (pass, batch) -> {
+        answers = new SharedBatches<>(model, inference, (pass, batch) -> {
             float[] states = pooled == null ? pass.lastHiddenState() : pooled.pooled();
             return b -> vector(states, batch, b);
         });

@@ -12,15 +12,15 @@ import org.warpbert.text.LabelMap;
 public final class MultiLabelClassifier implements AutoCloseable {
     private static final String HEAD = "classification head";
 
-    private final OpenModel model;
-    private final TextAnswers<double[]> answers;
+    final OpenModel model;
+    private final SharedBatches<double[]> answers;
     private final LabelMap labels;
 
     private MultiLabelClassifier(OpenModel model, LabelMap labels) {
         this.model = model;
         this.labels = labels;
         ClassificationHead head = new ClassificationHead(labels.size());
-        answers = new TextAnswers<>(model, new Inference<>(model, head), (pass, batch) -> {
+        answers = new SharedBatches<>(model, new Inference<>(model, head), (pass, batch) -> {
             float[] logits = head.logits();
             return b -> probabilities(logits, b);
         });

@@ -29,7 +29,7 @@ final class OpenModel implements AutoCloseable {
     private String truncation;
     private final ReentrantLock turn = new ReentrantLock(true); // a monitor would let one thread starve the others, and hold up virtual ones
     private Runnable closeFirst = () -> {};
-    private boolean closed;
+    private volatile boolean closed; // changes in a turn
 
     private OpenModel(String name, Checkpoint checkpoint, Backend backend, Parameters parameters, Consumer<String> note) {
         this.name = name;
@@ -100,14 +100,30 @@ final class OpenModel implements AutoCloseable {
         return note;
     }
 
+    /** What needs no turn, such as tokenising: any number of threads do theirs at once. For sequences of up to {@code maxLength} tokens. */
+    <T> T prepare(int maxLength, Supplier<T> work) {
+        check(maxLength);
+        try {
+            return work.get();
+        } catch (WarpBertException e) {
+            check(maxLength); // closed meanwhile: the tokenizer speaks of itself alone
+            throw e;
+        }
+    }
+
+    /** Fails where the model is closed, or has no positions for sequences of this length. */
+    void check(int maxLength) {
+        if (closed) {
+            throw new WarpBertException("the model " + name + " is used after it was closed");
+        }
+        checkpoint.checkLength(maxLength);
+    }
+
     /** Computes when it is this thread's turn, in the order in which threads came, with sequences of up to {@code maxLength} tokens. */
     <T> T inTurn(int maxLength, Supplier<T> work) {
         turn.lock();
         try {
-            if (closed) {
-                throw new WarpBertException("the model " + name + " is used after it was closed");
-            }
-            checkpoint.checkLength(maxLength);
+            check(maxLength);
             return work.get();
         } finally {
             turn.unlock();

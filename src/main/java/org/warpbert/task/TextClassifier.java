@@ -16,8 +16,8 @@ public final class TextClassifier implements AutoCloseable {
 
     private static final String HEAD = "classification head";
 
-    private final OpenModel model;
-    private final TextAnswers<Prediction> answers;
+    final OpenModel model;
+    private final SharedBatches<Prediction> answers;
     private final LabelMap labels;
 
     /**
@@ -33,7 +33,7 @@ public final class TextClassifier implements AutoCloseable {
         this.model = model;
         this.labels = labels;
         ClassificationHead head = new ClassificationHead(labels.size());
-        answers = new TextAnswers<>(model, new Inference<>(model, head), (pass, batch) -> {
+        answers = new SharedBatches<>(model, new Inference<>(model, head), (pass, batch) -> {
             float[] logits = head.logits();
             return b -> prediction(logits, b);
         });

@@ -8,13 +8,13 @@ import java.util.function.Consumer;
  * small ones that wait are computed in one batch.
  */
 public final class TextScorer implements AutoCloseable {
-    private final OpenModel model;
-    private final TextAnswers<Float> answers;
+    final OpenModel model;
+    private final SharedBatches<Float> answers;
 
     private TextScorer(OpenModel model) {
         this.model = model;
         ClassificationHead head = new ClassificationHead(1);
-        answers = new TextAnswers<>(model, new Inference<>(model, head), (pass, batch) -> {
+        answers = new SharedBatches<>(model, new Inference<>(model, head), (pass, batch) -> {
             float[] logits = head.logits();
             return b -> logits[b];
         });
