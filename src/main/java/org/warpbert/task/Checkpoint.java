@@ -77,6 +77,15 @@ public final class Checkpoint implements AutoCloseable {
         return has("classifier.weight") ? Math.toIntExact(tensors.shape("classifier.weight")[0]) : 0;
     }
 
+    /** Fails where config.json says that the model is for something else, and its head's names do not say better. */
+    void requireFor(Purpose purpose) {
+        Purpose known = Purpose.of(config);
+        boolean named = purpose == Purpose.SPANS && has("qa_outputs.weight");
+        if (known != null && known != purpose && !named) {
+            throw new WarpBertException(name + " was trained for " + known + ", says its config.json, not for " + purpose);
+        }
+    }
+
     /** Labels to plan for: as many as are asked for, else the model's own head's, else two; {@code model} may be null, a new one. */
     static LabelMap assumed(Integer asked, Checkpoint model) {
         int own = model == null ? 0 : model.classes();

@@ -71,6 +71,11 @@ public final class ChoiceTask implements Task {
     }
 
     @Override
+    public void open(Checkpoint model) {
+        model.requireFor(Purpose.CHOICE);
+    }
+
+    @Override
     public Capacity largest(int maxLength) {
         return new Capacity(Math.multiplyExact(maxLength, candidates), candidates, 1, 1, 0);
     }
@@ -130,6 +135,6 @@ public final class ChoiceTask implements Task {
 
     @Override
     public BertConfig saved(BertConfig config) {
-        return config.withLabels(null).withUse(new BertConfig.Use("BertForMultipleChoice", null, NAME));
+        return config.withLabels(null).withUse(new BertConfig.Use(Purpose.CHOICE.architecture(), null, NAME));
     }
 }

@@ -38,6 +38,7 @@ public final class MultiLabelClassifier implements AutoCloseable {
      */
     public static MultiLabelClassifier load(String model, Compute compute, Consumer<String> note) {
         OpenModel opened = OpenModel.load(model, compute, note, checkpoint -> {
+            checkpoint.requireFor(Purpose.TEXTS);
             if (!MultiLabelTask.made(checkpoint.config())) {
                 throw new WarpBertException(model + " was not trained for several labels a text (problem_type in its config.json)");
             }

@@ -72,6 +72,7 @@ public final class MultiLabelTask implements Task {
 
     @Override
     public void open(Checkpoint model) {
+        model.requireFor(Purpose.TEXTS);
         labels = model.labels("classification head");
     }
 
@@ -123,6 +124,6 @@ public final class MultiLabelTask implements Task {
 
     @Override
     public BertConfig saved(BertConfig config) {
-        return config.withLabels(labels.labels()).withUse(new BertConfig.Use(ClassifyTask.ARCHITECTURE, PROBLEM, name));
+        return config.withLabels(labels.labels()).withUse(new BertConfig.Use(Purpose.TEXTS.architecture(), PROBLEM, name));
     }
 }

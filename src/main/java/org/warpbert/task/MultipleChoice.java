@@ -42,9 +42,10 @@ public final class MultipleChoice implements AutoCloseable {
      * @param note receives a line where memory was refused
      */
     public static MultipleChoice load(String model, Compute compute, Consumer<String> note) {
-        return new MultipleChoice(OpenModel.load(model, compute, note,
-                checkpoint -> ChoiceHead.parameters(checkpoint.config()),
-                "multiple choice head"));
+        return new MultipleChoice(OpenModel.load(model, compute, note, checkpoint -> {
+            checkpoint.requireFor(Purpose.CHOICE);
+            return ChoiceHead.parameters(checkpoint.config());
+        }, "multiple choice head"));
     }
 
     /** The longest sequence that the model has positions for. */

@@ -101,6 +101,7 @@ public final class QaTask implements Task {
 
     @Override
     public void open(Checkpoint model) {
+        model.requireFor(Purpose.SPANS);
         threshold = threshold(options, model.config());
     }
 
@@ -148,7 +149,7 @@ public final class QaTask implements Task {
     @Override
     public BertConfig saved(BertConfig config) {
         double kept = options.threshold == null && threshold < NoAnswerThreshold.NEVER && tuned != null ? tuned : threshold;
-        return config.withLabels(null).withUse(new BertConfig.Use("BertForQuestionAnswering", null, NAME,
+        return config.withLabels(null).withUse(new BertConfig.Use(Purpose.SPANS.architecture(), null, NAME,
                 kept < NoAnswerThreshold.NEVER ? Map.of(THRESHOLD, kept) : Map.of()));
     }
 }

@@ -57,9 +57,10 @@ public final class QuestionAnswerer implements AutoCloseable {
      * @param note receives a line where memory was refused
      */
     public static QuestionAnswerer load(String model, Compute compute, Consumer<String> note) {
-        return new QuestionAnswerer(OpenModel.load(model, compute, note,
-                checkpoint -> SpanHead.parameters(checkpoint.config()),
-                "question answering head"));
+        return new QuestionAnswerer(OpenModel.load(model, compute, note, checkpoint -> {
+            checkpoint.requireFor(Purpose.SPANS);
+            return SpanHead.parameters(checkpoint.config());
+        }, "question answering head"));
     }
 
     /** The longest sequence that the model has positions for. */

@@ -51,6 +51,7 @@ public final class TextClassifier implements AutoCloseable {
      */
     public static TextClassifier load(String model, Compute compute, Consumer<String> note) {
         OpenModel opened = OpenModel.load(model, compute, note, checkpoint -> {
+            checkpoint.requireFor(Purpose.TEXTS);
             if (MultiLabelTask.made(checkpoint.config()) || RegressTask.made(checkpoint.config())) {
                 throw new WarpBertException(model + " does not give one class: it is for " + (RegressTask.made(checkpoint.config())
                         ? "TextScorer" : "MultiLabelClassifier"));

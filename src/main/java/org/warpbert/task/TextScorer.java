@@ -2,6 +2,7 @@ package org.warpbert.task;
 
 import java.util.List;
 import java.util.function.Consumer;
+import org.warpbert.WarpBertException;
 
 /**
  * A fine-tuned regression, ready to give numbers. Calls from several threads take turns, for each uses the whole device;
@@ -31,8 +32,14 @@ public final class TextScorer implements AutoCloseable {
      * @param note receives a line where memory was refused
      */
     public static TextScorer load(String model, Compute compute, Consumer<String> note) {
-        return new TextScorer(OpenModel.load(model, compute, note,
-                checkpoint -> ClassificationHead.parameters(checkpoint.config(), 1), "complete regression head of one output"));
+        return new TextScorer(OpenModel.load(model, compute, note, checkpoint -> {
+            checkpoint.requireFor(Purpose.TEXTS);
+            if (MultiLabelTask.made(checkpoint.config()) || checkpoint.classes() > 1) {
+                throw new WarpBertException(model + " does not give one number: it is for "
+                        + (MultiLabelTask.made(checkpoint.config()) ? "MultiLabelClassifier" : checkpoint.classes() + " classes"));
+            }
+            return ClassificationHead.parameters(checkpoint.config(), 1);
+        }, "complete regression head of one output"));
     }
 
     /** The longest sequence that the model has positions for. */

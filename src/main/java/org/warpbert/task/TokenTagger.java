@@ -60,6 +60,7 @@ public final class TokenTagger implements AutoCloseable {
      */
     public static TokenTagger load(String model, Compute compute, Consumer<String> note) {
         OpenModel opened = OpenModel.load(model, compute, note, checkpoint -> {
+            checkpoint.requireFor(Purpose.WORDS);
             checkpoint.labels(HEAD); // that they fit the head is known before the weights are read
             return TaggingHead.parameters(checkpoint.config(), checkpoint.classes());
         }, "complete " + HEAD);
