@@ -91,7 +91,7 @@ public final class Checkpoint implements AutoCloseable {
         int own = model == null ? 0 : model.classes();
         int labels = asked != null ? asked : own > 0 ? own : 2;
         if (labels < 1) {
-            throw new WarpBertException("--labels is " + labels + ", it must be at least 1");
+            throw new WarpBertException("the number of labels (--labels) is " + labels + ", it must be at least 1");
         }
         return LabelMap.numbered(labels);
     }
@@ -167,15 +167,19 @@ public final class Checkpoint implements AutoCloseable {
         return parameters;
     }
 
-    /** Checks that sequences of this length have positions. */
+    /** Checks that sequences of this length have positions, and room for a piece. */
     public void checkLength(int maxLength) {
         checkLength(config, maxLength);
     }
 
     /** The same of a model that is not there yet. */
     public static void checkLength(BertConfig config, int maxLength) {
+        if (maxLength < 3) { // [CLS], [SEP] and a piece, or [CLS] and two [SEP]
+            throw new WarpBertException("the maximum length (--max-length) is " + maxLength + ", it must be at least 3");
+        }
         if (maxLength > config.maxPositionEmbeddings()) {
-            throw new WarpBertException("--max-length " + maxLength + " is more than the model's " + config.maxPositionEmbeddings() + " positions");
+            throw new WarpBertException("the maximum length (--max-length) is " + maxLength + ", more than the model's " + config.maxPositionEmbeddings()
+                    + " positions");
         }
     }
 

@@ -66,7 +66,7 @@ public final class ChoiceTask implements Task {
     public void assume(Integer asked, Checkpoint model) {
         candidates = asked == null ? USUAL : asked;
         if (candidates < 1) {
-            throw new WarpBertException("--labels is " + asked + ", it must be at least 1");
+            throw new WarpBertException("the number of candidates (--labels) is " + asked + ", it must be at least 1");
         }
     }
 

@@ -35,7 +35,7 @@ public final class ClassifyTask implements Task {
 
     private ClassifyTask(String name, Columns columns, ClassWeights classWeights, double smoothing) {
         if (!(smoothing >= 0 && smoothing < 1)) {
-            throw new WarpBertException("--label-smoothing is " + smoothing + ", it must be in [0, 1)");
+            throw new WarpBertException("the label smoothing (--label-smoothing) is " + smoothing + ", it must be in [0, 1)");
         }
         this.name = name;
         this.columns = columns;
@@ -90,7 +90,7 @@ public final class ClassifyTask implements Task {
         model.requireFor(Purpose.TEXTS);
         labels = model.labels("classification head");
         if (classWeights != null && classWeights.named() == null) {
-            throw new WarpBertException("--class-weights balanced is of training data; name the weights here");
+            throw new WarpBertException("balanced class weights (--class-weights) come of training data; name the weights here");
         }
         weights = classWeights == null ? null : classWeights.of(labels, new int[0], null);
     }

@@ -66,7 +66,7 @@ public final class FillMask implements AutoCloseable {
      */
     public List<List<Candidate>> fill(String text, String pair, int top, int maxLength) {
         if (top < 1) {
-            throw new WarpBertException("--top is " + top + ", it must be at least 1");
+            throw new WarpBertException("the number of candidates (--top) is " + top + ", it must be at least 1");
         }
         Inference.requireAll("text", Collections.singletonList(text));
         Encoded encoded = model.prepare(maxLength, () -> model.tokenizer().encode(text, pair, maxLength));

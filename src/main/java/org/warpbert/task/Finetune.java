@@ -61,10 +61,10 @@ public final class Finetune {
 
         public Options {
             if (dev != null && devSplit != null) {
-                throw new WarpBertException("--dev and --dev-split exclude each other");
+                throw new WarpBertException("a dev file (--dev) and a share of the training data to judge by (--dev-split) exclude each other");
             }
             if (hyper.selection().judges() && dev == null && devSplit == null) {
-                throw new WarpBertException("--patience and --keep best need data to judge by: --dev or --dev-split");
+                throw new WarpBertException("patience (--patience) and the best epoch's weights (--keep best) need data to judge by (--dev or --dev-split)");
             }
         }
     }
@@ -120,7 +120,7 @@ public final class Finetune {
                         return summary;
                     } catch (OutOfDeviceMemory e) {
                         throw new WarpBertException(e.getMessage() + "; the run was planned to take " + ByteSize.format(plan.memory().bytes())
-                                + ": free so much, or give it less with --memory", e);
+                                + ": free so much, or give it less (--memory)", e);
                     }
                 }
             }

@@ -70,8 +70,8 @@ final class OpenModel implements AutoCloseable {
     private static void requireRoom(String model, long weights, MemoryBudget budget, Backend backend) {
         if (weights > backend.freeBytes()) {
             throw new WarpBertException(model + " does not fit in " + ByteSize.format(budget.total()) + ": its weights take "
-                    + ByteSize.format(weights) + ", the process " + ByteSize.format(budget.overhead()) + "; what would do: more than --memory "
-                    + ByteSize.option(weights + backend.allocatedBytes() + budget.overhead()));
+                    + ByteSize.format(weights) + ", the process " + ByteSize.format(budget.overhead()) + "; what would do: more memory than "
+                    + ByteSize.option(weights + backend.allocatedBytes() + budget.overhead()) + " (--memory)");
         }
     }
 
