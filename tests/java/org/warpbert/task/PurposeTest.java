@@ -76,7 +76,7 @@ class PurposeTest {
                 assertThrows(WarpBertException.class, () -> TextScorer.load(several, CPU)).getMessage());
         BertConfig config = TinyModel.config(32, 1);
         String classes = TinyModel.write(folder.resolve("three"), config, ClassificationHead.parameters(config, 3)).toString();
-        assertEquals(classes + " does not give one number: it is for 3 classes",
+        assertEquals(classes + " does not give one number: its head has 3 outputs",
                 assertThrows(WarpBertException.class, () -> TextScorer.load(classes, CPU)).getMessage());
     }
 

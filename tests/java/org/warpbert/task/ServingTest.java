@@ -24,6 +24,7 @@ import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -238,6 +239,65 @@ class ServingTest {
             }
             String message = assertThrows(WarpBertException.class, () -> served.answer.apply(null)).getMessage();
             assertTrue(message.endsWith("is null") || message.endsWith("has neither a context nor a question"), message);
+        }
+    }
+
+    private static void refused(String message, Executable call) {
+        assertEquals(message, assertThrows(WarpBertException.class, call).getMessage());
+    }
+
+    /** Before a turn is waited for, so that no call of another thread can take them up. */
+    @Test
+    void wrongArgumentsAreNamed() throws Exception {
+        List<String> texts = List.of("w1");
+        String tooShort = "the maximum length (--max-length) is 2, it must be at least 3";
+        String tooLong = "the maximum length (--max-length) is 513, more than the model's 512 positions";
+        String noBatch = "the batch size (--batch-size) is 0, it must be at least 1";
+        refused("the memory to take (--memory) is -1 bytes, it must be 0 (what is free) or more", () -> COMPUTE.withMemory(-1));
+        for (Kind kind : List.of(Kind.EMBEDDER, Kind.TAGGER, Kind.ANSWERER, Kind.CHOICE, Kind.WORDS)) {
+            kind.open(folder).close();
+        }
+        try (Embedder embedder = Embedder.load(folder.resolve("embedder").toString(), Embedder.Pooling.MEAN, COMPUTE)) {
+            refused("the text list is null", () -> embedder.embed(null, true));
+            refused(tooShort, () -> embedder.embed(texts, null, true, 2, 1));
+            refused(tooLong, () -> embedder.embed(texts, null, true, 513, 1));
+            refused(noBatch, () -> embedder.embed(texts, null, true, 3, 0));
+            refused(tooShort, () -> embedder.inspect("w1", null, false, 2));
+        }
+        try (TokenTagger tagger = TokenTagger.load(folder.resolve("tagger").toString(), COMPUTE)) {
+            refused("the text list is null", () -> tagger.predict(null));
+            refused(tooShort, () -> tagger.predict(texts, 2, 1));
+            refused(tooLong, () -> tagger.predict(texts, 513, 1));
+            refused(noBatch, () -> tagger.predict(texts, 3, 0));
+            assertEquals(List.of(), tagger.predict(List.of()));
+        }
+        try (QuestionAnswerer answerer = QuestionAnswerer.load(folder.resolve("answerer").toString(), COMPUTE)) {
+            List<QuestionAnswerer.Query> queries = List.of(new QuestionAnswerer.Query("w1 w2 w3", "w4"));
+            refused("query 1 of 1 is null", () -> answerer.answer(Collections.singletonList(null), QaTask.Options.DEFAULT, 1, 16, 1));
+            refused("question 1 of 1 is null", () -> answerer.answer(null, "w1"));
+            refused("the number of answers (--n-best) is 0, it must be at least 1", () -> answerer.answer(queries, QaTask.Options.DEFAULT, 0, 16, 1));
+            refused(tooShort, () -> answerer.answer(queries, QaTask.Options.DEFAULT, 1, 2, 1));
+            refused(tooLong, () -> answerer.answer(queries, QaTask.Options.DEFAULT, 1, 513, 1));
+            refused(noBatch, () -> answerer.answer(queries, QaTask.Options.DEFAULT, 1, 16, 0));
+            assertTrue(assertThrows(WarpBertException.class, () -> answerer.answer(queries, QaTask.Options.DEFAULT, 1, 6, 1)).getMessage()
+                    .contains("leaves no room for its context in 6 tokens"));
+            assertEquals(List.of(), answerer.answer(List.of(), QaTask.Options.DEFAULT, 1, 16, 1));
+        }
+        try (MultipleChoice chooser = MultipleChoice.load(folder.resolve("choice").toString(), COMPUTE)) {
+            List<ChoiceQuestion> questions = List.of(new ChoiceQuestion("w1", null, List.of("w2", "w3")));
+            refused("question 1 of 1 is null", () -> chooser.choose(Collections.singletonList(null)));
+            refused("a choice of the choice question is null", () -> new ChoiceQuestion("w1", null, Arrays.asList("w2", null)));
+            refused("the choice question has fewer than two choices", () -> new ChoiceQuestion("w1", null, texts));
+            refused(tooShort, () -> chooser.choose(questions, 2, 1));
+            refused(tooLong, () -> chooser.choose(questions, 513, 1));
+            refused(noBatch, () -> chooser.choose(questions, 3, 0));
+            assertEquals(List.of(), chooser.choose(List.of()));
+        }
+        try (FillMask words = FillMask.load(folder.resolve("words").toString(), COMPUTE)) {
+            refused("the number of candidates (--top) is 0, it must be at least 1", () -> words.fill("[MASK]", null, 0));
+            refused("the text has no [MASK] to fill: w1", () -> words.fill("w1", null, 1));
+            refused(tooShort, () -> words.fill("[MASK]", null, 1, 2));
+            refused(tooLong, () -> words.fill("[MASK]", null, 1, 513));
         }
     }
 

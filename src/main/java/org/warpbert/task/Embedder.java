@@ -79,7 +79,8 @@ public final class Embedder implements AutoCloseable {
      *
      * @param pairs     second texts, as many as texts, or null
      * @param normalize whether vectors are scaled to length 1
-     * @param maxLength most tokens of a sequence; what is longer is cut
+     * @param maxLength most tokens of a sequence, its special ones included, 3 to {@link #positions}; what is longer is cut
+     * @param batchSize most texts computed at a time, at least 1: more take more memory
      */
     public float[][] embed(List<String> texts, List<String> pairs, boolean normalize, int maxLength, int batchSize) {
         List<float[]> vectors = answers.to(texts, pairs, maxLength, batchSize);

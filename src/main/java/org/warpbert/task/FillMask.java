@@ -49,7 +49,7 @@ public final class FillMask implements AutoCloseable {
                 checkpoint -> MaskedWordHead.parameters(checkpoint.config(), false), "masked language model head"));
     }
 
-    /** The {@code top} likeliest pieces for each [MASK] of the text, in order, likeliest first. */
+    /** The {@code top} likeliest pieces for each [MASK] of the text and its pair (or null), in order, likeliest first. */
     public List<List<Candidate>> fill(String text, String pair, int top) {
         return fill(text, pair, top, positions());
     }
@@ -62,7 +62,10 @@ public final class FillMask implements AutoCloseable {
     /**
      * As {@link #fill(String, String, int)}.
      *
-     * @param maxLength most tokens of the sequence; what is longer is cut
+     * @param pair      the second text, or null
+     * @param top       at least 1
+     * @param maxLength most tokens of the sequence, its special ones included, 3 to {@link #positions}; what is longer is cut
+     * @throws org.warpbert.WarpBertException also where the text has no [MASK], or none before the cut
      */
     public List<List<Candidate>> fill(String text, String pair, int top, int maxLength) {
         if (top < 1) {

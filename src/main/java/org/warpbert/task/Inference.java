@@ -101,10 +101,10 @@ final class Inference<H extends Head> implements AutoCloseable {
         release();
     }
 
-    /** Fails where one is null, and names it. */
+    /** Fails where the list or one in it is null, and names it. */
     static void requireAll(String what, List<?> all) {
         if (all == null) {
-            throw new WarpBertException("the list of every " + what + " is null");
+            throw new WarpBertException("the " + what + " list is null");
         }
         for (int i = 0; i < all.size(); i++) {
             if (all.get(i) == null) {

@@ -67,8 +67,9 @@ public final class MultiLabelClassifier implements AutoCloseable {
      * How probable each label is for texts or pairs of texts, each by itself.
      *
      * @param pairs     second texts, as many as texts, or null
-     * @param maxLength most tokens of a sequence; what is longer is cut
-     * @return for each text, probabilities by class number
+     * @param maxLength most tokens of a sequence, its special ones included, 3 to {@link #positions}; what is longer is cut
+     * @param batchSize most texts computed at a time, at least 1: more take more memory
+     * @return for each text, in order, probabilities by class number
      */
     public List<double[]> predict(List<String> texts, List<String> pairs, int maxLength, int batchSize) {
         return answers.to(texts, pairs, maxLength, batchSize);

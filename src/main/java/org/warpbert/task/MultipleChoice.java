@@ -61,8 +61,9 @@ public final class MultipleChoice implements AutoCloseable {
     /**
      * Chooses one candidate for each question.
      *
-     * @param maxLength most tokens of a candidate with its question; what is longer is cut
-     * @param batchSize questions computed at a time
+     * @param maxLength most tokens of a candidate with its question, special ones included, 3 to {@link #positions}; what is longer is cut
+     * @param batchSize most questions computed at a time, at least 1: more take more memory
+     * @return as many, in order
      */
     public List<Answer> choose(List<ChoiceQuestion> questions, int maxLength, int batchSize) {
         Inference.requireAll("question", questions);

@@ -1,6 +1,7 @@
 package org.warpbert.task;
 
 import java.util.Locale;
+import java.util.Objects;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 import java.util.function.Function;
@@ -48,6 +49,8 @@ final class OpenModel implements AutoCloseable {
      * @param what  what they are beyond the encoder, for the error where one is not
      */
     static OpenModel load(String model, Compute compute, Consumer<String> note, Function<Checkpoint, ParameterTable> table, String what) {
+        Objects.requireNonNull(compute, "compute");
+        Objects.requireNonNull(note, "note");
         Checkpoint checkpoint = Checkpoint.open(model);
         Backend backend = null;
         try {

@@ -3,7 +3,9 @@ package org.warpbert.task;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.function.Consumer;
+import org.warpbert.WarpBertException;
 import org.warpbert.text.AnswerWindows;
 import org.warpbert.text.Question;
 
@@ -79,10 +81,15 @@ public final class QuestionAnswerer implements AutoCloseable {
      *
      * @param options   the metric is not used
      * @param wanted    spans to give for each, at least 1
-     * @param maxLength most tokens of a sequence; a context too long for one is seen through windows
-     * @param batchSize windows computed at a time
+     * @param maxLength most tokens of a sequence, up to {@link #positions}, with room for the question; a context too long for one is seen through windows
+     * @param batchSize most windows computed at a time, at least 1: more take more memory
+     * @return as many, in order
      */
     public List<Answer> answer(List<Query> queries, QaTask.Options options, int wanted, int maxLength, int batchSize) {
+        Objects.requireNonNull(options, "options");
+        if (wanted < 1) {
+            throw new WarpBertException("the number of answers (--n-best) is " + wanted + ", it must be at least 1");
+        }
         AnswerWindows windows = model.prepare(maxLength, () -> windows(queries, options, maxLength));
         AnswerSpans spans = new AnswerSpans(windows, options.maxAnswer(), wanted);
         logits.to(new SharedBatches.Request(windows, queries.size(), QaTask.truncation(options), maxLength, batchSize))

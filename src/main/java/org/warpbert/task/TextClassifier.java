@@ -72,7 +72,7 @@ public final class TextClassifier implements AutoCloseable {
         return model.config().maxPositionEmbeddings();
     }
 
-    /** Classifies texts. */
+    /** Classifies texts; see {@link #predict(List, List, int, int)}. An empty text is one too. */
     public List<Prediction> predict(List<String> texts) {
         return predict(texts, null, Math.min(MAX_LENGTH, positions()), BATCH_SIZE);
     }
@@ -81,7 +81,9 @@ public final class TextClassifier implements AutoCloseable {
      * Classifies texts or pairs of texts.
      *
      * @param pairs     second texts, as many as texts, or null
-     * @param maxLength most tokens of a sequence; what is longer is cut
+     * @param maxLength most tokens of a sequence, its special ones included, 3 to {@link #positions}; what is longer is cut
+     * @param batchSize most texts computed at a time, at least 1: more take more memory
+     * @return as many, in order
      */
     public List<Prediction> predict(List<String> texts, List<String> pairs, int maxLength, int batchSize) {
         return answers.to(texts, pairs, maxLength, batchSize);

@@ -35,8 +35,8 @@ public final class TextScorer implements AutoCloseable {
         return new TextScorer(OpenModel.load(model, compute, note, checkpoint -> {
             checkpoint.requireFor(Purpose.TEXTS);
             if (MultiLabelTask.made(checkpoint.config()) || checkpoint.classes() > 1) {
-                throw new WarpBertException(model + " does not give one number: it is for "
-                        + (MultiLabelTask.made(checkpoint.config()) ? "MultiLabelClassifier" : checkpoint.classes() + " classes"));
+                throw new WarpBertException(model + " does not give one number: "
+                        + (MultiLabelTask.made(checkpoint.config()) ? "it is for MultiLabelClassifier" : "its head has " + checkpoint.classes() + " outputs"));
             }
             return ClassificationHead.parameters(checkpoint.config(), 1);
         }, "complete regression head of one output"));
@@ -56,7 +56,8 @@ public final class TextScorer implements AutoCloseable {
      * Numbers for texts or pairs of texts, as many.
      *
      * @param pairs     second texts, as many as texts, or null
-     * @param maxLength most tokens of a sequence; what is longer is cut
+     * @param maxLength most tokens of a sequence, its special ones included, 3 to {@link #positions}; what is longer is cut
+     * @param batchSize most texts computed at a time, at least 1: more take more memory
      */
     public float[] score(List<String> texts, List<String> pairs, int maxLength, int batchSize) {
         List<Float> given = answers.to(texts, pairs, maxLength, batchSize);

@@ -90,7 +90,9 @@ public final class TokenTagger implements AutoCloseable {
     /**
      * Tags texts.
      *
-     * @param maxLength most tokens of a sequence; what is longer is cut
+     * @param maxLength most tokens of a sequence, its special ones included, 3 to {@link #positions}; what is longer is cut
+     * @param batchSize most texts computed at a time, at least 1: more take more memory
+     * @return as many, in order; of a text without words, one that has none
      */
     public List<Tagged> predict(List<String> texts, int maxLength, int batchSize) {
         Inference.requireAll("text", texts);
