@@ -18,6 +18,8 @@ import org.warpbert.text.PackedBatch;
  * those that wait and have few masks are computed in one batch.
  */
 public final class FillMask implements AutoCloseable {
+    private static final int SHOWN = 80; // characters of a text in a message
+
     final OpenModel model;
     private final SharedBatches<float[]> logits; // of a text's masks [m, V]
 
@@ -79,7 +81,8 @@ public final class FillMask implements AutoCloseable {
         int masks = masked.labelled();
         if (masks == 0) {
             throw new WarpBertException("the text has no " + model.tokenizer().token(mask) + " to fill"
-                    + (encoded.truncated() ? " in its first " + encoded.length() + " tokens" : "") + ": " + text);
+                    + (encoded.truncated() ? " in its first " + encoded.length() + " tokens" : "") + ": "
+                    + (text.length() > SHOWN ? text.substring(0, SHOWN) + "..." : text));
         }
         // of as many such calls, the logits are in memory at once: see MaskedWordDecoder.logits
         int together = Math.max(1, Math.min(TextClassifier.BATCH_SIZE, MaskedWordHead.CHUNK / masks));
