@@ -294,6 +294,9 @@ class ServingTest {
             assertEquals(List.of(), chooser.choose(List.of()));
         }
         try (FillMask words = FillMask.load(folder.resolve("words").toString(), COMPUTE)) {
+            List<List<FillMask.Candidate>> all = words.fill("[MASK] ".repeat(MaskedWordHead.CHUNK + 44), null, 2); // more than share a batch
+            assertEquals(MaskedWordHead.CHUNK + 44, all.size());
+            assertTrue(all.stream().allMatch(best -> best.size() == 2 && best.get(0).probability() >= best.get(1).probability() && best.get(1).probability() > 0));
             refused("the number of candidates (--top) is 0, it must be at least 1", () -> words.fill("[MASK]", null, 0));
             refused("the text has no [MASK] to fill: w1", () -> words.fill("w1", null, 1));
             refused(tooShort, () -> words.fill("[MASK]", null, 1, 2));
