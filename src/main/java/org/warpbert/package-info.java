@@ -11,7 +11,7 @@
  * <p>In an application:
  * <ul>
  * <li>What answers holds a model's weights outside of the Java heap until it is closed. Threads take turns at it, since each call uses the
- * whole device: many texts in one call are faster than many calls. Small calls that wait for classes, numbers or vectors are computed in one
+ * whole device: many texts in one call are faster than many calls. Small calls that wait are computed in one
  * batch, to the same bits but where products are OpenBLAS's or cuBLAS's. Two models do not wait for each other; share the cores between them
  * with {@link org.warpbert.task.Compute#withThreads}.
  * <li>Errors are {@link org.warpbert.WarpBertException}. Nothing is printed; what a user may want to hear goes to the {@code note} of

@@ -78,7 +78,7 @@ class BadInputTest {
         train(GOOD, "--model", "bert-huge").failedWith("'bert-huge'", "all-MiniLM-L6-v2");
         train(GOOD, "--model", folder.toString()).failedWith("no model in");
         train(GOOD, "--device", "tpu").failedWith("tpu");
-        train(GOOD, "--device", "cpu", "--precision", "bf16").failedWith("--precision bf16", "cpu", "f32");
+        train(GOOD, "--device", "cpu", "--precision", "bf16").failedWith("the precision bf16 (--precision)", "cpu", "f32");
         nothingWritten("data.tsv");
     }
 
@@ -98,7 +98,7 @@ class BadInputTest {
 
     @Test
     void tooLongForTheModel() throws IOException {
-        train(GOOD, "--max-length", "600").failedWith("--max-length 600", "512 positions");
+        train(GOOD, "--max-length", "600").failedWith("(--max-length) is 600", "512 positions");
         nothingWritten("data.tsv");
     }
 
@@ -108,13 +108,13 @@ class BadInputTest {
         CommandRun.of("fintune").misusedWith("fintune");
         CommandRun.of().misusedWith("Missing command", "finetune");
         train(GOOD, "--task", "translate").misusedWith("'translate'", "classify");
-        train(GOOD, "--epochs", "0").misusedWith("--epochs is 0");
+        train(GOOD, "--epochs", "0").misusedWith("(--epochs) is 0");
         train(GOOD, "--lr", "fast").misusedWith("--lr", "fast");
         train(GOOD, "--precision", "int8").misusedWith("--precision", "int8", "BF16");
         train(GOOD, "--schedule", "cosine").misusedWith("--schedule", "linear or constant");
         train(GOOD, "--dropout", "1.5").misusedWith("--dropout");
         train(GOOD, "--dev-split", "2").misusedWith("--dev-split");
-        train(GOOD, "--dev-split", "0.5", "--dev", "dev.tsv").misusedWith("--dev and --dev-split");
+        train(GOOD, "--dev-split", "0.5", "--dev", "dev.tsv").misusedWith("(--dev)", "(--dev-split) exclude each other");
         train(GOOD, "--no-such-option").misusedWith("--no-such-option");
         CommandRun.of("models", "get").misusedWith("NAME");
         CommandRun.of("embed", "--model", "all-MiniLM-L6-v2", "--batch-size", "0", "a").misusedWith("--batch-size");

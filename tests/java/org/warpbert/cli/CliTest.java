@@ -88,7 +88,7 @@ class CliTest {
     void recipesAreReadAndOverridden() {
         CommandRun.of("finetune", "@recipes/cola.args").misusedWith("Missing required options: '--train=FILE', '--out=DIR'");
         CommandRun.of("finetune", "@recipes/none.args").misusedWith("there is no argument file recipes/none.args");
-        CommandRun.of("finetune", "@recipes/nsmc.args", "--epochs", "0", "--train", "x.tsv", "--out", "y").misusedWith("--epochs is 0");
+        CommandRun.of("finetune", "@recipes/nsmc.args", "--epochs", "0", "--train", "x.tsv", "--out", "y").misusedWith("(--epochs) is 0");
     }
 
     @Test
@@ -152,7 +152,7 @@ class CliTest {
             interrupted.destroyForcibly();
         }
         assertEquals(1, interrupted.exitValue());
-        assertTrue(read("err").lines().anyMatch(line -> line.matches("warpbert: interrupted; .*/run was stopped; --resume goes on after step \\d+")), read("err"));
+        assertTrue(read("err").lines().anyMatch(line -> line.matches("warpbert: interrupted; .*/run was stopped; it can go on \\(--resume\\) after step \\d+")), read("err"));
         assertTrue(Files.exists(partial));
         assertFalse(Files.exists(folder.resolve("run")));
     }

@@ -147,7 +147,7 @@ class MultiLabelCommandsTest {
         finetune(dev, "--out", no, "--class-weights", "fod=2").failedWith("'fod'", "food, food,music");
         finetune(data, "--multi-label", "--class-weights", "balanced", "--out", no).misusedWith("not for --multi-label");
         finetune(data, "--label-separator", "|", "--out", no).misusedWith("--label-separator goes with --multi-label");
-        finetune(data, "--label-smoothing", "1", "--out", no).misusedWith("--label-smoothing is 1.0");
+        finetune(data, "--label-smoothing", "1", "--out", no).misusedWith("(--label-smoothing) is 1.0");
         finetune(data, "--class-weights", "food", "--out", no).misusedWith("'food'", "LABEL=WEIGHT");
         Path flags = Files.writeString(folder.resolve("flags.tsv"), "text\tfood\tsport\nsoup\t1\t0\nbread\t1\t0\n");
         finetune(flags, "--multi-label", "--label", "food,sport", "--out", no).failedWith("No row to learn from", "flags.tsv", "label sport");

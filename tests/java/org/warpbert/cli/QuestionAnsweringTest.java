@@ -138,7 +138,7 @@ class QuestionAnsweringTest {
         predict("a question").misusedWith("--context go together");
         predict("--squad", data.toString(), "--file", data.toString()).misusedWith("--squad excludes");
         predict("--n-best", "0", "--context", "c", "q").misusedWith("--n-best is 0");
-        predict("--stride", "0", "--context", "c", "q").misusedWith("--stride is 0");
+        predict("--stride", "0", "--context", "c", "q").misusedWith("(--stride) is 0");
         predict("--choice", "a", "--context", "c", "q").misusedWith("--choice is for models of the task choice, not qa");
         predict("--max-length", "6", "--context", "c", "What is this?").failedWith("no room for its context");
         CommandRun.of("evaluate", "--model", "all-MiniLM-L6-v2", "--task", "qa", "--data", data.toString()).failedWith("head for qa", "qa_outputs");

@@ -97,10 +97,10 @@ class SelectionCommandsTest {
         finetune("--patience", "1").misusedWith("--dev");
         finetune("--keep", "best").misusedWith("--dev");
         finetune("--keep", "first").misusedWith("--keep", "best or last");
-        finetune("--metric", "mcc").misusedWith("--metric goes with");
-        finetune("--layer-decay", "0").misusedWith("--layer-decay is 0.0");
-        finetune("--freeze-layers", "7").failedWith("--freeze-layers 7", "6 layers");
-        finetune("--dev", dev.toString(), "--patience", "1", "--metric", "f7").failedWith("--metric is 'f7'", "accuracy, mcc, loss");
+        finetune("--metric", "mcc").misusedWith("(--metric) goes with");
+        finetune("--layer-decay", "0").misusedWith("(--layer-decay) is 0.0");
+        finetune("--freeze-layers", "7").failedWith("(--freeze-layers) is 7", "6 layers");
+        finetune("--dev", dev.toString(), "--patience", "1", "--metric", "f7").failedWith("(--metric) is 'f7'", "accuracy, mcc, loss");
         assertTrue(Files.notExists(folder.resolve("run")));
     }
 }

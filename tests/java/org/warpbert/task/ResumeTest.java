@@ -162,7 +162,7 @@ class ResumeTest {
         assertRefused("hyper.lr was 0.001 and is 0.002", hyper(2e-3, LayerRates.EQUAL, Selection.LAST), cpu, train, new Saving(2, true));
         assertRefused("train_sha256 was ", PLAIN, cpu, dev, new Saving(2, true));
         assertRefused("device was cpu and is simt", PLAIN, on("simt", Precision.F32), train, new Saving(2, true));
-        assertRefused("holds a run that was stopped after step 4; --resume goes on with it, --overwrite begins anew", PLAIN, cpu, train, new Saving(2, false));
+        assertRefused("holds a run that was stopped after step 4; go on with it (--resume), or begin anew (--overwrite)", PLAIN, cpu, train, new Saving(2, false));
         Path moments = folder.resolve("stopped.partial/state-4/moments.bin");
         byte[] bytes = Files.readAllBytes(moments);
         bytes[bytes.length / 2] ^= 1;

@@ -18,11 +18,13 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.FutureTask;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -40,7 +42,7 @@ class ServingTest {
     Path folder;
 
     /** A model that says something of a text, as a string that tells all bits. */
-    private record Served(AutoCloseable model, Function<String, String> answer) implements AutoCloseable {
+    private record Served(AutoCloseable model, OpenModel opened, Function<String, String> answer) implements AutoCloseable {
         @Override
         public void close() throws Exception {
             model.close();
@@ -52,7 +54,7 @@ class ServingTest {
             @Override
             Served load(String model) {
                 TextClassifier it = TextClassifier.load(model, COMPUTE);
-                return new Served(it, text -> it.predict(texts(text)).stream().map(p -> p.label() + Arrays.toString(p.scores())).toList().toString());
+                return new Served(it, it.model, text -> it.predict(texts(text)).stream().map(p -> p.label() + Arrays.toString(p.scores())).toList().toString());
             }
         },
         LABELS(config -> ClassificationHead.parameters(config, 2)) {
@@ -64,56 +66,56 @@ class ServingTest {
             @Override
             Served load(String model) {
                 MultiLabelClassifier it = MultiLabelClassifier.load(model, COMPUTE);
-                return new Served(it, text -> it.predict(texts(text)).stream().map(Arrays::toString).toList().toString());
+                return new Served(it, it.model, text -> it.predict(texts(text)).stream().map(Arrays::toString).toList().toString());
             }
         },
         SCORER(config -> ClassificationHead.parameters(config, 1)) {
             @Override
             Served load(String model) {
                 TextScorer it = TextScorer.load(model, COMPUTE);
-                return new Served(it, text -> Arrays.toString(it.score(texts(text))));
+                return new Served(it, it.model, text -> Arrays.toString(it.score(texts(text))));
             }
         },
         TAGGER(config -> TaggingHead.parameters(config, 3)) {
             @Override
             Served load(String model) {
                 TokenTagger it = TokenTagger.load(model, COMPUTE);
-                return new Served(it, text -> it.predict(texts(text)).toString());
+                return new Served(it, it.model, text -> it.predict(texts(text)).toString());
             }
         },
         ANSWERER(SpanHead::parameters) {
             @Override
             Served load(String model) {
                 QuestionAnswerer it = QuestionAnswerer.load(model, COMPUTE);
-                return new Served(it, text -> it.answer("w1 w2", text).toString());
+                return new Served(it, it.model, text -> it.answer("w1 w2", text).toString());
             }
         },
         CHOICE(ChoiceHead::parameters) {
             @Override
             Served load(String model) {
                 MultipleChoice it = MultipleChoice.load(model, COMPUTE);
-                return new Served(it, text -> it.choose(List.of(new ChoiceQuestion(text, null, List.of("w1", "w2 w3")))).stream().map(answer -> Arrays.toString(answer.scores())).toList().toString());
+                return new Served(it, it.model, text -> it.choose(List.of(new ChoiceQuestion(text, null, List.of("w1", "w2 w3")))).stream().map(answer -> Arrays.toString(answer.scores())).toList().toString());
             }
         },
         EMBEDDER(config -> ParameterTable.bert(config).build()) {
             @Override
             Served load(String model) {
                 Embedder it = Embedder.load(model, Embedder.Pooling.MEAN, COMPUTE);
-                return new Served(it, text -> Arrays.deepToString(it.embed(texts(text), true)));
+                return new Served(it, it.model, text -> Arrays.deepToString(it.embed(texts(text), true)));
             }
         },
         INSPECTOR(config -> ParameterTable.bert(config).build()) {
             @Override
             Served load(String model) {
                 Embedder it = Embedder.load(model, Embedder.Pooling.MEAN, COMPUTE);
-                return new Served(it, text -> Arrays.deepToString(it.inspect(text, null, false, 128).hiddenStates()));
+                return new Served(it, it.model, text -> Arrays.deepToString(it.inspect(text, null, false, 128).hiddenStates()));
             }
         },
         WORDS(config -> MaskedWordHead.parameters(config, false)) {
             @Override
             Served load(String model) {
                 FillMask it = FillMask.load(model, COMPUTE);
-                return new Served(it, text -> it.fill(text == null ? null : "[MASK] " + text, null, 5, 128).toString());
+                return new Served(it, it.model, text -> it.fill(text == null ? null : "[MASK] " + text, null, 5, 128).toString());
             }
         };
 
@@ -180,6 +182,31 @@ class ServingTest {
         }
     }
 
+    /** What a call is told does not depend on whose calls wait beside it, though all are computed in the first one's batch. */
+    @ParameterizedTest
+    @EnumSource
+    @Timeout(120)
+    void callsThatWaitAreToldWhatTheyAreToldAlone(Kind kind) throws Exception {
+        try (Served served = kind.open(folder)) {
+            List<String> texts = IntStream.range(0, THREADS).mapToObj(t -> t == 1 ? " " : words(13 - 4 * t) + " [MASK]".repeat(t)).toList();
+            List<String> alone = texts.stream().map(served.answer).toList();
+            long before = served.opened.backend().allocatedBytes();
+            List<FutureTask<String>> calls = served.opened.inTurn(3, () -> texts.stream().map(text -> {
+                FutureTask<String> call = new FutureTask<>(() -> served.answer.apply(text));
+                Thread thread = new Thread(call);
+                thread.start();
+                while (thread.getState() != Thread.State.WAITING) {
+                    Thread.onSpinWait();
+                }
+                return call;
+            }).toList());
+            for (int t = 0; t < THREADS; t++) {
+                assertEquals(alone.get(t), calls.get(t).get());
+            }
+            assertEquals(kind != Kind.INSPECTOR, served.opened.backend().allocatedBytes() > before, "buffers for a larger batch than any before");
+        }
+    }
+
     /** Models share nothing: each, in a thread of its own, gives the bits that it gives alone. */
     @Test
     @Timeout(120)
@@ -212,6 +239,68 @@ class ServingTest {
             }
             String message = assertThrows(WarpBertException.class, () -> served.answer.apply(null)).getMessage();
             assertTrue(message.endsWith("is null") || message.endsWith("has neither a context nor a question"), message);
+        }
+    }
+
+    private static void refused(String message, Executable call) {
+        assertEquals(message, assertThrows(WarpBertException.class, call).getMessage());
+    }
+
+    /** Before a turn is waited for, so that no call of another thread can take them up. */
+    @Test
+    void wrongArgumentsAreNamed() throws Exception {
+        List<String> texts = List.of("w1");
+        String tooShort = "the maximum length (--max-length) is 2, it must be at least 3";
+        String tooLong = "the maximum length (--max-length) is 513, more than the model's 512 positions";
+        String noBatch = "the batch size (--batch-size) is 0, it must be at least 1";
+        refused("the memory to take (--memory) is -1 bytes, it must be 0 (what is free) or more", () -> COMPUTE.withMemory(-1));
+        for (Kind kind : List.of(Kind.EMBEDDER, Kind.TAGGER, Kind.ANSWERER, Kind.CHOICE, Kind.WORDS)) {
+            kind.open(folder).close();
+        }
+        try (Embedder embedder = Embedder.load(folder.resolve("embedder").toString(), Embedder.Pooling.MEAN, COMPUTE)) {
+            refused("the text list is null", () -> embedder.embed(null, true));
+            refused(tooShort, () -> embedder.embed(texts, null, true, 2, 1));
+            refused(tooLong, () -> embedder.embed(texts, null, true, 513, 1));
+            refused(noBatch, () -> embedder.embed(texts, null, true, 3, 0));
+            refused(tooShort, () -> embedder.inspect("w1", null, false, 2));
+        }
+        try (TokenTagger tagger = TokenTagger.load(folder.resolve("tagger").toString(), COMPUTE)) {
+            refused("the text list is null", () -> tagger.predict(null));
+            refused(tooShort, () -> tagger.predict(texts, 2, 1));
+            refused(tooLong, () -> tagger.predict(texts, 513, 1));
+            refused(noBatch, () -> tagger.predict(texts, 3, 0));
+            assertEquals(List.of(), tagger.predict(List.of()));
+        }
+        try (QuestionAnswerer answerer = QuestionAnswerer.load(folder.resolve("answerer").toString(), COMPUTE)) {
+            List<QuestionAnswerer.Query> queries = List.of(new QuestionAnswerer.Query("w1 w2 w3", "w4"));
+            refused("query 1 of 1 is null", () -> answerer.answer(Collections.singletonList(null), QaTask.Options.DEFAULT, 1, 16, 1));
+            refused("question 1 of 1 is null", () -> answerer.answer(null, "w1"));
+            refused("the number of answers (--n-best) is 0, it must be at least 1", () -> answerer.answer(queries, QaTask.Options.DEFAULT, 0, 16, 1));
+            refused(tooShort, () -> answerer.answer(queries, QaTask.Options.DEFAULT, 1, 2, 1));
+            refused(tooLong, () -> answerer.answer(queries, QaTask.Options.DEFAULT, 1, 513, 1));
+            refused(noBatch, () -> answerer.answer(queries, QaTask.Options.DEFAULT, 1, 16, 0));
+            assertTrue(assertThrows(WarpBertException.class, () -> answerer.answer(queries, QaTask.Options.DEFAULT, 1, 6, 1)).getMessage()
+                    .contains("leaves no room for its context in 6 tokens"));
+            assertEquals(List.of(), answerer.answer(List.of(), QaTask.Options.DEFAULT, 1, 16, 1));
+        }
+        try (MultipleChoice chooser = MultipleChoice.load(folder.resolve("choice").toString(), COMPUTE)) {
+            List<ChoiceQuestion> questions = List.of(new ChoiceQuestion("w1", null, List.of("w2", "w3")));
+            refused("question 1 of 1 is null", () -> chooser.choose(Collections.singletonList(null)));
+            refused("a choice of the choice question is null", () -> new ChoiceQuestion("w1", null, Arrays.asList("w2", null)));
+            refused("the choice question has fewer than two choices", () -> new ChoiceQuestion("w1", null, texts));
+            refused(tooShort, () -> chooser.choose(questions, 2, 1));
+            refused(tooLong, () -> chooser.choose(questions, 513, 1));
+            refused(noBatch, () -> chooser.choose(questions, 3, 0));
+            assertEquals(List.of(), chooser.choose(List.of()));
+        }
+        try (FillMask words = FillMask.load(folder.resolve("words").toString(), COMPUTE)) {
+            List<List<FillMask.Candidate>> all = words.fill("[MASK] ".repeat(MaskedWordHead.CHUNK + 44), null, 2); // more than share a batch
+            assertEquals(MaskedWordHead.CHUNK + 44, all.size());
+            assertTrue(all.stream().allMatch(best -> best.size() == 2 && best.get(0).probability() >= best.get(1).probability() && best.get(1).probability() > 0));
+            refused("the number of candidates (--top) is 0, it must be at least 1", () -> words.fill("[MASK]", null, 0));
+            refused("the text has no [MASK] to fill: w1", () -> words.fill("w1", null, 1));
+            refused(tooShort, () -> words.fill("[MASK]", null, 1, 2));
+            refused(tooLong, () -> words.fill("[MASK]", null, 1, 513));
         }
     }
 

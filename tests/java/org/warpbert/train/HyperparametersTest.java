@@ -35,6 +35,6 @@ class HyperparametersTest {
     @Test
     void badValuesAreErrorsHereToo() {
         String message = assertThrows(WarpBertException.class, () -> Hyperparameters.DEFAULT.with(h -> h.epochs = 0)).getMessage();
-        assertTrue(message.contains("epochs is 0"), message);
+        assertTrue(message.contains("(--epochs) is 0"), message);
     }
 }

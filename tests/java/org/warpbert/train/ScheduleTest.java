@@ -38,7 +38,7 @@ class ScheduleTest {
         Hyperparameters d = Hyperparameters.DEFAULT;
         WarpBertException e = assertThrows(WarpBertException.class, () -> new Hyperparameters(d.epochs(), 0, d.maxLength(), d.lr(),
                 0, 0, 1, null, Schedule.LINEAR, 0, 0, 1, true));
-        assertTrue(e.getMessage().contains("--batch-size is 0"), e.getMessage());
+        assertTrue(e.getMessage().contains("the batch size (--batch-size) is 0"), e.getMessage());
         assertThrows(WarpBertException.class, () -> new Hyperparameters(1, 1, 3, Double.NaN, 0, 0, 1, null, Schedule.LINEAR, 0, 0, 1, true));
         assertThrows(WarpBertException.class, () -> new Hyperparameters(1, 1, 3, 1, 0, 0, 1, 1.0, Schedule.LINEAR, 0, 0, 1, true));
     }

@@ -25,7 +25,7 @@ public final class Backends {
      */
     public static Backend open(String device, int threads) {
         if (threads < 0) {
-            throw new WarpBertException("--threads is " + threads + ", it must be 0 (all cores) or more");
+            throw new WarpBertException("the number of threads (--threads) is " + threads + ", it must be 0 (all cores) or more");
         }
         int count = threads == 0 ? Runtime.getRuntime().availableProcessors() : threads;
         Matcher cuda = CUDA.matcher(device);

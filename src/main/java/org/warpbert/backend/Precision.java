@@ -25,7 +25,7 @@ public enum Precision {
             return backend.name().equals("cuda") ? BF16 : F32;
         }
         if (!backend.types().contains(dtype)) {
-            throw new WarpBertException("--precision " + this + " is not to be had on " + backend.name() + ", which computes in "
+            throw new WarpBertException("the precision " + this + " (--precision) is not to be had on " + backend.name() + ", which computes in "
                     + backend.types().stream().map(type -> of(type).toString()).collect(Collectors.joining(", ")));
         }
         return this;

@@ -9,6 +9,7 @@ import org.warpbert.task.ChoiceTask;
 import org.warpbert.task.ClassifyTask;
 import org.warpbert.task.MultiLabelTask;
 import org.warpbert.task.PretrainTask;
+import org.warpbert.task.Purpose;
 import org.warpbert.task.QaTask;
 import org.warpbert.task.RegressTask;
 import org.warpbert.task.TagTask;
@@ -87,7 +88,8 @@ final class TaskOptions {
         if (task != null && NAMES.contains(task)) {
             return task;
         }
-        return TagTask.ARCHITECTURE.equals(model.use().architecture()) ? TagTask.NAME : RegressTask.made(model) ? RegressTask.NAME : ClassifyTask.NAME;
+        Purpose purpose = Purpose.of(model);
+        return RegressTask.made(model) ? RegressTask.NAME : purpose == null ? ClassifyTask.NAME : purpose.task();
     }
 
     /** The configuration of a folder, or of a name already fetched. */

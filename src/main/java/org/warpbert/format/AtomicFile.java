@@ -1,5 +1,6 @@
 package org.warpbert.format;
 
+import com.fasterxml.jackson.core.JsonProcessingException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -58,12 +59,18 @@ public final class AtomicFile {
         while (bytes.hasRemaining()) channel.write(bytes);
     }
 
-    /** An I/O failure in words: the JDK's own message is often just the path. */
+    /** An I/O failure in words: the JDK's own message is often just the path, Jackson's has lines about its source. */
     public static String reason(IOException e) {
         if (e instanceof NoSuchFileException) return "there is no such file";
         if (e instanceof AccessDeniedException) return "permission denied";
         if (e instanceof FileAlreadyExistsException || e instanceof NotDirectoryException) return "a file stands where a folder is needed";
+        if (e instanceof JsonProcessingException json) return "it is not valid JSON (" + malformed(json) + ")";
         return e.getMessage() == null ? e.toString() : e.getMessage();
+    }
+
+    /** What is wrong with JSON: Jackson's words, without the hint at its own settings that follows them in some. */
+    public static String malformed(JsonProcessingException e) {
+        return e.getOriginalMessage().replaceFirst(" \\(start marker at .*", "");
     }
 
     /** Removes a folder with all that is in it, or nothing where there is none; links are removed, not followed. */

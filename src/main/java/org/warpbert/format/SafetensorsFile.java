@@ -61,7 +61,7 @@ final class SafetensorsFile implements TensorSource {
         try {
             json = header[0] == '{' ? JSON.readTree(header, 0, header.length) : null; // the format demands '{' first
         } catch (JsonProcessingException e) {
-            throw new WarpBertException("Cannot read " + file.path + ": its header is not valid JSON (" + e.getOriginalMessage() + ").", e);
+            throw new WarpBertException("Cannot read " + file.path + ": its header is not valid JSON (" + AtomicFile.malformed(e) + ").", e);
         } catch (IOException e) {
             throw new WarpBertException("Cannot read " + file.path + ": its header is not valid UTF-8 JSON (" + e.getMessage() + ").", e);
         }

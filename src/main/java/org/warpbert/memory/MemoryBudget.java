@@ -28,12 +28,12 @@ public record MemoryBudget(long total, long overhead) {
         long held = backend.allocatedBytes();
         long overhead = overhead(backend) + (backend.isHost() ? more : 0);
         if (requested > backend.totalBytes()) {
-            throw new WarpBertException("--memory " + ByteSize.format(requested) + " is more than the " + ByteSize.format(backend.totalBytes())
+            throw new WarpBertException("the memory to take (--memory) is " + ByteSize.format(requested) + ", more than the " + ByteSize.format(backend.totalBytes())
                     + " that " + (backend.isHost() ? "this machine" : "the device") + " has");
         }
         long total = requested > 0 ? requested : overhead + held + free - free / MARGIN;
         if (total <= overhead) {
-            throw new WarpBertException("--memory " + ByteSize.format(total) + " is less than the " + ByteSize.format(overhead)
+            throw new WarpBertException("the memory to take (--memory) is " + ByteSize.format(total) + ", less than the " + ByteSize.format(overhead)
                     + " that the process takes without any model");
         }
         backend.limit(total - overhead);

@@ -139,8 +139,6 @@ public record BertConfig(
             JsonNode json = JSON.readTree(Files.readAllBytes(file));
             if (json == null || !json.isObject()) throw new WarpBertException("it is not a JSON object.");
             return fromJson(json);
-        } catch (JsonProcessingException e) {
-            throw new WarpBertException("Cannot read " + file + ": it is not valid JSON (" + e.getOriginalMessage() + ").", e);
         } catch (IOException e) {
             throw new WarpBertException("Cannot read " + file + ": " + AtomicFile.reason(e) + ".", e);
         } catch (WarpBertException e) {

@@ -1,7 +1,6 @@
 package org.warpbert.model;
 
 import java.util.List;
-import org.warpbert.backend.Dtype;
 import org.warpbert.memory.BatchPlanner;
 import org.warpbert.memory.BatchPlanner.Choice;
 import org.warpbert.memory.ByteSize;
@@ -66,13 +65,13 @@ public final class PassPlanner {
      */
     public String suggestion(long available, long rest, long overhead) {
         int longest = longest(available);
-        String memory = "--memory " + ByteSize.option(planner.least().bytes() + rest + overhead);
+        String memory = "more memory (--memory " + ByteSize.option(planner.least().bytes() + rest + overhead) + ")";
         if (longest < SHORTEST) {
             return memory;
         }
         int advised = longest > ROUND ? longest / ROUND * ROUND : longest;
         Capacity example = planner.batches().largestExample();
-        return "--max-length " + advised + " (" + ByteSize.format(planner.leastBytes(advised * example.sequences()) + rest) + "), or " + memory;
+        return "shorter sequences (--max-length " + advised + ": " + ByteSize.format(planner.leastBytes(advised * example.sequences()) + rest) + "), or " + memory;
     }
 
     /** The longest sequences that an example could have. */

@@ -50,13 +50,17 @@ final class AnswerSpans {
     /** Takes in the logits [T, 2] of the next windows. */
     void add(PackedBatch batch, float[] logits) {
         for (int b = 0; b < batch.sequences(); b++) {
-            AnswerWindows.Window window = windows.window(next++);
-            int row = batch.cuSeqlens()[b];
-            none[window.question()] = Math.min(none[window.question()], logits[2 * row] + logits[2 * row + 1]);
-            Map<Long, Float> found = spans.get(window.question());
-            for (Span span : best(window, logits, row + window.first())) {
-                found.merge((long) span.first << Integer.SIZE | span.last, span.logit, Math::max);
-            }
+            add(logits, batch.cuSeqlens()[b]);
+        }
+    }
+
+    /** Takes in the next window, the logits of whose [CLS] are in this row. */
+    void add(float[] logits, int row) {
+        AnswerWindows.Window window = windows.window(next++);
+        none[window.question()] = Math.min(none[window.question()], logits[2 * row] + logits[2 * row + 1]);
+        Map<Long, Float> found = spans.get(window.question());
+        for (Span span : best(window, logits, row + window.first())) {
+            found.merge((long) span.first << Integer.SIZE | span.last, span.logit, Math::max);
         }
     }
 

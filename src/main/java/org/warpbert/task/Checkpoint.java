@@ -77,12 +77,21 @@ public final class Checkpoint implements AutoCloseable {
         return has("classifier.weight") ? Math.toIntExact(tensors.shape("classifier.weight")[0]) : 0;
     }
 
+    /** Fails where config.json says that the model is for something else, and its head's names do not say better. */
+    void requireFor(Purpose purpose) {
+        Purpose known = Purpose.of(config);
+        boolean named = purpose == Purpose.SPANS && has("qa_outputs.weight");
+        if (known != null && known != purpose && !named) {
+            throw new WarpBertException(name + " was trained for " + known + ", says its config.json, not for " + purpose);
+        }
+    }
+
     /** Labels to plan for: as many as are asked for, else the model's own head's, else two; {@code model} may be null, a new one. */
     static LabelMap assumed(Integer asked, Checkpoint model) {
         int own = model == null ? 0 : model.classes();
         int labels = asked != null ? asked : own > 0 ? own : 2;
         if (labels < 1) {
-            throw new WarpBertException("--labels is " + labels + ", it must be at least 1");
+            throw new WarpBertException("the number of labels (--labels) is " + labels + ", it must be at least 1");
         }
         return LabelMap.numbered(labels);
     }
@@ -158,15 +167,19 @@ public final class Checkpoint implements AutoCloseable {
         return parameters;
     }
 
-    /** Checks that sequences of this length have positions. */
+    /** Checks that sequences of this length have positions, and room for a piece. */
     public void checkLength(int maxLength) {
         checkLength(config, maxLength);
     }
 
     /** The same of a model that is not there yet. */
     public static void checkLength(BertConfig config, int maxLength) {
+        if (maxLength < 3) { // [CLS], [SEP] and a piece, or [CLS] and two [SEP]
+            throw new WarpBertException("the maximum length (--max-length) is " + maxLength + ", it must be at least 3");
+        }
         if (maxLength > config.maxPositionEmbeddings()) {
-            throw new WarpBertException("--max-length " + maxLength + " is more than the model's " + config.maxPositionEmbeddings() + " positions");
+            throw new WarpBertException("the maximum length (--max-length) is " + maxLength + ", more than the model's " + config.maxPositionEmbeddings()
+                    + " positions");
         }
     }
 

@@ -66,8 +66,13 @@ public final class ChoiceTask implements Task {
     public void assume(Integer asked, Checkpoint model) {
         candidates = asked == null ? USUAL : asked;
         if (candidates < 1) {
-            throw new WarpBertException("--labels is " + asked + ", it must be at least 1");
+            throw new WarpBertException("the number of candidates (--labels) is " + asked + ", it must be at least 1");
         }
+    }
+
+    @Override
+    public void open(Checkpoint model) {
+        model.requireFor(Purpose.CHOICE);
     }
 
     @Override
@@ -130,6 +135,6 @@ public final class ChoiceTask implements Task {
 
     @Override
     public BertConfig saved(BertConfig config) {
-        return config.withLabels(null).withUse(new BertConfig.Use("BertForMultipleChoice", null, NAME));
+        return config.withLabels(null).withUse(new BertConfig.Use(Purpose.CHOICE.architecture(), null, NAME));
     }
 }

@@ -41,7 +41,7 @@ public record ClassWeights(Map<String, Double> named) {
             } catch (NumberFormatException e) {
                 // said below
             }
-            throw new WarpBertException("--class-weights has '" + part + "'; it must be balanced, or LABEL=WEIGHT with commas between, each label once");
+            throw new WarpBertException("the class weights (--class-weights) have '" + part + "'; they must be balanced, or LABEL=WEIGHT with commas between, each label once");
         }
         return new ClassWeights(named);
     }
@@ -73,7 +73,7 @@ public record ClassWeights(Map<String, Double> named) {
             weights[c] = weight == null ? 1 : weight.floatValue();
         }
         if (!rest.isEmpty()) {
-            throw new WarpBertException("--class-weights names '" + String.join("', '", rest.keySet()) + "'; known labels: "
+            throw new WarpBertException("the class weights (--class-weights) name '" + String.join("', '", rest.keySet()) + "'; known labels: "
                     + String.join(", ", labels.labels()));
         }
         return weights;

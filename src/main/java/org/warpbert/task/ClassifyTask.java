@@ -23,8 +23,6 @@ import org.warpbert.text.WordPieceTokenizer;
 public final class ClassifyTask implements Task {
     public static final String NAME = "classify";
     public static final String PAIR = "pair";
-    /** transformers' class for such a model, and for one that gives numbers or several labels. */
-    static final String ARCHITECTURE = "BertForSequenceClassification";
     private static final String ACCURACY = "accuracy";
     private static final String MATTHEWS = "mcc";
 
@@ -37,7 +35,7 @@ public final class ClassifyTask implements Task {
 
     private ClassifyTask(String name, Columns columns, ClassWeights classWeights, double smoothing) {
         if (!(smoothing >= 0 && smoothing < 1)) {
-            throw new WarpBertException("--label-smoothing is " + smoothing + ", it must be in [0, 1)");
+            throw new WarpBertException("the label smoothing (--label-smoothing) is " + smoothing + ", it must be in [0, 1)");
         }
         this.name = name;
         this.columns = columns;
@@ -89,9 +87,10 @@ public final class ClassifyTask implements Task {
 
     @Override
     public void open(Checkpoint model) {
+        model.requireFor(Purpose.TEXTS);
         labels = model.labels("classification head");
         if (classWeights != null && classWeights.named() == null) {
-            throw new WarpBertException("--class-weights balanced is of training data; name the weights here");
+            throw new WarpBertException("balanced class weights (--class-weights) come of training data; name the weights here");
         }
         weights = classWeights == null ? null : classWeights.of(labels, new int[0], null);
     }
@@ -158,6 +157,6 @@ public final class ClassifyTask implements Task {
     @Override
     public BertConfig saved(BertConfig config) {
         return config.withLabels(labels.labels())
-                .withUse(new BertConfig.Use(ARCHITECTURE, "single_label_classification", name));
+                .withUse(new BertConfig.Use(Purpose.TEXTS.architecture(), "single_label_classification", name));
     }
 }

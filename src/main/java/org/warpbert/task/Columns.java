@@ -17,10 +17,10 @@ import org.warpbert.text.TextTable;
 public record Columns(TextTable.Options table, String text, String pair, String label) {
     public Columns {
         if (text == null) {
-            throw new WarpBertException("the column of the text is missing: --text");
+            throw new WarpBertException("the column of the text (--text) is missing");
         }
         if (label == null) {
-            throw new WarpBertException("the column of the label is missing: --label");
+            throw new WarpBertException("the column of the label (--label) is missing");
         }
     }
 
@@ -36,7 +36,7 @@ public record Columns(TextTable.Options table, String text, String pair, String 
     /** These, which must name a second text. */
     public Columns requirePair() {
         if (pair == null) {
-            throw new WarpBertException("the column of the second text is missing: --pair");
+            throw new WarpBertException("the column of the second text (--pair) is missing");
         }
         return this;
     }

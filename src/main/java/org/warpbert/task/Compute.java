@@ -1,5 +1,7 @@
 package org.warpbert.task;
 
+import java.util.Objects;
+import org.warpbert.WarpBertException;
 import org.warpbert.backend.Precision;
 
 /**
@@ -11,6 +13,14 @@ import org.warpbert.backend.Precision;
  * @param memory    the most bytes to take, see {@link org.warpbert.memory.MemoryBudget}; 0: what is free, less a margin
  */
 public record Compute(String device, int threads, Precision precision, long memory) {
+    public Compute {
+        Objects.requireNonNull(device, "device");
+        Objects.requireNonNull(precision, "precision");
+        if (memory < 0) {
+            throw new WarpBertException("the memory to take (--memory) is " + memory + " bytes, it must be 0 (what is free) or more");
+        }
+    }
+
     /** A GPU where there is one, all cores, the device's own precision, the memory that is free. */
     public static final Compute AUTO = on("auto");
 

@@ -25,9 +25,9 @@ public final class Embedder implements AutoCloseable {
         POOLER
     }
 
-    private final OpenModel model;
+    final OpenModel model;
     private final Inference<Head> inference;
-    private final TextAnswers<float[]> answers;
+    private final SharedBatches<float[]> answers;
     private final PooledHead pooled; // or null
     private final Pooling pooling;
 
@@ -40,7 +40,7 @@ public final class Embedder implements AutoCloseable {
             case MEAN -> Head.NONE;
             case POOLER -> pooled;
         });
-        answers = new TextAnswers<>(model, inference, (pass, batch) -> {
+        answers = new SharedBatches<>(model, inference, (pass, batch) -> {
             float[] states = pooled == null ? pass.lastHiddenState() : pooled.pooled();
             return b -> vector(states, batch, b);
         });
@@ -84,7 +84,8 @@ public final class Embedder implements AutoCloseable {
      *
      * @param pairs     second texts, as many as texts, or null
      * @param normalize whether vectors are scaled to length 1
-     * @param maxLength most tokens of a sequence; what is longer is cut
+     * @param maxLength most tokens of a sequence, its special ones included, 3 to {@link #positions}; what is longer is cut
+     * @param batchSize most texts computed at a time, at least 1: more take more memory
      */
     public float[][] embed(List<String> texts, List<String> pairs, boolean normalize, int maxLength, int batchSize) {
         List<float[]> vectors = answers.to(texts, pairs, maxLength, batchSize);

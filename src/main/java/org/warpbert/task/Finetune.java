@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Locale;
+import java.util.Objects;
 import java.util.function.Supplier;
 import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
@@ -46,8 +47,9 @@ public final class Finetune {
      * What to train on what.
      *
      * @param model     a folder, or a name of {@link org.warpbert.hub.Hub}
+     * @param train     file to learn from, in the task's format
      * @param dev       file to judge by, or null
-     * @param devSplit  share of the training file to judge by instead, or null
+     * @param devSplit  share of the training file to judge by instead, between 0 and 1, or null
      * @param out       the run folder to make
      * @param overwrite whether {@code out} may replace an earlier run
      * @param saving    whether it can go on when it is stopped
@@ -60,11 +62,17 @@ public final class Finetune {
         }
 
         public Options {
+            Objects.requireNonNull(task, "task");
+            Objects.requireNonNull(train, "train");
+            Objects.requireNonNull(hyper, "hyper");
+            Objects.requireNonNull(compute, "compute");
+            Objects.requireNonNull(out, "out");
+            Objects.requireNonNull(saving, "saving");
             if (dev != null && devSplit != null) {
-                throw new WarpBertException("--dev and --dev-split exclude each other");
+                throw new WarpBertException("a dev file (--dev) and a share of the training data to judge by (--dev-split) exclude each other");
             }
             if (hyper.selection().judges() && dev == null && devSplit == null) {
-                throw new WarpBertException("--patience and --keep best need data to judge by: --dev or --dev-split");
+                throw new WarpBertException("patience (--patience) and the best epoch's weights (--keep best) need data to judge by (--dev or --dev-split)");
             }
         }
     }
@@ -120,7 +128,7 @@ public final class Finetune {
                         return summary;
                     } catch (OutOfDeviceMemory e) {
                         throw new WarpBertException(e.getMessage() + "; the run was planned to take " + ByteSize.format(plan.memory().bytes())
-                                + ": free so much, or give it less with --memory", e);
+                                + ": free so much, or give it less (--memory)", e);
                     }
                 }
             }

@@ -23,13 +23,20 @@ final class Inference<H extends Head> implements AutoCloseable {
 
     private final OpenModel opened;
     private final H head;
+    private final boolean evaluated;
     private PlannedModel model;
     private BatchSizes sizes; // that the model is planned for
 
     /** @param opened remains the caller's to close, which closes this first */
     Inference(OpenModel opened, H head) {
+        this(opened, head, false);
+    }
+
+    /** @param evaluated whether the head's answers come only of its evaluation */
+    Inference(OpenModel opened, H head, boolean evaluated) {
         this.opened = opened;
         this.head = head;
+        this.evaluated = evaluated;
         opened.closeFirst(this::close);
     }
 
@@ -65,7 +72,7 @@ final class Inference<H extends Head> implements AutoCloseable {
         try (BatchLoader loader = new BatchLoader(source, batchSize, 0, false)) {
             plan(loader.sizes(0, 1));
             for (Iterator<PackedBatch> batches = loader.epoch(0, 0); batches.hasNext(); ) {
-                model.infer(batches.next(), false, each);
+                model.infer(batches.next(), evaluated, each);
             }
             return loader.truncated();
         }
@@ -94,11 +101,14 @@ final class Inference<H extends Head> implements AutoCloseable {
         release();
     }
 
-    /** Fails where one is null, and names it. */
-    static void requireAll(String what, List<String> texts) {
-        for (int i = 0; i < texts.size(); i++) {
-            if (texts.get(i) == null) {
-                throw new WarpBertException(what + " " + (i + 1) + " of " + texts.size() + " is null");
+    /** Fails where the list or one in it is null, and names it. */
+    static void requireAll(String what, List<?> all) {
+        if (all == null) {
+            throw new WarpBertException("the " + what + " list is null");
+        }
+        for (int i = 0; i < all.size(); i++) {
+            if (all.get(i) == null) {
+                throw new WarpBertException(what + " " + (i + 1) + " of " + all.size() + " is null");
             }
         }
     }

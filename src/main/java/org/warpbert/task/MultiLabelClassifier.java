@@ -12,15 +12,15 @@ import org.warpbert.text.LabelMap;
 public final class MultiLabelClassifier implements AutoCloseable {
     private static final String HEAD = "classification head";
 
-    private final OpenModel model;
-    private final TextAnswers<double[]> answers;
+    final OpenModel model;
+    private final SharedBatches<double[]> answers;
     private final LabelMap labels;
 
     private MultiLabelClassifier(OpenModel model, LabelMap labels) {
         this.model = model;
         this.labels = labels;
         ClassificationHead head = new ClassificationHead(labels.size());
-        answers = new TextAnswers<>(model, new Inference<>(model, head), (pass, batch) -> {
+        answers = new SharedBatches<>(model, new Inference<>(model, head), (pass, batch) -> {
             float[] logits = head.logits();
             return b -> probabilities(logits, b);
         });
@@ -38,6 +38,7 @@ public final class MultiLabelClassifier implements AutoCloseable {
      */
     public static MultiLabelClassifier load(String model, Compute compute, Consumer<String> note) {
         OpenModel opened = OpenModel.load(model, compute, note, checkpoint -> {
+            checkpoint.requireFor(Purpose.TEXTS);
             if (!MultiLabelTask.made(checkpoint.config())) {
                 throw new WarpBertException(model + " was not trained for several labels a text (problem_type in its config.json)");
             }
@@ -66,8 +67,9 @@ public final class MultiLabelClassifier implements AutoCloseable {
      * How probable each label is for texts or pairs of texts, each by itself.
      *
      * @param pairs     second texts, as many as texts, or null
-     * @param maxLength most tokens of a sequence; what is longer is cut
-     * @return for each text, probabilities by class number
+     * @param maxLength most tokens of a sequence, its special ones included, 3 to {@link #positions}; what is longer is cut
+     * @param batchSize most texts computed at a time, at least 1: more take more memory
+     * @return for each text, in order, probabilities by class number
      */
     public List<double[]> predict(List<String> texts, List<String> pairs, int maxLength, int batchSize) {
         return answers.to(texts, pairs, maxLength, batchSize);

@@ -32,7 +32,7 @@ public final class MultiLabelTask implements Task {
      */
     public MultiLabelTask(String name, Columns columns, String separator) {
         if (separator.isEmpty()) {
-            throw new WarpBertException("--label-separator is empty");
+            throw new WarpBertException("the separator of labels (--label-separator) is empty");
         }
         this.name = name;
         this.columns = columns;
@@ -65,13 +65,14 @@ public final class MultiLabelTask implements Task {
         if (columns.flags() != null && columns.flags().size() > seen.size()) {
             List<String> without = columns.flags().stream().filter(name -> !seen.labels().contains(name)).toList();
             throw new WarpBertException("No row to learn from in " + train.file() + " has the label " + String.join(", ", without)
-                    + "; leave that column out of --label");
+                    + "; leave that column out (--label)");
         }
         labels = model.labels(seen, note);
     }
 
     @Override
     public void open(Checkpoint model) {
+        model.requireFor(Purpose.TEXTS);
         labels = model.labels("classification head");
     }
 
@@ -123,6 +124,6 @@ public final class MultiLabelTask implements Task {
 
     @Override
     public BertConfig saved(BertConfig config) {
-        return config.withLabels(labels.labels()).withUse(new BertConfig.Use(ClassifyTask.ARCHITECTURE, PROBLEM, name));
+        return config.withLabels(labels.labels()).withUse(new BertConfig.Use(Purpose.TEXTS.architecture(), PROBLEM, name));
     }
 }

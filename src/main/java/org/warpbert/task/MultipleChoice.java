@@ -1,15 +1,17 @@
 package org.warpbert.task;
 
-import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
 import org.warpbert.text.Candidates;
 import org.warpbert.text.ChoiceQuestion;
 
-/** A model that chooses among candidates, ready to be asked. Calls from several threads take turns, for each uses the whole device. */
+/**
+ * A model that chooses among candidates, ready to be asked. Calls from several threads take turns, for each uses the whole device;
+ * small ones that wait are computed in one batch.
+ */
 public final class MultipleChoice implements AutoCloseable {
-    private final OpenModel model;
-    private final Inference<ChoiceHead> inference;
+    final OpenModel model;
+    private final SharedBatches<Answer> answers;
 
     /**
      * What was chosen.
@@ -22,7 +24,11 @@ public final class MultipleChoice implements AutoCloseable {
 
     private MultipleChoice(OpenModel model) {
         this.model = model;
-        inference = new Inference<>(model, new ChoiceHead());
+        ChoiceHead head = new ChoiceHead();
+        answers = new SharedBatches<>(model, new Inference<>(model, head), (pass, batch) -> {
+            float[] scores = head.scores();
+            return e -> answer(scores, batch.cuExamples()[e], batch.cuExamples()[e + 1]);
+        });
     }
 
     /** {@link #load(String, Compute, Consumer)}, where nobody hears of refused memory. */
@@ -36,9 +42,10 @@ public final class MultipleChoice implements AutoCloseable {
      * @param note receives a line where memory was refused
      */
     public static MultipleChoice load(String model, Compute compute, Consumer<String> note) {
-        return new MultipleChoice(OpenModel.load(model, compute, note,
-                checkpoint -> ChoiceHead.parameters(checkpoint.config()),
-                "multiple choice head"));
+        return new MultipleChoice(OpenModel.load(model, compute, note, checkpoint -> {
+            checkpoint.requireFor(Purpose.CHOICE);
+            return ChoiceHead.parameters(checkpoint.config());
+        }, "multiple choice head"));
     }
 
     /** The longest sequence that the model has positions for. */
@@ -54,27 +61,20 @@ public final class MultipleChoice implements AutoCloseable {
     /**
      * Chooses one candidate for each question.
      *
-     * @param maxLength most tokens of a candidate with its question; what is longer is cut
-     * @param batchSize questions computed at a time
+     * @param maxLength most tokens of a candidate with its question, special ones included, 3 to {@link #positions}; what is longer is cut
+     * @param batchSize most questions computed at a time, at least 1: more take more memory
+     * @return as many, in order
      */
     public List<Answer> choose(List<ChoiceQuestion> questions, int maxLength, int batchSize) {
-        return model.inTurn(maxLength, () -> {
-            List<Answer> answers = new ArrayList<>(questions.size());
-            if (questions.isEmpty()) {
-                return answers;
-            }
-            int cut = inference.run(new Candidates(model.tokenizer(), questions, maxLength), batchSize, (pass, batch) -> {
-                float[] logits = inference.head().scores();
-                for (int e = 0; e < batch.examples(); e++) {
-                    int from = batch.cuExamples()[e];
-                    double[] scores = TextClassifier.softmax(logits, from, batch.cuExamples()[e + 1] - from);
-                    int choice = Evaluation.argmax(logits, from, scores.length);
-                    answers.add(new Answer(choice, scores[choice], scores));
-                }
-            });
-            model.count(questions.size(), cut, Inference.cutTo(maxLength));
-            return answers;
-        });
+        Inference.requireAll("question", questions);
+        return answers.to(new SharedBatches.Request(new Candidates(model.tokenizer(), questions, maxLength), maxLength, batchSize));
+    }
+
+    /** From the scores of the candidates {@code from} to {@code to - 1}. */
+    private static Answer answer(float[] logits, int from, int to) {
+        double[] scores = TextClassifier.softmax(logits, from, to - from);
+        int choice = Evaluation.argmax(logits, from, scores.length);
+        return new Answer(choice, scores[choice], scores);
     }
 
     /** Waits for a call that is under way. */

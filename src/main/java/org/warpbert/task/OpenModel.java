@@ -1,6 +1,7 @@
 package org.warpbert.task;
 
 import java.util.Locale;
+import java.util.Objects;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 import java.util.function.Function;
@@ -29,7 +30,7 @@ final class OpenModel implements AutoCloseable {
     private String truncation;
     private final ReentrantLock turn = new ReentrantLock(true); // a monitor would let one thread starve the others, and hold up virtual ones
     private Runnable closeFirst = () -> {};
-    private boolean closed;
+    private volatile boolean closed; // changes in a turn
 
     private OpenModel(String name, Checkpoint checkpoint, Backend backend, Parameters parameters, Consumer<String> note) {
         this.name = name;
@@ -48,6 +49,8 @@ final class OpenModel implements AutoCloseable {
      * @param what  what they are beyond the encoder, for the error where one is not
      */
     static OpenModel load(String model, Compute compute, Consumer<String> note, Function<Checkpoint, ParameterTable> table, String what) {
+        Objects.requireNonNull(compute, "compute");
+        Objects.requireNonNull(note, "note");
         Checkpoint checkpoint = Checkpoint.open(model);
         Backend backend = null;
         try {
@@ -70,8 +73,8 @@ final class OpenModel implements AutoCloseable {
     private static void requireRoom(String model, long weights, MemoryBudget budget, Backend backend) {
         if (weights > backend.freeBytes()) {
             throw new WarpBertException(model + " does not fit in " + ByteSize.format(budget.total()) + ": its weights take "
-                    + ByteSize.format(weights) + ", the process " + ByteSize.format(budget.overhead()) + "; what would do: more than --memory "
-                    + ByteSize.option(weights + backend.allocatedBytes() + budget.overhead()));
+                    + ByteSize.format(weights) + ", the process " + ByteSize.format(budget.overhead()) + "; what would do: more memory than "
+                    + ByteSize.option(weights + backend.allocatedBytes() + budget.overhead()) + " (--memory)");
         }
     }
 
@@ -100,14 +103,30 @@ final class OpenModel implements AutoCloseable {
         return note;
     }
 
+    /** What needs no turn, such as tokenising: any number of threads do theirs at once. For sequences of up to {@code maxLength} tokens. */
+    <T> T prepare(int maxLength, Supplier<T> work) {
+        check(maxLength);
+        try {
+            return work.get();
+        } catch (WarpBertException e) {
+            check(maxLength); // closed meanwhile: the tokenizer speaks of itself alone
+            throw e;
+        }
+    }
+
+    /** Fails where the model is closed, or has no positions for sequences of this length. */
+    void check(int maxLength) {
+        if (closed) {
+            throw new WarpBertException("the model " + name + " is used after it was closed");
+        }
+        checkpoint.checkLength(maxLength);
+    }
+
     /** Computes when it is this thread's turn, in the order in which threads came, with sequences of up to {@code maxLength} tokens. */
     <T> T inTurn(int maxLength, Supplier<T> work) {
         turn.lock();
         try {
-            if (closed) {
-                throw new WarpBertException("the model " + name + " is used after it was closed");
-            }
-            checkpoint.checkLength(maxLength);
+            check(maxLength);
             return work.get();
         } finally {
             turn.unlock();

@@ -30,7 +30,7 @@ public final class PretrainTask implements Task {
      */
     public PretrainTask(Objective objective, double share, boolean wholeWords, long seed) {
         if (!(share > 0 && share < 1)) {
-            throw new WarpBertException("--mask-share is " + share + ", it must lie between 0 and 1");
+            throw new WarpBertException("the share of masked pieces (--mask-share) is " + share + ", it must lie between 0 and 1");
         }
         this.objective = objective;
         this.share = share;

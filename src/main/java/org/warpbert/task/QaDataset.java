@@ -36,7 +36,7 @@ record QaDataset(SquadFile source, List<Question> questions) implements Dataset 
     public BatchOrder.Split split(double share, long seed) {
         int[] articles = questions.stream().mapToInt(Question::article).distinct().toArray();
         if (articles.length < 2) {
-            throw new WarpBertException(file() + " has one article, and a split keeps articles whole; give a --dev file.");
+            throw new WarpBertException(file() + " has one article, and a split keeps articles whole; give a dev file (--dev).");
         }
         int[] held = Arrays.stream(BatchOrder.split(articles.length, share, seed).dev()).map(i -> articles[i]).toArray();
         return new BatchOrder.Split(rows(held, false), rows(held, true));

@@ -44,17 +44,17 @@ public final class QaTask implements Task {
         public static final int MAX_LENGTH = 384;
 
         public Options {
-            least("--stride", stride);
-            least("--max-query-length", maxQuery);
-            least("--max-answer-length", maxAnswer);
+            least("the stride (--stride)", stride);
+            least("the longest question (--max-query-length)", maxQuery);
+            least("the longest answer (--max-answer-length)", maxAnswer);
             if (threshold != null && !(threshold >= 0 && threshold <= 1)) {
-                throw new WarpBertException("--no-answer-threshold is " + threshold + ", it must be between 0 and 1");
+                throw new WarpBertException("the threshold of no answer (--no-answer-threshold) is " + threshold + ", it must be between 0 and 1");
             }
         }
 
-        private static void least(String option, int value) {
+        private static void least(String what, int value) {
             if (value < 1) {
-                throw new WarpBertException(option + " is " + value + ", it must be at least 1");
+                throw new WarpBertException(what + " is " + value + ", it must be at least 1");
             }
         }
     }
@@ -101,6 +101,7 @@ public final class QaTask implements Task {
 
     @Override
     public void open(Checkpoint model) {
+        model.requireFor(Purpose.SPANS);
         threshold = threshold(options, model.config());
     }
 
@@ -148,7 +149,7 @@ public final class QaTask implements Task {
     @Override
     public BertConfig saved(BertConfig config) {
         double kept = options.threshold == null && threshold < NoAnswerThreshold.NEVER && tuned != null ? tuned : threshold;
-        return config.withLabels(null).withUse(new BertConfig.Use("BertForQuestionAnswering", null, NAME,
+        return config.withLabels(null).withUse(new BertConfig.Use(Purpose.SPANS.architecture(), null, NAME,
                 kept < NoAnswerThreshold.NEVER ? Map.of(THRESHOLD, kept) : Map.of()));
     }
 }

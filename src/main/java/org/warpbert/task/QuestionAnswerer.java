@@ -1,15 +1,21 @@
 package org.warpbert.task;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.function.Consumer;
+import org.warpbert.WarpBertException;
 import org.warpbert.text.AnswerWindows;
 import org.warpbert.text.Question;
 
-/** A model that finds answers in texts, ready to be asked. Calls from several threads take turns, for each uses the whole device. */
+/**
+ * A model that finds answers in texts, ready to be asked. Calls from several threads take turns, for each uses the whole device;
+ * small ones that wait are computed in one batch.
+ */
 public final class QuestionAnswerer implements AutoCloseable {
-    private final OpenModel model;
-    private final Inference<SpanHead> inference;
+    final OpenModel model;
+    private final SharedBatches<float[]> logits; // of a window of n tokens [n, 2]
 
     /** A question about a text. */
     public record Query(String question, String context) {}
@@ -35,7 +41,11 @@ public final class QuestionAnswerer implements AutoCloseable {
 
     private QuestionAnswerer(OpenModel model) {
         this.model = model;
-        inference = new Inference<>(model, new SpanHead());
+        SpanHead head = new SpanHead();
+        logits = new SharedBatches<>(model, new Inference<>(model, head), (pass, batch) -> {
+            float[] all = head.logits();
+            return b -> Arrays.copyOfRange(all, 2 * batch.cuSeqlens()[b], 2 * batch.cuSeqlens()[b + 1]);
+        });
     }
 
     /** {@link #load(String, Compute, Consumer)}, where nobody hears of refused memory. */
@@ -49,9 +59,10 @@ public final class QuestionAnswerer implements AutoCloseable {
      * @param note receives a line where memory was refused
      */
     public static QuestionAnswerer load(String model, Compute compute, Consumer<String> note) {
-        return new QuestionAnswerer(OpenModel.load(model, compute, note,
-                checkpoint -> SpanHead.parameters(checkpoint.config()),
-                "question answering head"));
+        return new QuestionAnswerer(OpenModel.load(model, compute, note, checkpoint -> {
+            checkpoint.requireFor(Purpose.SPANS);
+            return SpanHead.parameters(checkpoint.config());
+        }, "question answering head"));
     }
 
     /** The longest sequence that the model has positions for. */
@@ -70,34 +81,39 @@ public final class QuestionAnswerer implements AutoCloseable {
      *
      * @param options   the metric is not used
      * @param wanted    spans to give for each, at least 1
-     * @param maxLength most tokens of a sequence; a context too long for one is seen through windows
-     * @param batchSize windows computed at a time
+     * @param maxLength most tokens of a sequence, up to {@link #positions}, with room for the question; a context too long for one is seen through windows
+     * @param batchSize most windows computed at a time, at least 1: more take more memory
+     * @return as many, in order
      */
     public List<Answer> answer(List<Query> queries, QaTask.Options options, int wanted, int maxLength, int batchSize) {
-        return model.inTurn(maxLength, () -> {
-            Inference.requireAll("question", queries.stream().map(Query::question).toList());
-            Inference.requireAll("context", queries.stream().map(Query::context).toList());
-            if (queries.isEmpty()) {
-                return List.of();
-            }
-            List<Question> questions = new ArrayList<>(queries.size());
-            for (int q = 0; q < queries.size(); q++) {
-                questions.add(new Question(Integer.toString(q + 1), 0, queries.get(q).question, queries.get(q).context, List.of()));
-            }
-            AnswerWindows windows = new AnswerWindows(model.tokenizer(), questions, maxLength, options.stride(), options.maxQuery());
-            AnswerSpans spans = new AnswerSpans(windows, options.maxAnswer(), wanted);
-            int cut = inference.run(windows, batchSize, (pass, batch) -> spans.add(batch, inference.head().logits()));
-            model.count(queries.size(), cut, QaTask.truncation(options));
-            double threshold = QaTask.threshold(options, model.config());
-            List<Answer> answers = new ArrayList<>(queries.size());
-            for (int q = 0; q < queries.size(); q++) {
-                AnswerSpans.Answers found = spans.answers(q);
-                boolean none = found.best().isEmpty() || found.noAnswerProbability() > threshold;
-                answers.add(new Answer(none ? null : found.best().get(0), none ? found.noneScore() : found.best().get(0).score(),
-                        found.noAnswerProbability(), found.best().subList(0, Math.min(wanted, found.best().size()))));
-            }
-            return answers;
-        });
+        Objects.requireNonNull(options, "options");
+        if (wanted < 1) {
+            throw new WarpBertException("the number of answers (--n-best) is " + wanted + ", it must be at least 1");
+        }
+        AnswerWindows windows = model.prepare(maxLength, () -> windows(queries, options, maxLength));
+        AnswerSpans spans = new AnswerSpans(windows, options.maxAnswer(), wanted);
+        logits.to(new SharedBatches.Request(windows, queries.size(), QaTask.truncation(options), maxLength, batchSize))
+                .forEach(window -> spans.add(window, 0));
+        double threshold = QaTask.threshold(options, model.config());
+        List<Answer> answers = new ArrayList<>(queries.size());
+        for (int q = 0; q < queries.size(); q++) {
+            AnswerSpans.Answers found = spans.answers(q);
+            boolean none = found.best().isEmpty() || found.noAnswerProbability() > threshold;
+            answers.add(new Answer(none ? null : found.best().get(0), none ? found.noneScore() : found.best().get(0).score(),
+                    found.noAnswerProbability(), found.best().subList(0, Math.min(wanted, found.best().size()))));
+        }
+        return answers;
+    }
+
+    private AnswerWindows windows(List<Query> queries, QaTask.Options options, int maxLength) {
+        Inference.requireAll("query", queries);
+        Inference.requireAll("question", queries.stream().map(Query::question).toList());
+        Inference.requireAll("context", queries.stream().map(Query::context).toList());
+        List<Question> questions = new ArrayList<>(queries.size());
+        for (int q = 0; q < queries.size(); q++) {
+            questions.add(new Question(Integer.toString(q + 1), 0, queries.get(q).question, queries.get(q).context, List.of()));
+        }
+        return new AnswerWindows(model.tokenizer(), questions, maxLength, options.stride(), options.maxQuery());
     }
 
     /** Waits for a call that is under way. */

@@ -29,7 +29,7 @@ public final class RegressTask implements Task {
     public static boolean made(BertConfig model) {
         BertConfig.Use use = model.use();
         boolean one = model.id2label() != null && model.id2label().size() == 1;
-        return PROBLEM.equals(use.problem()) || use.problem() == null && one && ClassifyTask.ARCHITECTURE.equals(use.architecture());
+        return PROBLEM.equals(use.problem()) || use.problem() == null && one && Purpose.of(model) == Purpose.TEXTS;
     }
 
     @Override
@@ -47,6 +47,11 @@ public final class RegressTask implements Task {
     @Override
     public void check(Path file) {
         columns.check(file);
+    }
+
+    @Override
+    public void open(Checkpoint model) {
+        model.requireFor(Purpose.TEXTS);
     }
 
     @Override
@@ -92,6 +97,6 @@ public final class RegressTask implements Task {
     /** One label, so that transformers gives the head one output. */
     @Override
     public BertConfig saved(BertConfig config) {
-        return config.withLabels(List.of("LABEL_0")).withUse(new BertConfig.Use(ClassifyTask.ARCHITECTURE, PROBLEM, NAME));
+        return config.withLabels(List.of("LABEL_0")).withUse(new BertConfig.Use(Purpose.TEXTS.architecture(), PROBLEM, NAME));
     }
 }

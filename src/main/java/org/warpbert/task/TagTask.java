@@ -17,8 +17,6 @@ import org.warpbert.text.WordPieces;
 /** A label for each word (Devlin et al. 2019, figure 4 d): entities, parts of speech. */
 public final class TagTask implements Task {
     public static final String NAME = "tag";
-    /** transformers' class for such a model. */
-    public static final String ARCHITECTURE = "BertForTokenClassification";
 
     private final String text;
     private final String label;
@@ -59,6 +57,7 @@ public final class TagTask implements Task {
 
     @Override
     public void open(Checkpoint model) {
+        model.requireFor(Purpose.WORDS);
         labels = model.labels(TokenTagger.HEAD);
     }
 
@@ -102,6 +101,6 @@ public final class TagTask implements Task {
 
     @Override
     public BertConfig saved(BertConfig config) {
-        return config.withLabels(labels.labels()).withUse(new BertConfig.Use(ARCHITECTURE, null, NAME));
+        return config.withLabels(labels.labels()).withUse(new BertConfig.Use(Purpose.WORDS.architecture(), null, NAME));
     }
 }

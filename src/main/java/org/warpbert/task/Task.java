@@ -49,7 +49,7 @@ public interface Task {
      */
     default void assume(Integer labels, Checkpoint model) {
         if (labels != null) {
-            throw new WarpBertException("the task " + name() + " has a head of one size: --labels is not for it");
+            throw new WarpBertException("the task " + name() + " has a head of one size: a number of labels (--labels) is not for it");
         }
     }
 

@@ -16,8 +16,8 @@ public final class TextClassifier implements AutoCloseable {
 
     private static final String HEAD = "classification head";
 
-    private final OpenModel model;
-    private final TextAnswers<Prediction> answers;
+    final OpenModel model;
+    private final SharedBatches<Prediction> answers;
     private final LabelMap labels;
 
     /**
@@ -33,7 +33,7 @@ public final class TextClassifier implements AutoCloseable {
         this.model = model;
         this.labels = labels;
         ClassificationHead head = new ClassificationHead(labels.size());
-        answers = new TextAnswers<>(model, new Inference<>(model, head), (pass, batch) -> {
+        answers = new SharedBatches<>(model, new Inference<>(model, head), (pass, batch) -> {
             float[] logits = head.logits();
             return b -> prediction(logits, b);
         });
@@ -51,6 +51,7 @@ public final class TextClassifier implements AutoCloseable {
      */
     public static TextClassifier load(String model, Compute compute, Consumer<String> note) {
         OpenModel opened = OpenModel.load(model, compute, note, checkpoint -> {
+            checkpoint.requireFor(Purpose.TEXTS);
             if (MultiLabelTask.made(checkpoint.config()) || RegressTask.made(checkpoint.config())) {
                 throw new WarpBertException(model + " does not give one class: it is for " + (RegressTask.made(checkpoint.config())
                         ? "TextScorer" : "MultiLabelClassifier"));
@@ -71,7 +72,7 @@ public final class TextClassifier implements AutoCloseable {
         return model.config().maxPositionEmbeddings();
     }
 
-    /** Classifies texts. */
+    /** Classifies texts; see {@link #predict(List, List, int, int)}. An empty text is one too. */
     public List<Prediction> predict(List<String> texts) {
         return predict(texts, null, Math.min(MAX_LENGTH, positions()), BATCH_SIZE);
     }
@@ -80,7 +81,9 @@ public final class TextClassifier implements AutoCloseable {
      * Classifies texts or pairs of texts.
      *
      * @param pairs     second texts, as many as texts, or null
-     * @param maxLength most tokens of a sequence; what is longer is cut
+     * @param maxLength most tokens of a sequence, its special ones included, 3 to {@link #positions}; what is longer is cut
+     * @param batchSize most texts computed at a time, at least 1: more take more memory
+     * @return as many, in order
      */
     public List<Prediction> predict(List<String> texts, List<String> pairs, int maxLength, int batchSize) {
         return answers.to(texts, pairs, maxLength, batchSize);

@@ -1,18 +1,23 @@
 package org.warpbert.task;
 
 import java.util.ArrayList;
+import java.util.Iterator;
 import java.util.List;
 import java.util.function.Consumer;
+import java.util.stream.IntStream;
 import org.warpbert.text.LabelMap;
 import org.warpbert.text.WordPieces;
 import org.warpbert.text.Words;
 
-/** A fine-tuned tagger of words, ready to answer. Calls from several threads take turns, for each uses the whole device. */
+/**
+ * A fine-tuned tagger of words, ready to answer. Calls from several threads take turns, for each uses the whole device;
+ * small ones that wait are computed in one batch.
+ */
 public final class TokenTagger implements AutoCloseable {
     static final String HEAD = "tagging head";
 
-    private final OpenModel model;
-    private final Inference<TaggingHead> inference;
+    final OpenModel model;
+    private final SharedBatches<List<Answer>> answers; // to the words of a text
     private final LabelMap labels;
 
     /**
@@ -35,8 +40,12 @@ public final class TokenTagger implements AutoCloseable {
 
     private TokenTagger(OpenModel model, LabelMap labels) {
         this.model = model;
-        inference = new Inference<>(model, new TaggingHead(labels.size()));
         this.labels = labels;
+        TaggingHead head = new TaggingHead(labels.size());
+        answers = new SharedBatches<>(model, new Inference<>(model, head), (pass, batch) -> {
+            float[] logits = head.logits();
+            return b -> IntStream.range(batch.labelledBefore(b), batch.labelledBefore(b + 1)).mapToObj(row -> answer(logits, row)).toList();
+        });
     }
 
     /** {@link #load(String, Compute, Consumer)}, where nobody hears of refused memory. */
@@ -51,6 +60,7 @@ public final class TokenTagger implements AutoCloseable {
      */
     public static TokenTagger load(String model, Compute compute, Consumer<String> note) {
         OpenModel opened = OpenModel.load(model, compute, note, checkpoint -> {
+            checkpoint.requireFor(Purpose.WORDS);
             checkpoint.labels(HEAD); // that they fit the head is known before the weights are read
             return TaggingHead.parameters(checkpoint.config(), checkpoint.classes());
         }, "complete " + HEAD);
@@ -80,41 +90,27 @@ public final class TokenTagger implements AutoCloseable {
     /**
      * Tags texts.
      *
-     * @param maxLength most tokens of a sequence; what is longer is cut
+     * @param maxLength most tokens of a sequence, its special ones included, 3 to {@link #positions}; what is longer is cut
+     * @param batchSize most texts computed at a time, at least 1: more take more memory
+     * @return as many, in order; of a text without words, one that has none
      */
     public List<Tagged> predict(List<String> texts, int maxLength, int batchSize) {
-        return model.inTurn(maxLength, () -> {
-            Inference.requireAll("text", texts);
-            List<List<Words.Span>> words = texts.stream().map(Words::of).toList();
-            List<List<String>> sentences = new ArrayList<>(); // of the texts that have words
-            for (int i = 0; i < texts.size(); i++) {
-                String text = texts.get(i);
-                if (!words.get(i).isEmpty()) {
-                    sentences.add(words.get(i).stream().map(word -> text.substring(word.start(), word.end())).toList());
-                }
+        Inference.requireAll("text", texts);
+        List<List<Words.Span>> words = texts.stream().map(Words::of).toList();
+        List<List<String>> sentences = new ArrayList<>(); // of the texts that have words
+        for (int i = 0; i < texts.size(); i++) {
+            String text = texts.get(i);
+            if (!words.get(i).isEmpty()) {
+                sentences.add(words.get(i).stream().map(word -> text.substring(word.start(), word.end())).toList());
             }
-            List<List<Answer>> answers = new ArrayList<>();
-            if (!sentences.isEmpty()) {
-                int cut = inference.run(new WordPieces(model.tokenizer(), sentences, null, maxLength), batchSize, (pass, batch) -> {
-                    float[] logits = inference.head().logits();
-                    int row = 0;
-                    for (int b = 0; b < batch.sequences(); b++) {
-                        List<Answer> sentence = new ArrayList<>();
-                        for (; row < batch.labelledRows().length && batch.labelledRows()[row] < batch.cuSeqlens()[b + 1]; row++) {
-                            sentence.add(answer(logits, row));
-                        }
-                        answers.add(sentence);
-                    }
-                });
-                model.count(sentences.size(), cut, Inference.cutTo(maxLength) + "; nothing is said of the words behind");
-            }
-            List<Tagged> tagged = new ArrayList<>(texts.size());
-            int next = 0;
-            for (int i = 0; i < texts.size(); i++) {
-                tagged.add(tagged(texts.get(i), words.get(i), words.get(i).isEmpty() ? List.of() : answers.get(next++)));
-            }
-            return tagged;
-        });
+        }
+        Iterator<List<Answer>> next = answers.to(new SharedBatches.Request(new WordPieces(model.tokenizer(), sentences, null, maxLength), sentences.size(),
+                Inference.cutTo(maxLength) + "; nothing is said of the words behind", maxLength, batchSize)).iterator();
+        List<Tagged> tagged = new ArrayList<>(texts.size());
+        for (int i = 0; i < texts.size(); i++) {
+            tagged.add(tagged(texts.get(i), words.get(i), words.get(i).isEmpty() ? List.of() : next.next()));
+        }
+        return tagged;
     }
 
     private record Answer(String label, double score) {}

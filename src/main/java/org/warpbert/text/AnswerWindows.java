@@ -51,7 +51,7 @@ public final class AnswerWindows implements InstanceSource {
             int room = maxLength - first - 1;
             if (room < 1) {
                 throw new WarpBertException("Question " + questions.get(q).id() + " leaves no room for its context in " + maxLength
-                        + " tokens; raise --max-length or lower --max-query-length.");
+                        + " tokens; raise the maximum length (--max-length) or lower the question's (--max-query-length).");
             }
             int length = context(q).length();
             int from = 0;

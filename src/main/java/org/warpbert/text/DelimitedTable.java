@@ -54,7 +54,7 @@ final class DelimitedTable extends TextTable {
         }
         if (row != null && (row.cells.length < width || (row.cells.length > width && !extraCells))) {
             throw new WarpBertException(at(row.line) + "the row has " + row.cells.length + " cells, the first row has "
-                    + width + "." + (csv != null ? hint() : row.cells.length > width ? " Tabs separate cells; --extra-cells leaves those beyond out."
+                    + width + "." + (csv != null ? hint() : row.cells.length > width ? " Tabs separate cells; those beyond can be left out (--extra-cells)."
                     : " Tabs separate cells and a line is a row, quotes or not."));
         }
         return row;
@@ -78,7 +78,7 @@ final class DelimitedTable extends TextTable {
 
     @Override
     String hint() {
-        return tabs ? " The cells hold tabs: is it a TSV file? Say so with --format tsv." : "";
+        return tabs ? " The cells hold tabs: is it a TSV file? Then say so (--format tsv)." : "";
     }
 
     @Override

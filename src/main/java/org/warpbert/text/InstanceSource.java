@@ -1,9 +1,25 @@
 package org.warpbert.text;
 
+import java.util.Arrays;
 import java.util.List;
 
 /** What a {@link BatchLoader} makes batches of: numbered examples and how they become sequences of tokens. */
 public interface InstanceSource {
+    /** Examples that are encoded already. */
+    static InstanceSource of(List<Instance> instances) {
+        return new InstanceSource() {
+            @Override
+            public int size() {
+                return instances.size();
+            }
+
+            @Override
+            public List<Instance> encode(int[] rows) {
+                return Arrays.stream(rows).mapToObj(instances::get).toList();
+            }
+        };
+    }
+
     /** Number of examples. */
     int size();
 

@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import org.warpbert.WarpBertException;
+import org.warpbert.format.AtomicFile;
 
 /** One JSON object a line. The first object names the columns. */
 final class JsonLinesTable extends TextTable {
@@ -60,13 +61,8 @@ final class JsonLinesTable extends TextTable {
                 throw new WarpBertException(at(lines.line()) + "a JSON list begins here; JSON lines have an object {…} on each line.", e);
             }
             throw new WarpBertException(at(lines.line()) + "malformed JSON"
-                    + (e.getLocation() == null ? "" : " at column " + e.getLocation().getColumnNr()) + ": " + reason(e), e);
+                    + (e.getLocation() == null ? "" : " at column " + e.getLocation().getColumnNr()) + ": " + AtomicFile.malformed(e), e);
         }
-    }
-
-    /** Jackson's words, without the hint at its own settings that follows them in some. */
-    static String reason(JsonProcessingException e) {
-        return e.getOriginalMessage().replaceFirst(" \\(start marker at .*", "");
     }
 
     @Override

@@ -137,6 +137,12 @@ public record PackedBatch(int[] tokens, int[] positions, int[] segments, int[] c
         return fromPadded(ids, attentionMask, segments, null);
     }
 
+    /** How many of the labelled rows stand before a sequence, B: before the end. Its own are from this number to the next sequence's. */
+    public int labelledBefore(int sequence) {
+        int place = Arrays.binarySearch(labelledRows, cuSeqlens[sequence]);
+        return place < 0 ? -place - 1 : place;
+    }
+
     /** The micro-batch of examples {@code from} (inclusive) to {@code to} (exclusive); see {@link #select}. */
     public PackedBatch slice(int from, int to) {
         int[] examples = new int[to - from];

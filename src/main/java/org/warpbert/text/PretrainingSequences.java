@@ -43,7 +43,7 @@ public final class PretrainingSequences implements InstanceSource {
                 .map(lines -> tokenizer.ids(lines).stream().filter(ids -> ids.length > 0).toList()).filter(lines -> !lines.isEmpty()).toList();
         if (objective.pairs()) {
             if (maxLength < 5) {
-                throw new WarpBertException("--max-length " + maxLength + " has no room for two texts; it must be at least 5.");
+                throw new WarpBertException("The maximum length (--max-length) is " + maxLength + ", which has no room for two texts; it must be at least 5.");
             }
             pairs(pieces, objective, maxLength - 3, new Draw(seed, 0), documents);
         } else {

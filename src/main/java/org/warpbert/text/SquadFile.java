@@ -48,7 +48,7 @@ public record SquadFile(Path file, String version, int articles, List<Question> 
             return json;
         } catch (JsonProcessingException e) {
             throw new WarpBertException(file + " is malformed JSON" + (e.getLocation() == null ? "" : " at line "
-                    + e.getLocation().getLineNr() + ", column " + e.getLocation().getColumnNr()) + ": " + JsonLinesTable.reason(e), e);
+                    + e.getLocation().getLineNr() + ", column " + e.getLocation().getColumnNr()) + ": " + AtomicFile.malformed(e), e);
         } catch (IOException e) {
             throw new WarpBertException(file + " cannot be read: " + AtomicFile.reason(e) + ".", e);
         }

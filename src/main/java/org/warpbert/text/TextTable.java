@@ -95,7 +95,7 @@ public abstract class TextTable implements AutoCloseable {
             case "csv" -> Format.CSV;
             case "jsonl", "ndjson" -> Format.JSONL;
             default -> throw new WarpBertException("The extension of " + file + " does not tell its format; "
-                    + "known are .tsv, .txt, .csv, .jsonl and .ndjson, each also with .gz. Say which it is with --format.");
+                    + "known are .tsv, .txt, .csv, .jsonl and .ndjson, each also with .gz. Say which it is (--format).");
         };
     }
 

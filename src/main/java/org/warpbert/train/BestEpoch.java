@@ -19,7 +19,7 @@ public final class BestEpoch {
         this.selection = selection;
         this.metric = selection.metric() == null ? names.get(0) : selection.metric();
         if (!metric.equals(Selection.LOSS) && !names.contains(metric)) {
-            throw new WarpBertException("--metric is '" + metric + "', it must be one of " + String.join(", ", names) + ", " + Selection.LOSS);
+            throw new WarpBertException("the metric (--metric) is '" + metric + "', it must be one of " + String.join(", ", names) + ", " + Selection.LOSS);
         }
     }
 

@@ -32,17 +32,17 @@ public record Hyperparameters(int epochs, int batchSize, int maxLength, double l
             new Hyperparameters(4, 32, 64, 2e-5, 0, 0.01, 1.0, null, Schedule.LINEAR, 0, 0, 42, true);
 
     public Hyperparameters {
-        least("--epochs", epochs, 1);
-        least("--batch-size", batchSize, 1);
-        least("--max-length", maxLength, 3);
-        least("--warmup-steps", warmupSteps, 0);
-        least("--total-steps", totalSteps, 0);
-        least("--steps", steps, 0);
-        finite("--lr", lr);
-        finite("--weight-decay", weightDecay);
-        finite("--clip", clip);
+        least("the number of epochs (--epochs)", epochs, 1);
+        least("the batch size (--batch-size)", batchSize, 1);
+        least("the maximum length (--max-length)", maxLength, 3);
+        least("the number of warmup steps (--warmup-steps)", warmupSteps, 0);
+        least("the number of steps of the schedule (--total-steps)", totalSteps, 0);
+        least("the number of steps (--steps)", steps, 0);
+        finite("the learning rate (--lr)", lr);
+        finite("the weight decay (--weight-decay)", weightDecay);
+        finite("the largest gradient norm (--clip)", clip);
         if (dropout != null && !(dropout >= 0 && dropout < 1)) {
-            throw new WarpBertException("--dropout is " + dropout + ", it must be in [0, 1)");
+            throw new WarpBertException("the dropout (--dropout) is " + dropout + ", it must be in [0, 1)");
         }
     }
 
@@ -98,15 +98,15 @@ public record Hyperparameters(int epochs, int batchSize, int maxLength, double l
                 v.steps, v.seed, v.shuffle, v.layerRates, v.selection);
     }
 
-    private static void least(String option, int value, int least) {
+    private static void least(String what, int value, int least) {
         if (value < least) {
-            throw new WarpBertException(option + " is " + value + ", it must be at least " + least);
+            throw new WarpBertException(what + " is " + value + ", it must be at least " + least);
         }
     }
 
-    private static void finite(String option, double value) {
+    private static void finite(String what, double value) {
         if (!(value >= 0) || Double.isInfinite(value)) {
-            throw new WarpBertException(option + " is " + value + ", it must be 0 or a positive number");
+            throw new WarpBertException(what + " is " + value + ", it must be 0 or a positive number");
         }
     }
 

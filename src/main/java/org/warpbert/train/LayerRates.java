@@ -17,17 +17,17 @@ public record LayerRates(boolean freezeEmbeddings, int freezeLayers, double deca
 
     public LayerRates {
         if (freezeLayers < 0) {
-            throw new WarpBertException("--freeze-layers is " + freezeLayers + ", it must be at least 0");
+            throw new WarpBertException("the number of frozen layers (--freeze-layers) is " + freezeLayers + ", it must be at least 0");
         }
         if (!(decay > 0 && decay <= 1)) {
-            throw new WarpBertException("--layer-decay is " + decay + ", it must be in (0, 1]");
+            throw new WarpBertException("the layer decay (--layer-decay) is " + decay + ", it must be in (0, 1]");
         }
     }
 
     /** Checks that the model has so many layers. */
     public void check(BertConfig config) {
         if (freezeLayers > config.numHiddenLayers()) {
-            throw new WarpBertException("--freeze-layers " + freezeLayers + " is more than the model's " + config.numHiddenLayers() + " layers");
+            throw new WarpBertException("the number of frozen layers (--freeze-layers) is " + freezeLayers + ", more than the model's " + config.numHiddenLayers() + " layers");
         }
     }
 

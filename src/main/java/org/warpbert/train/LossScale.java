@@ -61,7 +61,7 @@ final class LossScale {
         if (!finite) {
             if (scale <= 1) {
                 throw new WarpBertException("the gradient of step " + step + " overflows fp16 though the loss is not scaled any more;"
-                        + " --precision bf16 or f32 may hold it");
+                        + " bf16 or float32 may hold it (--precision bf16 or f32)");
             }
             scale /= 2;
             good = 0;

@@ -69,7 +69,7 @@ final class PendingStep implements AutoCloseable {
         readBack.sums(sums);
         loss = Head.loss(sums, normalisers);
         if (Double.isNaN(loss)) {
-            throw new WarpBertException("the loss is not a number at step " + number + "; a lower --lr may help (it was " + lr + ")");
+            throw new WarpBertException("the loss is not a number at step " + number + "; a lower learning rate (--lr) may help (it was " + lr + ")");
         }
         gradNorm = readBack.gradNorm();
     }

@@ -49,10 +49,10 @@ public final class RunFolder implements AutoCloseable {
         refuseUnderWay(place, staging);
         saved = SavedRun.find(staging);
         if (resume && saved == null) {
-            throw new WarpBertException("there is no run to go on with at " + staging + ": one that is stopped leaves it from its first --save-every on");
+            throw new WarpBertException("there is no run to go on with at " + staging + ": one that is stopped leaves it from its first saving (--save-every) on");
         }
         if (!resume && saved != null && !overwrite) {
-            throw new WarpBertException(staging + " holds a run that was stopped after step " + saved.steps() + "; --resume goes on with it, --overwrite begins anew");
+            throw new WarpBertException(staging + " holds a run that was stopped after step " + saved.steps() + "; go on with it (--resume), or begin anew (--overwrite)");
         }
         if (!resume) {
             saved = null;
@@ -86,7 +86,7 @@ public final class RunFolder implements AutoCloseable {
             }
         }
         if (underWay) {
-            throw new WarpBertException("another run is writing to " + place + " just now; give another --out, or wait for it");
+            throw new WarpBertException("another run is writing to " + place + " just now; give another folder (--out), or wait for it");
         }
     }
 
@@ -104,13 +104,13 @@ public final class RunFolder implements AutoCloseable {
     public static RunFolder open(Path out, boolean overwrite, boolean resume) {
         Path place = out.toAbsolutePath().normalize();
         if (Files.exists(place) && !Files.isDirectory(place)) {
-            throw new WarpBertException(out + " is a file; --out names the folder to be made");
+            throw new WarpBertException(out + " is a file; a run (--out) makes a folder");
         }
         if (!overwrite && !isEmpty(place)) {
-            throw new WarpBertException(out + " exists and is not empty; give another --out, or --overwrite to replace it");
+            throw new WarpBertException(out + " exists and is not empty; give another folder (--out), or have it replaced (--overwrite)");
         }
         if (!isEmpty(place) && !Files.exists(place.resolve("summary.json"))) {
-            throw new WarpBertException(out + " holds other things than a run; it is not replaced, give another --out");
+            throw new WarpBertException(out + " holds other things than a run; it is not replaced, give another folder (--out)");
         }
         try {
             RunFolder folder = new RunFolder(place, place.resolveSibling(place.getFileName() + ".partial"), overwrite, resume);
@@ -224,6 +224,6 @@ public final class RunFolder implements AutoCloseable {
             return null;
         }
         folder.close();
-        return folder.place + (folder.saved == null ? " was not written" : " was stopped; --resume goes on after step " + folder.saved.steps());
+        return folder.place + (folder.saved == null ? " was not written" : " was stopped; it can go on (--resume) after step " + folder.saved.steps());
     }
 }

@@ -14,7 +14,7 @@ public record Saving(int every, boolean resume) {
 
     public Saving {
         if (every < 0) {
-            throw new WarpBertException("--save-every is " + every + ", it must be at least 0");
+            throw new WarpBertException("the number of steps between savings (--save-every) is " + every + ", it must be at least 0");
         }
     }
 }

@@ -16,10 +16,10 @@ public record Selection(String metric, int patience, boolean keepBest) {
 
     public Selection {
         if (patience < 0) {
-            throw new WarpBertException("--patience is " + patience + ", it must be at least 0");
+            throw new WarpBertException("the patience (--patience) is " + patience + ", it must be at least 0");
         }
         if (metric != null && patience == 0 && !keepBest) {
-            throw new WarpBertException("--metric goes with --patience or --keep best");
+            throw new WarpBertException("a metric (--metric) goes with patience (--patience) or the best epoch's weights (--keep best)");
         }
     }
 

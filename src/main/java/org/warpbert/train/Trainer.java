@@ -282,7 +282,7 @@ public final class Trainer implements AutoCloseable {
     public void restore(State state, DataInput savedMoments) throws IOException {
         if (state.moments != moments) {
             throw new WarpBertException("the stopped run kept its moments in " + state.moments + ", the memory that is free now asks for " + moments
-                    + "; another --memory chooses otherwise");
+                    + "; another limit of memory (--memory) chooses otherwise");
         }
         optimizer.read(savedMoments, state.updates);
         lossScale.restore(state.lossScale, state.goodSteps);

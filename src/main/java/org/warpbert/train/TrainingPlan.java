@@ -64,7 +64,7 @@ public final class TrainingPlan {
         if (way.choice == null && dtype == Dtype.F32 && device.equals("cuda")) {
             PassPlanner halved = new PassPlanner(config, table, head, PassPlan.training(Dtype.BF16, frozenLevels, device), train, device, speed);
             long bytes = way.rest + new WeightFormat(Dtype.BF16, true).bytes(table) - new WeightFormat(dtype, true).bytes(table) + halved.least().bytes();
-            half = bytes <= way.available + way.rest ? "--precision bf16 (" + ByteSize.format(bytes) + ")" : null;
+            half = bytes <= way.available + way.rest ? "computing in bf16 (--precision bf16: " + ByteSize.format(bytes) + ")" : null;
         }
         long judges = dev == null ? 0 : (way.choice != null ? way.judged : judging.least()).bytes();
         if (judges > shown.bytes()) {

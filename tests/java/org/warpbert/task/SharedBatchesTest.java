@@ -28,7 +28,7 @@ import org.warpbert.text.PackedBatch;
 
 /** Calls that wait while another is computed: which of them share a batch, and that nobody can tell by the answers. */
 @Timeout(60)
-class TextAnswersTest {
+class SharedBatchesTest {
     private static final int HIDDEN = 32;
     private static final int MOST = 32;
 
@@ -78,7 +78,7 @@ class TextAnswersTest {
     }
 
     /** Calls, one thread each; all but the first come, in order, while it is computed. */
-    private List<FutureTask<List<float[]>>> ask(TextAnswers<float[]> answers, int[] counts, int[] batchSizes) throws InterruptedException {
+    private List<FutureTask<List<float[]>>> ask(SharedBatches<float[]> answers, int[] counts, int[] batchSizes) throws InterruptedException {
         List<FutureTask<List<float[]>>> calls = new ArrayList<>();
         for (int c = 0; c < counts.length; c++) {
             int call = c;
@@ -103,9 +103,9 @@ class TextAnswersTest {
         int[] counts = {1, 1, 2, 2, 40, 3, 0};
         int[] batchSizes = {MOST, MOST, MOST, 2, MOST, MOST, MOST};
         try (OpenModel opened = open(); Inference<Head> inference = new Inference<>(opened, Head.NONE)) {
-            TextAnswers<float[]> alone = new TextAnswers<>(opened, inference, TextAnswersTest::states);
+            SharedBatches<float[]> alone = new SharedBatches<>(opened, inference, SharedBatchesTest::states);
             List<List<float[]>> expected = IntStream.range(0, counts.length).mapToObj(c -> alone.to(texts(c, counts[c]), null, 512, batchSizes[c])).toList();
-            List<FutureTask<List<float[]>>> calls = ask(new TextAnswers<>(opened, inference, this::held), counts, batchSizes);
+            List<FutureTask<List<float[]>>> calls = ask(new SharedBatches<>(opened, inference, this::held), counts, batchSizes);
             for (int c = 0; c < counts.length; c++) {
                 List<float[]> given = calls.get(c).get();
                 assertEquals(counts[c], given.size());
@@ -122,7 +122,7 @@ class TextAnswersTest {
         failure = new IllegalStateException("broken");
         int[] counts = {1, 1, 2, 40};
         try (OpenModel opened = open(); Inference<Head> inference = new Inference<>(opened, Head.NONE)) {
-            List<FutureTask<List<float[]>>> calls = ask(new TextAnswers<>(opened, inference, this::held), counts, new int[] {MOST, MOST, MOST, MOST});
+            List<FutureTask<List<float[]>>> calls = ask(new SharedBatches<>(opened, inference, this::held), counts, new int[] {MOST, MOST, MOST, MOST});
             assertEquals(1, calls.get(0).get().size());
             assertSame(failure, assertThrows(ExecutionException.class, () -> calls.get(1).get()).getCause());
             Throwable other = assertThrows(ExecutionException.class, () -> calls.get(2).get()).getCause();

@@ -19,48 +19,58 @@ import org.warpbert.text.LabelledTexts;
 import org.warpbert.text.PackedBatch;
 
 /**
- * One answer to each text, for callers in any number of threads. Calls take turns, in the order in which they came; whose turn it is
+ * One answer to each example, for callers in any number of threads. Calls take turns, in the order in which they came; whose turn it is
  * computes those that wait in its own batch while there is room, for a batch of a few short texts takes hardly longer than one.
  */
-final class TextAnswers<A> {
+final class SharedBatches<A> {
     private final OpenModel opened;
     private final Inference<?> inference;
     private final BiFunction<BertModel, PackedBatch, IntFunction<A>> reader;
     private final Queue<Call<A>> waiting = new ConcurrentLinkedQueue<>();
 
-    /** @param reader after the forward of a batch: its sequences' answers by their number */
-    TextAnswers(OpenModel opened, Inference<?> inference, BiFunction<BertModel, PackedBatch, IntFunction<A>> reader) {
+    /** @param reader after the forward of a batch: its examples' answers by their number; what needs no device is better left to the caller */
+    SharedBatches(OpenModel opened, Inference<?> inference, BiFunction<BertModel, PackedBatch, IntFunction<A>> reader) {
         this.opened = opened;
         this.inference = inference;
         this.reader = reader;
     }
 
-    /** What a thread asks for; the thread that computes it fills the rest. */
+    /**
+     * What is asked.
+     *
+     * @param examples  of any number; encoded in a turn, perhaps another thread's
+     * @param texts     how many these are to a user, who hears at the end how many were cut
+     * @param cut       what becomes of those that are too long, to the user
+     * @param maxLength most tokens of a sequence
+     * @param batchSize most examples in a batch, of this call and others
+     */
+    record Request(InstanceSource examples, int texts, String cut, int maxLength, int batchSize) {
+        /** Of examples that are each a text to a user, and cut at the end. */
+        Request(InstanceSource examples, int maxLength, int batchSize) {
+            this(examples, examples.size(), Inference.cutTo(maxLength), maxLength, batchSize);
+        }
+    }
+
+    /** A thread's request; the thread that computes it fills the rest. */
     private static final class Call<A> {
-        private final LabelledTexts texts; // null: none
-        private final int maxLength;
-        private final int batchSize;
+        private final Request request;
         private final List<A> answers;
         private WarpBertException failure; // of the thread that computed this and its own
 
-        Call(LabelledTexts texts, int maxLength, int batchSize) {
-            this.texts = texts;
-            this.maxLength = maxLength;
-            this.batchSize = batchSize;
+        Call(Request request) {
+            this.request = request;
             this.answers = new ArrayList<>(size());
         }
 
         int size() {
-            return texts == null ? 0 : texts.size();
+            return request.examples.size();
         }
     }
 
     /**
      * Answers texts or pairs of texts.
      *
-     * @param pairs     second texts, as many as texts, or null
-     * @param maxLength most tokens of a sequence; what is longer is cut
-     * @param batchSize most texts in a batch, of this call and others
+     * @param pairs second texts, as many as texts, or null
      */
     List<A> to(List<String> texts, List<String> pairs, int maxLength, int batchSize) {
         Inference.requireAll("text", texts);
@@ -70,13 +80,21 @@ final class TextAnswers<A> {
                 throw new WarpBertException(texts.size() + " texts were given " + pairs.size() + " second texts");
             }
         }
-        opened.checkpoint().checkLength(maxLength);
         List<Example> examples = IntStream.range(0, texts.size())
                 .mapToObj(i -> new Example(i + 1L, texts.get(i), pairs == null ? null : pairs.get(i), null)).toList();
-        Call<A> call = new Call<>(examples.isEmpty() ? null : new LabelledTexts(opened.tokenizer(), examples, null, maxLength), maxLength, batchSize);
+        return to(new Request(new LabelledTexts(opened.tokenizer(), examples, null, maxLength), maxLength, batchSize));
+    }
+
+    /** Answers examples, in order. */
+    List<A> to(Request request) {
+        if (request.batchSize < 1) {
+            throw new WarpBertException("the batch size (--batch-size) is " + request.batchSize + ", it must be at least 1");
+        }
+        opened.check(request.maxLength); // before another thread could take it up
+        Call<A> call = new Call<>(request);
         waiting.add(call);
         try {
-            opened.inTurn(maxLength, () -> {
+            opened.inTurn(request.maxLength, () -> {
                 if (waiting.remove(call)) { // else another thread has computed it
                     compute(call);
                 }
@@ -93,46 +111,47 @@ final class TextAnswers<A> {
 
     /** Computes a call, and with it those that wait and fit into its batch. */
     private void compute(Call<A> own) {
-        if (own.texts == null) {
+        if (own.size() == 0) {
             return;
         }
         List<Call<A>> calls = new ArrayList<>(List.of(own));
         int size = own.size();
-        int most = own.batchSize;
+        int most = own.request.batchSize;
         for (Iterator<Call<A>> others = waiting.iterator(); size < most && others.hasNext(); ) {
             Call<A> other = others.next();
             int larger = size + other.size();
-            if (other.texts != null && larger <= most && larger <= other.batchSize) {
+            if (other.size() > 0 && larger <= most && larger <= other.request.batchSize) {
                 others.remove();
                 calls.add(other);
                 size = larger;
-                most = Math.min(most, other.batchSize);
+                most = Math.min(most, other.request.batchSize);
             }
         }
         List<Call<A>> owners = calls.stream().flatMap(call -> Collections.nCopies(call.size(), call).stream()).toList();
-        Iterator<Call<A>> next = owners.iterator(); // of sequences
+        Iterator<Call<A>> next = owners.iterator(); // of examples
         try {
-            int cut = inference.run(new Joined(calls.stream().map(call -> call.texts).toList(), owners.size()), own.batchSize, (pass, batch) -> {
+            Joined joined = new Joined(calls.stream().map(call -> call.request.examples).toList(), owners.size());
+            int cut = inference.run(joined, own.request.batchSize, (pass, batch) -> {
                 IntFunction<A> answers = reader.apply(pass, batch);
-                for (int b = 0; b < batch.sequences(); b++) {
-                    next.next().answers.add(answers.apply(b));
+                for (int e = 0; e < batch.examples(); e++) {
+                    next.next().answers.add(answers.apply(e));
                 }
             });
-            opened.count(owners.size(), cut, Inference.cutTo(own.maxLength));
+            opened.count(calls.stream().mapToLong(call -> call.request.texts).sum(), cut, own.request.cut);
         } catch (RuntimeException | Error e) {
             calls.forEach(call -> call.failure = new WarpBertException("failed in one batch with another thread's texts: " + e.getMessage(), e));
             throw e;
         }
     }
 
-    /** The texts of several calls, one behind the other. */
-    private record Joined(List<LabelledTexts> parts, int size) implements InstanceSource {
+    /** The examples of several calls, one behind the other. */
+    private record Joined(List<InstanceSource> parts, int size) implements InstanceSource {
         /** @param rows ascend */
         @Override
         public List<Instance> encode(int[] rows) {
             List<Instance> encoded = new ArrayList<>(rows.length);
             int from = 0;
-            for (LabelledTexts part : parts) {
+            for (InstanceSource part : parts) {
                 int first = from;
                 int end = first + part.size();
                 int[] its = Arrays.stream(rows).filter(row -> first <= row && row < end).map(row -> row - first).toArray();
