@@ -51,7 +51,7 @@ public final class Backend implements AutoCloseable {
             context = handle.get(0).address();
         }
         try {
-            gemm = name.equals("cuda") ? new CudaGemm(this, ALLOW_TF32) : new CpuGemm(this);
+            gemm = name.equals("cuda") ? new CudaGemm(this, ALLOW_TF32) : new CpuGemm(this, false);
         } catch (RuntimeException | Error e) {
             Native.wb_close(context);
             throw e;
