@@ -69,9 +69,9 @@ class BackendTest {
 
     @Test
     void aLibraryThatIsNotThereOrNoBackendSaysSo() {
-        assertTrue(failure(() -> new Backend("cpu", "/nowhere/libwarpbert_cpu.so", 0, 1, null)).contains("/nowhere/libwarpbert_cpu.so"));
-        assertTrue(failure(() -> new Backend("cpu", "libm.so.6", 0, 1, null)).contains("not a WarpBERT backend"));
-        assertTrue(failure(() -> new Backend("cpu", Backends.library("cpu"), 3, 1, null)).contains("3"));
+        assertTrue(failure(() -> new Backend("cpu", "/nowhere/libwarpbert_cpu.so", 0, 1, Precision.AUTO, null)).contains("/nowhere/libwarpbert_cpu.so"));
+        assertTrue(failure(() -> new Backend("cpu", "libm.so.6", 0, 1, Precision.AUTO, null)).contains("not a WarpBERT backend"));
+        assertTrue(failure(() -> new Backend("cpu", Backends.library("cpu"), 3, 1, Precision.AUTO, null)).contains("3"));
     }
 
     @ParameterizedTest
