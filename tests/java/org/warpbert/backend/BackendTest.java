@@ -68,6 +68,22 @@ class BackendTest {
     }
 
     @Test
+    void isOpenedInAPrecision() {
+        assertPrecision(Precision.F32, Dtype.F32, Backends.open("cpu", 1));
+        assertPrecision(Precision.F32, Dtype.F32, Backends.open("simt", 1));
+        assertPrecision(Precision.BF16, Dtype.BF16, Backends.open("simt", 1, Precision.BF16));
+        assertTrue(failure(() -> Backends.open("cpu", 1, Precision.FP16)).contains("--precision fp16 is not to be had on cpu"));
+        assertPrecision(Precision.BF16, Dtype.F32, CpuBf16.open(1)); // products alone
+    }
+
+    private static void assertPrecision(Precision precision, Dtype stored, Backend opened) {
+        try (opened) {
+            assertEquals(precision, opened.precision());
+            assertEquals(stored, opened.dtype());
+        }
+    }
+
+    @Test
     void aLibraryThatIsNotThereOrNoBackendSaysSo() {
         assertTrue(failure(() -> new Backend("cpu", "/nowhere/libwarpbert_cpu.so", 0, 1, Precision.AUTO, null)).contains("/nowhere/libwarpbert_cpu.so"));
         assertTrue(failure(() -> new Backend("cpu", "libm.so.6", 0, 1, Precision.AUTO, null)).contains("not a WarpBERT backend"));

@@ -115,7 +115,7 @@ public final class Benchmark {
         about.put("library", "WarpBERT");
         about.put("machine", Machine.of(backend));
         about.put("layout", settings.layout() + session.inParts());
-        about.put("dtype", dtype);
+        about.put("precision", backend.precision().toString());
         about.put("work", work);
         about.put("flop_formula", Work.FORMULA);
         about.put("result", session.result());

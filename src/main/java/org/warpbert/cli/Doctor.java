@@ -133,7 +133,8 @@ final class Doctor {
 
     private void backend() {
         try (Backend backend = Backends.open("cpu", 0)) {
-            ok("backend cpu", backend.describe() + (backend.precisions().contains(Precision.BF16) ? "; has --precision bf16" : "; no --precision bf16: that takes AVX512-BF16"));
+            ok("backend cpu", backend.describe() + (backend.precisions().contains(Precision.BF16) ? "; has --precision bf16"
+                    : "; no --precision bf16, which takes AVX512-BF16 and our own products"));
         } catch (WarpBertException | LinkageError e) {
             Throwable cause = e.getCause() == null ? e : e.getCause(); // a loader's true reason
             findings.add(new Finding("backend cpu", State.MISSING, true, cause.getMessage(),
