@@ -38,7 +38,7 @@
 extern "C" {
 #endif
 
-#define WB_ABI 9            /* raised on every change of this file; a backend of another number is refused */
+#define WB_ABI 10           /* raised on every change of this file; a backend of another number is refused */
 #define WB_REDUCE_BLOCKS 256 /* rows of partial sums that a two-stage reduction may use; sizes the workspaces below */
 
 typedef enum wb_status {
@@ -251,18 +251,18 @@ wb_status wb_attention_backward(wb_context* ctx, wb_dtype dtype,
 
 /* ---------------------------------------------------------------- rows and dropout */
 
-/* y[n] = x[rows[n]]. */
+/* y[n] = x[rows[n]], or 0 where rows[n] is -1. */
 wb_status wb_gather_rows_forward(wb_context* ctx, wb_dtype dtype,
     void* y,                    /* [N,H] = */
     const void* x,              /* [T,H] */
-    const int32_t* rows,        /* [N], distinct */
+    const int32_t* rows,        /* [N], distinct but for -1 */
     int64_t N, int64_t T, int64_t H);
 
-/* dx = 0, then dx[rows[n]] = dy[n]. */
+/* dx = 0, then dx[rows[n]] = dy[n], but where rows[n] is -1. */
 wb_status wb_gather_rows_backward(wb_context* ctx, wb_dtype dtype,
     void* dx,                   /* [T,H] = */
     const void* dy,             /* [N,H] */
-    const int32_t* rows,        /* [N], distinct */
+    const int32_t* rows,        /* [N], distinct but for -1 */
     int64_t N, int64_t T, int64_t H);
 
 /* y = dropout(x); the backward is the same function of dy. y may be x. */

@@ -1,5 +1,5 @@
 // y[n] = x[rows[n]], and back. Bandwidth only: N*H elements read and written; the backward also clears T*H.
-// A row number outside of [0,T) gives a row of NaN forward, and is passed over backward.
+// Row -1 is none: zeros forward. Another outside of [0,T) gives NaN. Both are passed over backward.
 #include "elementwise.cuh"
 
 namespace {
@@ -14,7 +14,7 @@ __global__ void __launch_bounds__(ELEMENTWISE_THREADS, ELEMENTWISE_BLOCKS)
     const int64_t row = rows[n];
     float v[N];
 #pragma unroll
-    for (int i = 0; i < N; ++i) v[i] = NAN;
+    for (int i = 0; i < N; ++i) v[i] = row == -1 ? 0 : NAN;
     if (row >= 0 && row < T_) load(v, x + row * H + c);
     store(y + n * H + c, v);
   }

@@ -10,8 +10,11 @@ final class RowCases {
 
     static void add(OpTable table) {
         for (int[] s : new int[][] {{1, 1, 1}, {3, 31, 33}, {31, 31, 32}, {32, 97, 31}, {5, 97, 768}, {33, 300, 1025}}) {
-            gather(table, s[0], s[1], s[2]);
+            gather(table, s[0], s[1], s[2], 0);
         }
+        gather(table, 8, 31, 33, 3);
+        gather(table, 40, 32, 768, 39); // more rows than there are
+        gather(table, 3, 1, 1, 3);
         dropout(table, 1, 1, new Draw(0.5f, 0, 1, 1, null));
         dropout(table, 33, 97, new Draw(0, 0, 0, 0, null));
         dropout(table, 31, 33, new Draw(0.1f, 3, 7, 1, null));
@@ -20,30 +23,36 @@ final class RowCases {
         dropout(table, 3, 1025, new Draw(0.3f, 1 << 30, Long.MAX_VALUE, 0xffffffffL, new int[] {9, 0, 1 << 30}));
     }
 
-    private static void gather(OpTable table, int n, int t, int h) {
-        String label = "N=" + n + " T=" + t + " H=" + h;
+    /** @param none rows at the end that are none: -1 */
+    private static void gather(OpTable table, int n, int t, int h, int none) {
+        String label = "N=" + n + " T=" + t + " H=" + h + (none == 0 ? "" : " none=" + none);
         float[] x = table.operand(Floats.normal(n + h, t * h));
         float[] dy = table.operand(Floats.normal(n + h + 1, n * h));
-        int[] rows = IntStream.range(0, n).map(i -> (i * 7 + 3) % t).toArray(); // distinct: 7 divides no t
+        int[] rows = IntStream.range(0, n).map(i -> i < n - none ? (i * 7 + 3) % t : -1).toArray(); // distinct: 7 divides no t
         OpCase forward = OpCase.of("gather_rows_forward", label).output("y", n * h).input("x", x).input("rows", rows)
                 .scalar("N", n).scalar("T", t).scalar("H", h).exact("y").reference(() -> {
                     double[] y = new double[n * h];
                     for (int i = 0; i < y.length; i++) {
-                        y[i] = x[rows[i / h] * h + i % h];
+                        y[i] = rows[i / h] < 0 ? 0 : x[rows[i / h] * h + i % h];
                     }
                     return Map.of("y", y);
                 });
         OpCase backward = OpCase.of("gather_rows_backward", label).output("dx", t * h).input("dy", dy).input("rows", rows)
                 .scalar("N", n).scalar("T", t).scalar("H", h).exact("dx").reference(() -> {
                     double[] dx = new double[t * h];
-                    for (int i = 0; i < dy.length; i++) {
+                    for (int i = 0; i < (n - none) * h; i++) {
                         dx[rows[i / h] * h + i % h] = dy[i];
                     }
                     return Map.of("dx", dx);
                 });
-        int last = n - 1;
-        forward.spread("x", rows[last] * h, Float.NaN, Map.of("y", i -> i == last * h));
-        backward.spread("dy", last * h, Float.NEGATIVE_INFINITY, Map.of("dx", i -> i == rows[last] * h));
+        int last = n - none - 1;
+        if (last >= 0) {
+            forward.spread("x", rows[last] * h, Float.NaN, Map.of("y", i -> i == last * h));
+            backward.spread("dy", last * h, Float.NEGATIVE_INFINITY, Map.of("dx", i -> i == rows[last] * h));
+        }
+        if (none > 0) { // whatever stands there has gone nowhere
+            backward.spread("dy", n * h - 1, Float.NaN, Map.of());
+        }
         table.add(forward).add(backward).add(new Difference(forward, "y", dy, backward, Map.of(), Map.of("dx", "x")));
     }
 

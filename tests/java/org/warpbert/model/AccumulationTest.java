@@ -13,6 +13,7 @@ import org.warpbert.backend.Backends;
 import org.warpbert.backend.Dtype;
 import org.warpbert.memory.Recompute;
 import org.warpbert.task.ClassificationHead;
+import org.warpbert.task.TaggingHead;
 import org.warpbert.text.Capacity;
 import org.warpbert.text.Encoded;
 import org.warpbert.text.Instance;
@@ -50,7 +51,7 @@ class AccumulationTest {
     /** The whole gradient, and the loss. */
     private static GradientAndLoss gradient(Backend backend, boolean ofTokens, PackedBatch batch, Capacity most, Recompute recompute) {
         ParameterTable table = ofTokens ? ParameterTable.bert(CONFIG).classifier(CLASSES).build() : ClassificationHead.parameters(CONFIG, CLASSES);
-        Head head = ofTokens ? new TokenHead(CLASSES) : new ClassificationHead(CLASSES);
+        Head head = ofTokens ? new TaggingHead(CLASSES) : new ClassificationHead(CLASSES);
         try (Parameters parameters = Parameters.random(backend, table, 5); Gradients gradients = new Gradients(backend, table);
                 BertModel model = new BertModel(backend, CONFIG, parameters, gradients, head, new PassPlan(most, Dtype.F32, true, recompute))) {
             double loss = 0;

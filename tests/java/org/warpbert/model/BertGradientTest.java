@@ -106,8 +106,8 @@ class BertGradientTest {
         try (Training training = new Training(tiny); TorchBert torch = tiny.torch()) {
             Map<String, float[]> gradients = training.gradients(known, packed);
             TorchBert.Outputs expected = torch.forward(batch);
-            assertTrue(error(expected.lastHidden(), training.model.lastHiddenState()) <= FORWARD, () -> "last hidden state "
-                    + error(expected.lastHidden(), training.model.lastHiddenState()));
+            double[] first = tiny.firstRows(packed, expected.lastHidden());
+            assertTrue(error(first, training.model.lastHiddenState()) <= FORWARD, () -> "last hidden state " + error(first, training.model.lastHiddenState()));
             assertTrue(error(expected.pooled(), training.pooled()) <= FORWARD, () -> "pooled " + error(expected.pooled(), training.pooled()));
             assertTrue(error(expected.logits(), training.head.logits()) <= FORWARD, () -> "logits " + error(expected.logits(), training.head.logits()));
             double loss = torch.backward(batch, labels, TorchLoss.MEAN);
@@ -270,7 +270,7 @@ class BertGradientTest {
                 BertModel model = new BertModel(backend, tiny.config, training.parameters, null, Head.NONE, Capacity.of(100, 10))) {
             training.model.forward(batch, 0, 0);
             model.forward(batch);
-            assertArrayEquals(training.model.lastHiddenState(), model.lastHiddenState());
+            assertArrayEquals(tiny.firstRows(batch, model.lastHiddenState()), training.model.lastHiddenState());
         }
     }
 

@@ -33,7 +33,7 @@ class DeviceBatchTest {
 
     @Test
     void aBatchStaysWholeOnTheHostWhileTheNextIsWritten() {
-        try (Backend backend = Backends.open("cpu", 1); DeviceBatch device = new DeviceBatch(backend, Capacity.of(batch(9)), false)) {
+        try (Backend backend = Backends.open("cpu", 1); DeviceBatch device = new DeviceBatch(backend, Capacity.of(batch(9)), false, OutputRows.ALL)) {
             ByteBuffer host = null;
             ByteBuffer before = null;
             for (int length = 3; length <= 9; length++) {
@@ -56,7 +56,7 @@ class DeviceBatchTest {
     void fillerRepeatsTheBatchInOneMoreSequence(int tokens) {
         PackedBatch batch = PackedBatch.of(TinyBert.sequences(tokens, tokens / 2, tokens - tokens / 2), null);
         int rows = (tokens + 63) / 64 * 64;
-        try (Backend backend = Backends.open("cpu", 1); DeviceBatch device = new DeviceBatch(backend, Capacity.of(batch), true)) {
+        try (Backend backend = Backends.open("cpu", 1); DeviceBatch device = new DeviceBatch(backend, Capacity.of(batch), true, OutputRows.ALL)) {
             device.upload(batch, 5, 6);
             IntBuffer ints = device.host().duplicate().order(ByteOrder.nativeOrder()).position(16).asIntBuffer();
             int[][] arrays = new int[6][rows];
@@ -84,7 +84,7 @@ class DeviceBatchTest {
 
     @Test
     void whatDoesNotFitIsRefused() {
-        try (Backend backend = Backends.open("cpu", 1); DeviceBatch device = new DeviceBatch(backend, Capacity.of(batch(3)), false)) {
+        try (Backend backend = Backends.open("cpu", 1); DeviceBatch device = new DeviceBatch(backend, Capacity.of(batch(3)), false, OutputRows.ALL)) {
             assertThrows(WarpBertException.class, () -> device.upload(batch(4), 0, 0));
         }
     }

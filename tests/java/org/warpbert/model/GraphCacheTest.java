@@ -154,7 +154,7 @@ class GraphCacheTest {
     }
 
     private static EncoderShape shape(int tokens) {
-        return new EncoderShape(tokens, 1, tokens, false);
+        return new EncoderShape(tokens, 1, tokens, false, 0);
     }
 
     @Test

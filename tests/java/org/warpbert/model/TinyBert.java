@@ -1,5 +1,6 @@
 package org.warpbert.model;
 
+import java.lang.reflect.Array;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -14,6 +15,7 @@ import org.warpbert.reference.TorchBert;
 import org.warpbert.reference.TorchBertConfig;
 import org.warpbert.task.ClassificationHead;
 import org.warpbert.text.Encoded;
+import org.warpbert.text.PackedBatch;
 
 /**
  * A BERT classifier of odd sizes with random weights, here and in libtorch. Weights are large enough for LayerNorm,
@@ -48,6 +50,16 @@ public final class TinyBert {
             }
         });
         return this;
+    }
+
+    /** Of an array of rows [T, H] those of the sequences' first tokens, [B, H]. */
+    <A> A firstRows(PackedBatch batch, A rows) {
+        int h = config.hiddenSize();
+        @SuppressWarnings("unchecked") A first = (A) Array.newInstance(rows.getClass().getComponentType(), batch.sequences() * h);
+        for (int b = 0; b < batch.sequences(); b++) {
+            System.arraycopy(rows, batch.cuSeqlens()[b] * h, first, b * h, h);
+        }
+        return first;
     }
 
     /** Our copy of the weights; the caller closes it. */

@@ -109,19 +109,19 @@ class TrainingGraphTest {
     }
 
     private static EncoderShape shape(PackedBatch batch, boolean filled) {
-        return new EncoderShape().set(batch, filled);
+        return new EncoderShape().set(batch, filled, OutputRows.ALL);
     }
 
     @Test
     void shapesAreRoundedUpAndHoldAFiller() {
-        assertEquals(new EncoderShape(64, 8, 64, false), shape(batch(1, 7, 5), true));
-        assertEquals(new EncoderShape(64, 8, 64, false), shape(batch(1, 24, 24, 16), true), "none is needed");
-        assertEquals(new EncoderShape(128, 8, 64, false), shape(batch(1, 24, 24, 17), true));
-        assertEquals(new EncoderShape(64, 8, 64, true), shape(batch(1, 1, 1, 1, 1, 1, 1, 1).padded(2, 0), true), "seven and the filler");
-        assertEquals(new EncoderShape(64, 16, 64, false), shape(batch(1, 1, 1, 1, 1, 1, 1, 1, 1), true));
-        assertEquals(new EncoderShape(128, 8, 128, false), shape(batch(1, 65), true));
-        assertEquals(new EncoderShape(256, 8, 256, false), shape(batch(1, 129, 100), true));
-        assertEquals(new EncoderShape(12, 2, 7, false), shape(batch(1, 7, 5), false));
+        assertEquals(new EncoderShape(64, 8, 64, false, 0), shape(batch(1, 7, 5), true));
+        assertEquals(new EncoderShape(64, 8, 64, false, 0), shape(batch(1, 24, 24, 16), true), "none is needed");
+        assertEquals(new EncoderShape(128, 8, 64, false, 0), shape(batch(1, 24, 24, 17), true));
+        assertEquals(new EncoderShape(64, 8, 64, true, 0), shape(batch(1, 1, 1, 1, 1, 1, 1, 1).padded(2, 0), true), "seven and the filler");
+        assertEquals(new EncoderShape(64, 16, 64, false, 0), shape(batch(1, 1, 1, 1, 1, 1, 1, 1, 1), true));
+        assertEquals(new EncoderShape(128, 8, 128, false, 0), shape(batch(1, 65), true));
+        assertEquals(new EncoderShape(256, 8, 256, false, 0), shape(batch(1, 129, 100), true));
+        assertEquals(new EncoderShape(12, 2, 7, false, 0), shape(batch(1, 7, 5), false));
         for (int tokens = 1; tokens < 200; tokens++) {
             int rows = EncoderShape.tokens(tokens, true);
             assertTrue(rows >= tokens && rows - tokens < 64 && rows >= EncoderShape.tokens(tokens - 1, true));

@@ -6,6 +6,7 @@ import org.warpbert.memory.Arena;
 import org.warpbert.model.BertConfig;
 import org.warpbert.model.Head;
 import org.warpbert.model.LossTerm;
+import org.warpbert.model.OutputRows;
 import org.warpbert.model.ParameterBuffers;
 import org.warpbert.model.Pass;
 import org.warpbert.model.PassPlan;
@@ -29,6 +30,11 @@ final class RefusingHead implements Head {
     @Override
     public void bind(ParameterBuffers buffers) {
         head.bind(buffers);
+    }
+
+    @Override
+    public OutputRows outputRows() {
+        return head.outputRows();
     }
 
     @Override

@@ -445,7 +445,7 @@ public final class Backend implements AutoCloseable {
         }
     }
 
-    /** y[n] = x[rows[n]], rows of H. */
+    /** y[n] = x[rows[n]], rows of H; 0 where rows[n] is -1. */
     public void gatherRowsForward(
             Dtype dtype, long y, long x, long rows, long N, long T, long H) {
         int status = Native.wb_gather_rows_forward(
@@ -455,7 +455,7 @@ public final class Backend implements AutoCloseable {
         }
     }
 
-    /** dx[T,H] = 0, then dx[rows[n]] = dy[n]; rows distinct. */
+    /** dx[T,H] = 0, then dx[rows[n]] = dy[n], but where rows[n] is -1; the others distinct. */
     public void gatherRowsBackward(
             Dtype dtype, long dx, long dy, long rows, long N, long T, long H) {
         int status = Native.wb_gather_rows_backward(

@@ -24,6 +24,7 @@ final class LayerOps {
     private final int h;
     private final int i;
     private final int layers;
+    private final int behind; // layers of so many rows behind their attention too: the last has those alone that its head reads
     private final int sequences;
     private final long th; // bytes of [T, H]
     private final long ti;
@@ -54,6 +55,7 @@ final class LayerOps {
         h = c.hiddenSize();
         i = c.intermediateSize();
         layers = c.numHiddenLayers();
+        behind = layers - 1;
         sequences = batch.sequences();
         th = (long) dtype.bytes() * t * h;
         ti = (long) dtype.bytes() * t * i;
@@ -88,15 +90,15 @@ final class LayerOps {
         float eps = (float) c.layerNormEps();
         Activation act = c.hiddenAct();
         return List.of(
-                new Op("bias_activation_forward " + act.configName(), wide, layers, 2 * ti, 0,
+                new Op("bias_activation_forward " + act.configName(), wide, behind, 2 * ti, 0,
                         () -> backend.biasActivationForward(dtype, y, x, p, act, t, i)),
-                new Op("bias_activation_backward " + act.configName(), wide, layers, 3 * ti, 0,
+                new Op("bias_activation_backward " + act.configName(), wide, behind, 3 * ti, 0,
                         () -> backend.biasActivationBackward(dtype, y, q, workspace, a, x, p, act, t, i)),
                 new Op("bias_activation_backward bias", qkv, layers, 3 * th, 0, // in place: it reads and adds up
                         () -> backend.biasActivationBackward(dtype, y, q, workspace, y, 0, 0, Activation.IDENTITY, t, 3L * h)),
-                new Op("residual_layernorm_forward", rows, 2 * layers, 4 * th, 0,
+                new Op("residual_layernorm_forward", rows, 2 * behind, 4 * th, 0,
                         () -> backend.residualLayernormForward(dtype, y, b, mean, rstd, x, p, a, q, r, eps, drop, SITE, rng, dropoutRows, t, h)),
-                new Op("residual_layernorm_backward", rows, 2 * layers, 4 * th, 0,
+                new Op("residual_layernorm_backward", rows, 2 * behind, 4 * th, 0,
                         () -> backend.residualLayernormBackward(dtype, y, b, p, q, r, workspace, x, a, mean, rstd, gamma, drop, SITE, rng, dropoutRows, t, h)));
     }
 
@@ -157,12 +159,13 @@ final class LayerOps {
     }
 
     private List<Op> products() {
-        return Stream.of(product("qkv", h, 3 * h, true), product("attention", h, h, false), product("up", h, i, false), product("down", i, h, false))
+        return Stream.of(product("qkv", layers, h, 3 * h, true), product("attention", behind, h, h, false), product("up", behind, h, i, false),
+                product("down", behind, i, h, false))
                 .flatMap(List::stream).toList();
     }
 
     /** @param biased whether the forward adds a bias itself */
-    private List<Op> product(String name, int in, int out, boolean biased) {
+    private List<Op> product(String name, int perStep, int in, int out, boolean biased) {
         long weight = tensors.of(dtype, (long) in * out);
         long gradient = tensors.floats((long) in * out);
         long bias = biased ? tensors.of(dtype, out) : 0;
@@ -170,11 +173,11 @@ final class LayerOps {
         long bytes = dtype.bytes() * ((long) t * in + (long) in * out + (long) t * out);
         double flop = 2.0 * t * in * out;
         return List.of(
-                new Op("gemm_forward " + name, shape, layers, bytes, flop, biased
+                new Op("gemm_forward " + name, shape, perStep, bytes, flop, biased
                         ? () -> backend.gemm().forwardBias(dtype, y, x, weight, bias, t, in, out)
                         : () -> backend.gemm().forward(dtype, y, x, weight, t, in, out)),
-                new Op("gemm_backward_input " + name, shape, layers, bytes, flop, () -> backend.gemm().backwardInput(dtype, y, x, weight, false, t, in, out)),
-                new Op("gemm_backward_weight " + name, shape, layers, bytes, flop, () -> backend.gemm().backwardWeight(dtype, gradient, y, x, false, t, in, out)));
+                new Op("gemm_backward_input " + name, shape, perStep, bytes, flop, () -> backend.gemm().backwardInput(dtype, y, x, weight, false, t, in, out)),
+                new Op("gemm_backward_weight " + name, shape, perStep, bytes, flop, () -> backend.gemm().backwardWeight(dtype, gradient, y, x, false, t, in, out)));
     }
 
     private List<Op> heads() {
@@ -195,8 +198,8 @@ final class LayerOps {
         String rows = "[" + sequences + "," + h + "]";
         long bh = (long) dtype.bytes() * sequences * h;
         return List.of(
-                new Op("gather_rows_forward", rows, 1, 2 * bh, 0, () -> backend.gatherRowsForward(dtype, y, x, firsts, sequences, t, h)),
-                new Op("gather_rows_backward", rows + " of " + t, 1, bh + th, 0, () -> backend.gatherRowsBackward(dtype, y, x, firsts, sequences, t, h)),
+                new Op("gather_rows_forward", rows, 2, 2 * bh, 0, () -> backend.gatherRowsForward(dtype, y, x, firsts, sequences, t, h)),
+                new Op("gather_rows_backward", rows + " of " + t, 2, bh + th, 0, () -> backend.gatherRowsBackward(dtype, y, x, firsts, sequences, t, h)),
                 new Op("dropout_forward", rows, 1, 2 * bh, 0, () -> backend.dropoutForward(dtype, y, x, 0.1f, SITE, rng, dropoutRows, sequences, h)),
                 new Op("dropout_backward", rows, 1, 2 * bh, 0, () -> backend.dropoutBackward(dtype, y, x, 0.1f, SITE, rng, dropoutRows, sequences, h)),
                 new Op("cross_entropy classes", "[" + sequences + "," + BenchModel.CLASSES + "]", 1, 2L * dtype.bytes() * sequences * BenchModel.CLASSES, 0,

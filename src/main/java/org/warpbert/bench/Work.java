@@ -15,15 +15,19 @@ import org.warpbert.model.BertConfig;
  * @param realTokens     tokens of all sequences; rates count these
  * @param computedTokens rows that are computed: the real ones, or with padding
  * @param fill           real tokens / (B · the length that a padded batch has)
- * @param trainGflop     of a step, forward and backward, by {@link #FORMULA}
+ * @param trainGflop     of a step of a classifier, forward and backward, by {@link #FORMULA}
  * @param inferGflop     of a forward: a third of that
  */
 public record Work(String model, long parameters, long encoderWeights, String lengths, String layout, int sequences,
                    int realTokens, int computedTokens, double fill, double trainGflop, double inferGflop) {
 
-    /** How model FLOPs are counted (Chowdhery et al. 2022, appendix B: an encoder's matrices and attention, nothing recomputed). */
+    /**
+     * How model FLOPs are counted (Chowdhery et al. 2022, appendix B: an encoder's matrices and attention, nothing recomputed), less
+     * what a classifier has no use for.
+     */
     public static final String FORMULA = "model FLOPs of training = 6 N + 12 L H s per real token (inference a third), "
-            + "N = L (4 H^2 + 2 H I) encoder weights, s the length of the token's own sequence";
+            + "N = L (4 H^2 + 2 H I) encoder weights, s the length of the token's own sequence, less 6 (H^2 + 2 H I) for each token but a "
+            + "sequence's first: of the last layer, behind its attention, a classifier reads no others";
 
     /** Of a batch of these lengths. */
     public static Work of(String model, BertConfig config, long parameters, Lengths source, boolean padded, int[] lengths) {
@@ -35,6 +39,7 @@ public record Work(String model, long parameters, long encoderWeights, String le
             flop += n * (6.0 * weights + 12.0 * layers * h * n);
         }
         int real = Arrays.stream(lengths).sum();
+        flop -= 6.0 * (h * h + 2 * h * config.intermediateSize()) * (real - lengths.length);
         int all = lengths.length * source.paddedLength();
         return new Work(model, parameters, weights, source.name(), padded ? "padded" : "packed", lengths.length, real,
                 padded ? all : real, (double) real / all, flop * 1e-9, flop * 1e-9 / 3);

@@ -11,7 +11,8 @@ import org.warpbert.memory.Recompute;
 /**
  * The table of every activation of a pass over at most T tokens, filler counted: with {@code training}, what the forward
  * saves for the backward layer by layer, buffers that layers share for what it does not save, and the backward's scratch;
- * without, two layers' worth of buffers that all layers share. Layers below the lowest that is trained save nothing: they work
+ * without, two layers' worth of buffers that all layers share. Where a head does not read all rows of the output, the last layer
+ * has R of them behind its attention, filler counted; else R is T. Layers below the lowest that is trained save nothing: they work
  * in that one's buffers, before it. H hidden, I intermediate size, A heads.
  */
 final class Activations {
@@ -22,16 +23,16 @@ final class Activations {
      * @param qkv           [T, 3H]
      * @param context       [T, H], attention's output
      * @param lse           [A, T]
-     * @param attentionSum  [T, H], what the first LayerNorm normalises
-     * @param attentionMean [T]
-     * @param attentionRstd [T]
-     * @param attentionOut  [T, H]
-     * @param up            [T, I], before bias and activation
-     * @param activated     [T, I]
-     * @param outputSum     [T, H], what the second LayerNorm normalises
-     * @param outputMean    [T]
-     * @param outputRstd    [T]
-     * @param output        [T, H]
+     * @param attentionSum  [R, H], what the first LayerNorm normalises
+     * @param attentionMean [R]
+     * @param attentionRstd [R]
+     * @param attentionOut  [R, H]
+     * @param up            [R, I], before bias and activation
+     * @param activated     [R, I]
+     * @param outputSum     [R, H], what the second LayerNorm normalises
+     * @param outputMean    [R]
+     * @param outputRstd    [R]
+     * @param output        [R, H]
      */
     record Layer(Arena.Tensor qkv, Arena.Tensor context, Arena.Tensor lse, Arena.Tensor attentionSum,
                  Arena.Tensor attentionMean, Arena.Tensor attentionRstd, Arena.Tensor attentionOut, Arena.Tensor up,
@@ -43,6 +44,14 @@ final class Activations {
                     outputRstd, inputAndOutput);
         }
     }
+
+    /**
+     * What the last layer goes on with behind its attention, where its head does not read all rows.
+     *
+     * @param context [R, H], rows of {@link Layer#context}
+     * @param input   [R, H], rows of the layer's input; in the backward scratch
+     */
+    record Selected(Arena.Tensor context, Arena.Tensor input) {}
 
     /**
      * What the backward needs besides.
@@ -66,14 +75,16 @@ final class Activations {
     final Arena.Tensor embeddingsMean; // [T]
     final Arena.Tensor embeddingsRstd; // [T]
     final Layer[] layers;
+    final Selected selected; // null: the head reads all rows
     final Backward backward;
 
-    Activations(Arena arena, BertConfig config, PassPlan plan) {
+    Activations(Arena arena, BertConfig config, PassPlan plan, OutputRows rows) {
         training = plan.training();
         recompute = plan.recompute();
         lowest = Math.max(0, plan.frozenLevels() - 1);
         dtype = plan.dtype();
-        long t = plan.encoderTokens();
+        long r = plan.selectedRows(rows);
+        long t = Math.max(plan.encoderTokens(), r); // filler of the selected rows may be more than that of the tokens
         long h = config.hiddenSize();
         long i = config.intermediateSize();
         long a = config.numAttentionHeads();
@@ -81,24 +92,27 @@ final class Activations {
         embeddingsMean = arena.add("embeddings.mean", Dtype.F32, t);
         embeddingsRstd = arena.add("embeddings.rstd", Dtype.F32, t);
         layers = new Layer[config.numHiddenLayers()];
+        selected = rows == OutputRows.ALL ? null : new Selected(arena.add("selected.context", dtype, r, h), arena.add("selected.input", dtype, r, h));
         if (training) {
             Map<String, Arena.Tensor> shared = new HashMap<>();
             for (int l = lowest; l < layers.length; l++) {
+                boolean lent = l == lowest && lowest > 0; // to layers that save nothing, and have all rows
+                long n = selected == null || l < layers.length - 1 || lent ? t : r;
                 Keeper keeper = new Keeper(arena, "layer." + l + ".", plan.whole() ? Gradients.lent(config, l - lowest) : -1, shared);
                 layers[l] = new Layer(
                         keeper.add(recompute.keepsAttention(), "qkv", dtype, t, 3 * h),
                         keeper.add(recompute.keepsAttention(), "context", dtype, t, h),
                         keeper.add(recompute.keepsAttention(), "lse", Dtype.F32, a, t),
-                        keeper.add(recompute.keepsInputs(), "attention.sum", dtype, t, h),
-                        keeper.add(recompute.keepsInputs(), "attention.mean", Dtype.F32, t),
-                        keeper.add(recompute.keepsInputs(), "attention.rstd", Dtype.F32, t),
-                        keeper.add(recompute.keepsOutputs(), "attention.out", dtype, t, h),
-                        keeper.add(recompute.keepsInputs(), "up", dtype, t, i),
-                        keeper.add(recompute.keepsOutputs(), "activated", dtype, t, i),
-                        keeper.add(recompute.keepsInputs(), "output.sum", dtype, t, h),
-                        keeper.add(recompute.keepsInputs(), "output.mean", Dtype.F32, t),
-                        keeper.add(recompute.keepsInputs(), "output.rstd", Dtype.F32, t),
-                        keeper.add(recompute.keepsLayerOutput(), "output", dtype, t, h));
+                        keeper.add(recompute.keepsInputs(), "attention.sum", dtype, n, h),
+                        keeper.add(recompute.keepsInputs(), "attention.mean", Dtype.F32, n),
+                        keeper.add(recompute.keepsInputs(), "attention.rstd", Dtype.F32, n),
+                        keeper.add(recompute.keepsOutputs(), "attention.out", dtype, n, h),
+                        keeper.add(recompute.keepsInputs(), "up", dtype, n, i),
+                        keeper.add(recompute.keepsOutputs(), "activated", dtype, n, i),
+                        keeper.add(recompute.keepsInputs(), "output.sum", dtype, n, h),
+                        keeper.add(recompute.keepsInputs(), "output.mean", Dtype.F32, n),
+                        keeper.add(recompute.keepsInputs(), "output.rstd", Dtype.F32, n),
+                        keeper.add(recompute.keepsLayerOutput(), "output", dtype, n, h));
             }
             Layer free = lowest < layers.length ? layers[lowest] : once(arena, config, t);
             Arrays.fill(layers, 0, lowest, free.into(embeddings));

@@ -60,16 +60,17 @@ public final class BertModel implements AutoCloseable {
         this.whole = plan.whole();
         ParameterBuffers buffers = parameters.buffers(training ? gradients : null);
         this.arena = new Arena(training ? "activations for training" : "activations for inference");
-        Activations activations = new Activations(arena, config, plan);
+        OutputRows rows = head.outputRows();
+        Activations activations = new Activations(arena, config, plan, rows);
         head.plan(arena, config, plan);
         this.arena.allocate(backend, training ? gradients.loan() : null);
         try {
-            this.batch = new DeviceBatch(backend, plan.capacity(), plan.filled());
+            this.batch = new DeviceBatch(backend, plan.capacity(), plan.filled(), rows);
         } catch (RuntimeException | Error e) {
             arena.close();
             throw e;
         }
-        this.pass = new Pass(backend, config, activations);
+        this.pass = new Pass(backend, config, activations, rows);
         pass.batch = batch;
         embeddings = new Embeddings(buffers);
         layers = new LayerAddresses[config.numHiddenLayers()];
@@ -90,13 +91,14 @@ public final class BertModel implements AutoCloseable {
 
     /** What a model of this plan allocates, part by part: layers, buffers that they share, the backward's, the head's. */
     public static MemoryPlan memory(BertConfig config, Head head, PassPlan plan) {
-        return new MemoryPlan().add(table(config, head, plan), BertModel::part).add("batch", DeviceBatch.bytes(plan.capacity(), plan.filled()))
-                .addHost("batch", DeviceBatch.hostBytes(plan.capacity(), plan.filled()));
+        return new MemoryPlan().add(table(config, head, plan), BertModel::part)
+                .add("batch", DeviceBatch.bytes(plan.capacity(), plan.filled(), head.outputRows()))
+                .addHost("batch", DeviceBatch.hostBytes(plan.capacity(), plan.filled(), head.outputRows()));
     }
 
     private static Arena table(BertConfig config, Head head, PassPlan plan) {
         Arena table = new Arena("plan");
-        new Activations(table, config, plan);
+        new Activations(table, config, plan, head.outputRows());
         head.plan(table, config, plan);
         return table;
     }
@@ -159,8 +161,11 @@ public final class BertModel implements AutoCloseable {
         }
     }
 
-    /** From now on, this one looks on while the forward runs. */
+    /** From now on, this one looks on while the forward runs; all rows of all layers, so a head that reads fewer is not for this. */
     public void observe(LayerObserver newObserver) {
+        if (pass.outputRows != OutputRows.ALL) {
+            throw new WarpBertException("a model whose head reads " + pass.outputRows + " rows computes no others for an observer to see");
+        }
         observer = newObserver;
     }
 
@@ -190,12 +195,14 @@ public final class BertModel implements AutoCloseable {
         }
     }
 
-    /** The head has left the gradient of the real tokens; what stands behind them teaches nothing. */
+    /** The head has left the gradient of the rows that it read; what stands behind them teaches nothing. */
     private void clearFiller() {
         Arena.Tensor gradient = pass.activations.backward.gradient();
         long row = (long) config.hiddenSize() * pass.dtype().bytes();
-        if (pass.encoderTokens() > pass.tokens()) {
-            pass.backend.zero(gradient.address() + pass.tokens() * row, (pass.encoderTokens() - pass.tokens()) * row);
+        int read = pass.outputRows();
+        int computed = pass.rows(layers.length - 1);
+        if (computed > read) {
+            pass.backend.zero(gradient.address() + read * row, (computed - read) * row);
         }
     }
 
@@ -237,9 +244,9 @@ public final class BertModel implements AutoCloseable {
         return arena;
     }
 
-    /** The encoder's output of the last forward, row-major [T, H]. */
+    /** The encoder's output of the last forward, row-major [R, H]: those rows that the head reads. */
     public float[] lastHiddenState() {
-        return pass.activations.lastHiddenState().downloadFloats(Math.multiplyExact(pass.tokens(), config.hiddenSize()));
+        return pass.activations.lastHiddenState().downloadFloats(Math.multiplyExact(pass.outputRows(), config.hiddenSize()));
     }
 
     @Override

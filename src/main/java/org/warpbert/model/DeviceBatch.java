@@ -17,14 +17,16 @@ import org.warpbert.text.PackedBatch;
 public final class DeviceBatch implements AutoCloseable {
     private static final int PER_TOKEN = 6;    // tokens, positions, segments, dropout rows, word order, position order
     private static final int MASK = 1;         // at most: a padded batch's key mask, a byte for each token
+    private static final int PER_SELECTED = 2; // output rows, their dropout rows
     private static final int PER_SEQUENCE = 2; // cu_seqlens, dropout sequences
-    private static final int PER_LABELLED = 3; // rows, labels, dropout rows
     private static final int BLOCKS = 2;       // of the host: one is written while the other is copied
     private static final int RNG = 2 * Long.BYTES;
+    private static final int NO_ROW = -1;      // is gathered as zeros
     private static final int HEAD = 8;         // rng (2 longs), the last of both cu_seqlens and of cu_examples
 
     private final Capacity capacity;
     private final boolean filled;
+    private final OutputRows rows;
     private final DeviceMemory memory;
     private final HostMemory[] staging = new HostMemory[BLOCKS];
     private final IntBuffer[] staged = new IntBuffer[BLOCKS]; // the same behind rng
@@ -32,11 +34,15 @@ public final class DeviceBatch implements AutoCloseable {
     private int turn;
     private PackedBatch batch;
 
-    /** @param filled whether the encoder gets filler, see {@link EncoderShape} */
-    DeviceBatch(Backend backend, Capacity capacity, boolean filled) {
+    /**
+     * @param filled whether the encoder gets filler, see {@link EncoderShape}
+     * @param rows   what the head reads
+     */
+    DeviceBatch(Backend backend, Capacity capacity, boolean filled, OutputRows rows) {
         this.capacity = capacity;
         this.filled = filled;
-        long bytes = bytes(capacity, filled);
+        this.rows = rows;
+        long bytes = bytes(capacity, filled, rows);
         this.memory = backend.allocate("the batch", bytes);
         try {
             for (int i = 0; i < staging.length; i++) {
@@ -50,15 +56,15 @@ public final class DeviceBatch implements AutoCloseable {
     }
 
     /** What batches of these sizes take on the device. */
-    static long bytes(Capacity most, boolean filled) {
+    static long bytes(Capacity most, boolean filled, OutputRows rows) {
         return ((long) (PER_TOKEN + MASK) * EncoderShape.tokens(most.tokens(), filled) + EncoderShape.sequences(most.sequences(), filled)
-                + (long) PER_SEQUENCE * most.sequences() + most.examples() + most.labels() + (long) PER_LABELLED * most.labelled() + HEAD)
-                * Integer.BYTES;
+                + (long) PER_SELECTED * EncoderShape.selected(most.labelled(), most.sequences(), filled, rows)
+                + (long) PER_SEQUENCE * most.sequences() + most.examples() + most.labels() + most.labelled() + HEAD) * Integer.BYTES;
     }
 
     /** What they take on the host. */
-    static long hostBytes(Capacity most, boolean filled) {
-        return BLOCKS * bytes(most, filled);
+    static long hostBytes(Capacity most, boolean filled, OutputRows rows) {
+        return BLOCKS * bytes(most, filled, rows);
     }
 
     /**
@@ -72,17 +78,13 @@ public final class DeviceBatch implements AutoCloseable {
             throw new WarpBertException("a batch of " + Capacity.of(newBatch) + " does not fit the plan of " + capacity);
         }
         batch = newBatch;
-        shape.set(batch, filled);
+        shape.set(batch, filled, rows);
         turn = (turn + 1) % BLOCKS;
         ByteBuffer host = staging[turn].buffer().clear();
         host.putLong(seed).putLong(step);
         IntBuffer ints = staged[turn].clear();
         putEncoders(host, ints);
-        ints.put(batch.labelledRows()).put(batch.cuSeqlens()).put(batch.dropoutSequences()).put(batch.cuExamples()).put(batch.labels())
-                .put(batch.tokenLabels());
-        for (int row : batch.labelledRows()) {
-            ints.put(batch.dropoutRows()[row]);
-        }
+        ints.put(batch.cuSeqlens()).put(batch.dropoutSequences()).put(batch.cuExamples()).put(batch.labels()).put(batch.tokenLabels());
         memory.upload(staging[turn], host.position() + ints.position() * Integer.BYTES);
     }
 
@@ -105,6 +107,27 @@ public final class DeviceBatch implements AutoCloseable {
                 host.put(mask + t, (byte) 1);
             }
             ints.position(ints.position() + maskInts());
+        }
+        putSelected(ints, null, NO_ROW);
+        putSelected(ints, batch.dropoutRows(), 0);
+    }
+
+    /** Of each row of the output that the head reads its number, or what {@code of} has at it, and {@code filler} behind them. */
+    private void putSelected(IntBuffer ints, int[] of, int filler) {
+        int end = ints.position() + shape.selected();
+        if (rows.labelled()) {
+            for (int row : batch.labelledRows()) {
+                ints.put(of == null ? row : of[row]);
+            }
+        }
+        if (rows.first()) {
+            for (int b = 0; b < batch.sequences(); b++) {
+                int row = batch.cuSeqlens()[b];
+                ints.put(of == null ? row : of[row]);
+            }
+        }
+        while (ints.position() < end) {
+            ints.put(filler);
         }
     }
 
@@ -182,9 +205,19 @@ public final class DeviceBatch implements AutoCloseable {
         return batch.keyMask() == null ? 0 : (shape.tokens() + Integer.BYTES - 1) / Integer.BYTES;
     }
 
-    /** [B + 1]; its first B numbers are also the rows of the [CLS] tokens. */
+    /** Row of the encoder's tokens that each selected one is, [selected], -1 for filler. */
+    long selectedRows() {
+        return after(encoderCuSeqlens(), shape.sequences() + 1 + maskInts());
+    }
+
+    /** As {@link #dropoutRows}, for the selected rows. */
+    long selectedDropoutRows() {
+        return after(selectedRows(), shape.selected());
+    }
+
+    /** [B + 1]. */
     long cuSeqlens() {
-        return after(labelledRows(), labelledCount());
+        return after(selectedDropoutRows(), shape.selected());
     }
 
     /** [B], as {@link #dropoutRows} for rows of sequences. */
@@ -202,19 +235,9 @@ public final class DeviceBatch implements AutoCloseable {
         return after(cuExamples(), exampleCount() + 1);
     }
 
-    /** [M], and the rows of the [CLS] tokens right behind them: [M + B] are one list to gather. */
-    long labelledRows() {
-        return after(encoderCuSeqlens(), shape.sequences() + 1 + maskInts());
-    }
-
     /** [M]. */
     long tokenLabels() {
         return after(labels(), batch.labels().length);
-    }
-
-    /** [M], as {@link #dropoutRows} for rows of labelled tokens. */
-    long labelledDropoutRows() {
-        return after(tokenLabels(), labelledCount());
     }
 
     private static long after(long address, int ints) {

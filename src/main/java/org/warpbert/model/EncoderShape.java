@@ -6,7 +6,7 @@ import org.warpbert.text.PackedBatch;
 /**
  * The sizes at which the encoder computes a batch: all that its ops and their addresses depend on, the type and the buffers being
  * the model's. Where batches are filled these are rounded up, so that they come back: behind the real sequences stands one of filler,
- * the batch's first tokens over again, and then empty ones. No head sees them, and their gradient is 0. One shape is set again
+ * the batch's first tokens over again, and then empty ones; behind the rows that a head reads, rows of zeros. No head sees them, and their gradient is 0. One shape is set again
  * for every batch, so that a batch makes no object; a {@link #copy} is what may be kept.
  */
 final class EncoderShape {
@@ -18,28 +18,31 @@ final class EncoderShape {
     private int sequences;
     private int longest;
     private boolean masked;
+    private int selected;
 
     /** Of no batch yet. */
     EncoderShape() {}
 
-    EncoderShape(int tokens, int sequences, int longest, boolean masked) {
+    EncoderShape(int tokens, int sequences, int longest, boolean masked, int selected) {
         this.tokens = tokens;
         this.sequences = sequences;
         this.longest = longest;
         this.masked = masked;
+        this.selected = selected;
     }
 
     /** Becomes that of a batch. */
-    EncoderShape set(PackedBatch batch, boolean filled) {
+    EncoderShape set(PackedBatch batch, boolean filled, OutputRows rows) {
         tokens = tokens(batch.totalTokens(), filled);
         sequences = sequences(batch.sequences(), filled);
         longest = filled ? longest(batch.maxSeqlen()) : batch.maxSeqlen();
         masked = batch.keyMask() != null;
+        selected = selected(batch.labelledRows().length, batch.sequences(), filled, rows);
         return this;
     }
 
     EncoderShape copy() {
-        return new EncoderShape(tokens, sequences, longest, masked);
+        return new EncoderShape(tokens, sequences, longest, masked, selected);
     }
 
     /** Rows of every activation, T or more. */
@@ -55,6 +58,17 @@ final class EncoderShape {
     /** No fewer tokens than the longest sequence has: a bound. */
     int longest() {
         return longest;
+    }
+
+    /** Rows that the last layer goes on with behind its attention, as many as a head reads or more; 0 where it reads all. */
+    int selected() {
+        return selected;
+    }
+
+    /** {@link #selected} for so many labelled tokens and sequences; no fewer for more. */
+    static int selected(int labelled, int sequences, boolean filled, OutputRows rows) {
+        int first = rows.first() ? sequences(sequences, filled) : 0;
+        return rows.labelled() ? Math.addExact(tokens(labelled, filled), first) : first;
     }
 
     /** Rows for so many tokens; no fewer for more. */
@@ -107,16 +121,17 @@ final class EncoderShape {
     @Override
     public boolean equals(Object other) {
         return other instanceof EncoderShape shape && tokens == shape.tokens && sequences == shape.sequences && longest == shape.longest
-                && masked == shape.masked;
+                && masked == shape.masked && selected == shape.selected;
     }
 
     @Override
     public int hashCode() {
-        return ((31 * tokens + sequences) * 31 + longest) * 2 + (masked ? 1 : 0);
+        return (((31 * tokens + sequences) * 31 + longest) * 31 + selected) * 2 + (masked ? 1 : 0);
     }
 
     @Override
     public String toString() {
-        return tokens + " tokens in " + sequences + " sequences of at most " + longest + (masked ? ", masked" : "");
+        return tokens + " tokens in " + sequences + " sequences of at most " + longest + (masked ? ", masked" : "")
+                + (selected > 0 ? ", " + selected + " rows of output" : "");
     }
 }

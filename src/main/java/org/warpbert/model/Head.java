@@ -17,6 +17,11 @@ public interface Head {
     /** Says where the parameters and, for training, their gradients are. */
     void bind(ParameterBuffers buffers);
 
+    /** The rows of the encoder's output that this reads: no others are computed. */
+    default OutputRows outputRows() {
+        return OutputRows.ALL;
+    }
+
     /** From {@link Pass#lastHiddenState} to the head's outputs. */
     void forward(Pass pass);
 
@@ -82,14 +87,24 @@ public interface Head {
     }
 
     /** No head: the encoder's output is what is wanted. */
-    Head NONE = new Head() {
-        @Override
-        public void plan(Arena arena, BertConfig config, PassPlan plan) {}
+    Head NONE = none(OutputRows.ALL);
 
-        @Override
-        public void bind(ParameterBuffers buffers) {}
+    /** No head: these rows of the encoder's output are what is wanted. */
+    static Head none(OutputRows rows) {
+        return new Head() {
+            @Override
+            public OutputRows outputRows() {
+                return rows;
+            }
 
-        @Override
-        public void forward(Pass pass) {}
-    };
+            @Override
+            public void plan(Arena arena, BertConfig config, PassPlan plan) {}
+
+            @Override
+            public void bind(ParameterBuffers buffers) {}
+
+            @Override
+            public void forward(Pass pass) {}
+        };
+    }
 }

@@ -12,13 +12,15 @@ public final class Pass {
     final Backend backend;
     final BertConfig config;
     final Activations activations;
+    final OutputRows outputRows;
     DeviceBatch batch;
     boolean accumulate;
 
-    Pass(Backend backend, BertConfig config, Activations activations) {
+    Pass(Backend backend, BertConfig config, Activations activations, OutputRows outputRows) {
         this.backend = backend;
         this.config = config;
         this.activations = activations;
+        this.outputRows = outputRows;
     }
 
     public Backend backend() {
@@ -78,29 +80,63 @@ public final class Pass {
         return batch.cuSeqlens();
     }
 
-    /** Address of int32[M + B]: the rows of the labelled tokens, then {@link #firstTokens}. */
-    public long labelledRows() {
-        return batch.labelledRows();
-    }
-
     /** Address of int32[M], their classes. */
     public long tokenLabels() {
         return batch.tokenLabels();
     }
 
-    /** Address of int32[B], the row of each sequence's first token. */
-    public long firstTokens() {
-        return batch.cuSeqlens();
+    /** R, rows of the encoder's output that the head reads. */
+    public int outputRows() {
+        return outputRows == OutputRows.ALL ? tokens() : (outputRows.labelled() ? labelled() : 0) + (outputRows.first() ? sequences() : 0);
     }
 
-    /** Address of the encoder's output, [T, H]. */
+    /** Address of the encoder's output, [R, H]: those of its rows that {@link Head#outputRows} says. */
     public long lastHiddenState() {
         return activations.lastHiddenState().address();
     }
 
-    /** Address where a head's backward writes the gradient of {@link #lastHiddenState}, [T, H]. */
+    /** Address where a head's backward writes the gradient of {@link #lastHiddenState}, [R, H]. */
     public long lastHiddenStateGradient() {
         return activations.backward.gradient().address();
+    }
+
+    /** Address of the rows of the sequences' first tokens in {@link #lastHiddenState}, [B, H]; they are the last that are read. */
+    public long firstTokens() {
+        return lastHiddenState() + beforeFirstTokens();
+    }
+
+    /** Address of the gradient of {@link #firstTokens}, [B, H]. */
+    public long firstTokensGradient() {
+        return lastHiddenStateGradient() + beforeFirstTokens();
+    }
+
+    private long beforeFirstTokens() {
+        return (long) (outputRows() - sequences()) * config.hiddenSize() * dtype().bytes();
+    }
+
+    /** Whether the layer goes on behind its attention with the rows that the head reads, and no others. */
+    boolean selects(int layer) {
+        return activations.selected != null && layer == activations.layers.length - 1;
+    }
+
+    /** Rows of the layer behind its attention, filler counted: all that the encoder computes, or those selected. */
+    int rows(int layer) {
+        return selects(layer) ? batch.shape().selected() : encoderTokens();
+    }
+
+    /** {@link #dropoutRows} of {@link #rows}. */
+    long dropoutRows(int layer) {
+        return !training() ? 0 : selects(layer) ? batch.selectedDropoutRows() : batch.dropoutRows();
+    }
+
+    /** rows [R, H] = those of x [T, H] that are selected. */
+    void select(long rows, long x) {
+        backend.gatherRowsForward(dtype(), rows, x, batch.selectedRows(), batch.shape().selected(), encoderTokens(), config.hiddenSize());
+    }
+
+    /** dx [T, H] = the gradient of {@link #select}'s x: that of its rows, and 0. */
+    void selectBackward(long dx, long dRows) {
+        backend.gatherRowsBackward(dtype(), dx, dRows, batch.selectedRows(), batch.shape().selected(), encoderTokens(), config.hiddenSize());
     }
 
     /** Address of the reductions' scratch. */
@@ -128,9 +164,9 @@ public final class Pass {
         return training() ? batch.sequenceDropoutRows() : 0;
     }
 
-    /** As {@link #dropoutRows}, for tensors of a row for each labelled token, [M]. */
-    public long labelledDropoutRows() {
-        return training() ? batch.labelledDropoutRows() : 0;
+    /** As {@link #dropoutRows}, for tensors of a row for each that the head reads, [R]. */
+    public long outputDropoutRows() {
+        return dropoutRows(config.numHiddenLayers() - 1);
     }
 
     /** Dropout after embeddings and sublayers; 0 outside training. */
@@ -147,22 +183,22 @@ public final class Pass {
         return training() ? (float) config.headDropoutProb() : 0;
     }
 
-    /** y[T, out] = x[T, in] · matrix[out, in]^T, for a matrix of a layer's {@code weights} and all of the encoder's T rows. */
-    void multiply(LayerAddresses weights, long y, long x, long matrix, int in, int out) {
+    /** y[rows, out] = x[rows, in] · matrix[out, in]^T, for a matrix of a layer's {@code weights}. */
+    void multiply(LayerAddresses weights, long y, long x, long matrix, int rows, int in, int out) {
         if (weights.packed()) {
-            backend.gemm().forwardPacked(dtype(), y, x, matrix, encoderTokens(), in, out);
+            backend.gemm().forwardPacked(dtype(), y, x, matrix, rows, in, out);
         } else {
-            backend.gemm().forward(dtype(), y, x, matrix, encoderTokens(), in, out);
+            backend.gemm().forward(dtype(), y, x, matrix, rows, in, out);
         }
     }
 
     /** As {@link #multiply}, a bias [out] added. */
-    void multiplyAndAdd(LayerAddresses weights, long y, long x, long matrix, long bias, int in, int out) {
+    void multiplyAndAdd(LayerAddresses weights, long y, long x, long matrix, long bias, int rows, int in, int out) {
         if (weights.packed()) {
-            multiply(weights, y, x, matrix, in, out);
-            backend.biasActivationForward(dtype(), y, y, bias, Activation.IDENTITY, encoderTokens(), out);
+            multiply(weights, y, x, matrix, rows, in, out);
+            backend.biasActivationForward(dtype(), y, y, bias, Activation.IDENTITY, rows, out);
         } else {
-            backend.gemm().forwardBias(dtype(), y, x, matrix, bias, encoderTokens(), in, out);
+            backend.gemm().forwardBias(dtype(), y, x, matrix, bias, rows, in, out);
         }
     }
 

@@ -48,6 +48,11 @@ public record PassPlan(Capacity capacity, Dtype dtype, boolean training, Recompu
         return EncoderShape.tokens(capacity.tokens(), filled);
     }
 
+    /** Rows that the last layer goes on with behind its attention, see {@link EncoderShape#selected}. */
+    int selectedRows(OutputRows rows) {
+        return EncoderShape.selected(capacity.labelled(), capacity.sequences(), filled, rows);
+    }
+
     /** The same for other batches, which may be parts, recomputing otherwise. */
     public PassPlan with(Capacity other, Recompute level) {
         return new PassPlan(other, dtype, training, level, frozenLevels, false, filled);

@@ -27,7 +27,7 @@ public final class PlannedModel implements AutoCloseable {
     private final PassPlanner planner;
     private final Consumer<String> note;
     private Choice choice;
-    private Choice failed;
+    private boolean failed; // nothing has been done since a refusal
     private BertModel model;
     private LayerObserver observer;
     private boolean inParts;
@@ -146,20 +146,20 @@ public final class PlannedModel implements AutoCloseable {
         }
     }
 
-    /** After a refusal: lets go, plans with what is free, and says so. A plan that fails twice is made a tenth smaller. */
+    /** After a refusal: lets go, plans with what is free, and says so. Where that is refused too, the plan is made a tenth smaller each time. */
     public void recover(OutOfDeviceMemory refusal, String what) {
         release();
         Choice before = choice;
         long free = backend.freeBytes();
-        choose(before != null && before.equals(failed) ? Math.min(free, before.bytes() - before.bytes() / 10) : free, refusal);
-        failed = before;
+        choose(failed && before != null ? Math.min(free, before.bytes() - before.bytes() / 10) : free, refusal);
+        failed = true;
         note.accept("out of memory at " + what + ", which is done again with micro-batches of " + choice.microBatch().tokens()
                 + " tokens, recomputing " + choice.recompute() + ": " + refusal.getMessage());
     }
 
     /** What had failed has now been done. */
     public void done() {
-        failed = null;
+        failed = false;
     }
 
     @Override

@@ -3,16 +3,14 @@ package org.warpbert.model;
 import org.warpbert.backend.Activation;
 import org.warpbert.memory.Arena;
 
-/** pooled = tanh([CLS] W^T + b): the dense layer before sequence heads. B sequences, H hidden size. */
+/** pooled = tanh([CLS] W^T + b): the dense layer before sequence heads, which read {@link OutputRows#FIRST}. B sequences, H hidden size. */
 public final class Pooler {
-    private final Arena.Tensor first; // [B, H]
     private final Arena.Tensor product; // [B, H]
     private final Arena.Tensor pooled; // [B, H]
     private Linear dense;
 
     public Pooler(Arena arena, BertConfig config, PassPlan plan) {
         int b = plan.capacity().sequences();
-        first = arena.add("pooler.first", plan.dtype(), b, config.hiddenSize());
         product = arena.add("pooler.product", plan.dtype(), b, config.hiddenSize());
         pooled = arena.add("pooler.pooled", plan.dtype(), b, config.hiddenSize());
     }
@@ -23,16 +21,12 @@ public final class Pooler {
     }
 
     public void forward(Pass pass) {
-        pass.backend.gatherRowsForward(pass.dtype(), first.address(), pass.lastHiddenState(), pass.firstTokens(),
-                pass.sequences(), pass.tokens(), pass.config.hiddenSize());
-        dense.forward(pass, pooled.address(), product.address(), first.address(), Activation.TANH, pass.sequences());
+        dense.forward(pass, pooled.address(), product.address(), pass.firstTokens(), Activation.TANH, pass.sequences());
     }
 
-    /** From dPooled [B, H], which is overwritten, to {@link Pass#lastHiddenStateGradient}; scratch is [B, H]. */
-    public void backward(Pass pass, long dPooled, long scratch) {
-        dense.backward(pass, scratch, dPooled, product.address(), first.address(), Activation.TANH, pass.sequences());
-        pass.backend.gatherRowsBackward(pass.dtype(), pass.lastHiddenStateGradient(), scratch, pass.firstTokens(),
-                pass.sequences(), pass.tokens(), pass.config.hiddenSize());
+    /** From dPooled [B, H], which is overwritten, to {@link Pass#firstTokensGradient}. */
+    public void backward(Pass pass, long dPooled) {
+        dense.backward(pass, pass.firstTokensGradient(), dPooled, product.address(), pass.firstTokens(), Activation.TANH, pass.sequences());
     }
 
     /** The pooled output, [B, H]. */

@@ -15,6 +15,7 @@ final class StepCost implements BatchPlanner.Cost {
     private final double hidden;
     private final double intermediate;
     private final double length;
+    private final double skipped;
     private final double parameters; // trained
     private final double matrices;
     private final double trainedMatrices;
@@ -22,12 +23,16 @@ final class StepCost implements BatchPlanner.Cost {
     private final boolean training;
     private final DeviceSpeed speed;
 
-    /** @param length tokens of a typical sequence */
-    StepCost(BertConfig config, ParameterTable table, PassPlan like, double length, DeviceSpeed speed) {
+    /**
+     * @param length tokens of a typical sequence
+     * @param read   rows that the head reads, for each token
+     */
+    StepCost(BertConfig config, ParameterTable table, PassPlan like, double length, double read, DeviceSpeed speed) {
         this.layers = config.numHiddenLayers();
         this.hidden = config.hiddenSize();
         this.intermediate = config.intermediateSize();
         this.length = length;
+        this.skipped = 1 - read;
         TrainedPart part = new TrainedPart(table, like.frozenLevels());
         this.trained = like.training() ? layers - Math.max(0, like.frozenLevels() - 1) : 0;
         this.parameters = part.size();
@@ -41,8 +46,10 @@ final class StepCost implements BatchPlanner.Cost {
     @Override
     public double seconds(double tokens, double parts, Recompute recompute) {
         double attention = 6 * hidden * hidden + 4 * length * hidden; // operations per token and layer: qkv, scores, values
-        double layer = attention + 2 * hidden * hidden + 4 * hidden * intermediate;
+        double behind = 2 * hidden * hidden + 4 * hidden * intermediate; // attention's projection and the feed-forward
+        double layer = attention + behind;
         double moved = (18 * hidden + 2 * intermediate) * elementBytes; // bytes per token and layer, element-wise
+        double movedBehind = (8 * hidden + 2 * intermediate) * elementBytes;
         double operations = 0; // of what is computed again
         double bytes = 0;
         switch (recompute) {
@@ -60,6 +67,9 @@ final class StepCost implements BatchPlanner.Cost {
         }
         operations = layers * layer + trained * (2 * layer + operations);
         bytes = layers * moved + trained * (2 * moved + bytes);
+        int passes = trained > 0 ? 3 : 1; // of the last layer, whose rows that nothing reads are left out behind its attention
+        operations -= passes * skipped * behind;
+        bytes -= passes * skipped * movedBehind;
         // matrices are read, those that are trained once more, and their gradients read and written
         double part = elementBytes * matrices + (training ? elementBytes + 2 * Float.BYTES : 0) * trainedMatrices;
         double update = training ? 9 * Float.BYTES * parameters : 0; // cleared, summed, and AdamW's reads and writes

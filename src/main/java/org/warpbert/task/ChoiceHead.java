@@ -8,6 +8,7 @@ import org.warpbert.model.BertConfig;
 import org.warpbert.model.Head;
 import org.warpbert.model.Linear;
 import org.warpbert.model.LossTerm;
+import org.warpbert.model.OutputRows;
 import org.warpbert.model.ParameterBuffers;
 import org.warpbert.model.ParameterTable;
 import org.warpbert.model.Pass;
@@ -27,7 +28,6 @@ public final class ChoiceHead implements Head {
     private List<LossTerm> lossTerms;
     private Arena.Tensor scoresGradient; // [B, 1]
     private Arena.Tensor pooledGradient; // [B, H]
-    private Arena.Tensor scratch; // [B, H]
     private Linear classifier;
     private int sequences;
     private int examples;
@@ -49,8 +49,12 @@ public final class ChoiceHead implements Head {
         if (plan.training()) {
             scoresGradient = arena.add("choice.scores.gradient", plan.dtype(), b);
             pooledGradient = arena.add("choice.pooled.gradient", plan.dtype(), b, h);
-            scratch = arena.add("choice.scratch", plan.dtype(), b, h);
         }
+    }
+
+    @Override
+    public OutputRows outputRows() {
+        return OutputRows.FIRST;
     }
 
     @Override
@@ -88,7 +92,7 @@ public final class ChoiceHead implements Head {
                 Activation.IDENTITY, sequences);
         pass.backend().dropoutBackward(pass.dtype(), pooledGradient.address(), pooledGradient.address(),
                 pass.headDropout(), pass.headSite(), pass.rng(), pass.sequenceDropoutRows(), sequences, pass.config().hiddenSize());
-        pooler.backward(pass, pooledGradient.address(), scratch.address());
+        pooler.backward(pass, pooledGradient.address());
     }
 
     /** A score for each candidate of the batch last forwarded, [B]. */

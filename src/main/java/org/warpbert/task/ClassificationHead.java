@@ -8,6 +8,7 @@ import org.warpbert.model.BertConfig;
 import org.warpbert.model.Head;
 import org.warpbert.model.Linear;
 import org.warpbert.model.LossTerm;
+import org.warpbert.model.OutputRows;
 import org.warpbert.model.ParameterBuffers;
 import org.warpbert.model.ParameterTable;
 import org.warpbert.model.Pass;
@@ -29,7 +30,6 @@ public final class ClassificationHead implements Head {
     private List<LossTerm> lossTerms;
     private Arena.Tensor logitsGradient; // [B, C]
     private Arena.Tensor pooledGradient; // [B, H]
-    private Arena.Tensor scratch; // [B, H]
     private Linear classifier;
     private int sequences;
 
@@ -65,8 +65,12 @@ public final class ClassificationHead implements Head {
         if (plan.training()) {
             logitsGradient = arena.add("classifier.logits.gradient", plan.dtype(), b, classes);
             pooledGradient = arena.add("classifier.pooled.gradient", plan.dtype(), b, h);
-            scratch = arena.add("classifier.scratch", plan.dtype(), b, h);
         }
+    }
+
+    @Override
+    public OutputRows outputRows() {
+        return OutputRows.FIRST;
     }
 
     @Override
@@ -102,7 +106,7 @@ public final class ClassificationHead implements Head {
                 Activation.IDENTITY, sequences);
         pass.backend().dropoutBackward(pass.dtype(), pooledGradient.address(), pooledGradient.address(),
                 pass.headDropout(), pass.headSite(), pass.rng(), pass.sequenceDropoutRows(), sequences, pass.config().hiddenSize());
-        pooler.backward(pass, pooledGradient.address(), scratch.address());
+        pooler.backward(pass, pooledGradient.address());
     }
 
     /** Logits of the batch last forwarded, row-major [B, C]. */

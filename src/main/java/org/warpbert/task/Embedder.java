@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Objects;
 import java.util.function.Consumer;
 import org.warpbert.model.Head;
+import org.warpbert.model.OutputRows;
 import org.warpbert.model.ParameterTable;
 import org.warpbert.text.Encoded;
 import org.warpbert.text.PackedBatch;
@@ -34,7 +35,11 @@ public final class Embedder implements AutoCloseable {
         this.pooling = pooling;
         pooled = pooling == Pooling.POOLER ? new PooledHead() : null;
         this.model = model;
-        inference = new Inference<>(model, pooled == null ? Head.NONE : pooled);
+        inference = new Inference<>(model, switch (pooling) {
+            case CLS -> Head.none(OutputRows.FIRST);
+            case MEAN -> Head.NONE;
+            case POOLER -> pooled;
+        });
         answers = new TextAnswers<>(model, inference, (pass, batch) -> {
             float[] states = pooled == null ? pass.lastHiddenState() : pooled.pooled();
             return b -> vector(states, batch, b);
@@ -108,7 +113,7 @@ public final class Embedder implements AutoCloseable {
     }
 
     private float[] vector(float[] states, PackedBatch batch, int sequence) {
-        int from = pooling == Pooling.POOLER ? sequence : batch.cuSeqlens()[sequence];
+        int from = pooling == Pooling.MEAN ? batch.cuSeqlens()[sequence] : sequence;
         int to = pooling == Pooling.MEAN ? batch.cuSeqlens()[sequence + 1] : from + 1;
         double[] sum = new double[size()];
         for (int row = from; row < to; row++) {

@@ -9,10 +9,12 @@ import org.warpbert.model.BertConfig;
 import org.warpbert.model.Head;
 import org.warpbert.model.Linear;
 import org.warpbert.model.LossTerm;
+import org.warpbert.model.OutputRows;
 import org.warpbert.model.ParameterBuffers;
 import org.warpbert.model.ParameterTable;
 import org.warpbert.model.Pass;
 import org.warpbert.model.PassPlan;
+import org.warpbert.model.Pooler;
 import org.warpbert.text.PackedBatch;
 
 /**
@@ -27,18 +29,13 @@ public final class MaskedWordHead implements Head {
 
     private final boolean relation;
     private final MaskedWordDecoder words;
-    private Arena.Tensor gathered; // [M + B, H], [M, H] without relation
-    private Arena.Tensor gatheredGradient; // the same; training
-    private Arena.Tensor product; // [B, H]
-    private Arena.Tensor pooled; // [B, H]
     private Arena.Tensor pooledGradient; // [B, H]; training
     private Arena.Tensor logits; // [B, 2]
     private Arena.Tensor loss; // [B]
     private List<LossTerm> lossTerms;
-    private Linear pooler;
+    private Pooler pooler;
     private Linear classifier;
     private int sequences;
-    private int count;
 
     /**
      * @param relation whether sequences have labels: 0 where the second text follows the first, 1 where it does not
@@ -58,47 +55,40 @@ public final class MaskedWordHead implements Head {
     @Override
     public void plan(Arena arena, BertConfig config, PassPlan plan) {
         int b = relation ? plan.capacity().sequences() : 0;
-        int h = config.hiddenSize();
-        gathered = arena.add("mlm.gathered", plan.dtype(), plan.capacity().labelled() + b, h);
         words.plan(arena, config, plan);
         if (relation) {
-            product = arena.add("relation.product", plan.dtype(), b, h);
-            pooled = arena.add("relation.pooled", plan.dtype(), b, h);
+            pooler = new Pooler(arena, config, plan);
             logits = arena.add("relation.logits", plan.dtype(), b, RELATIONS);
             loss = arena.add("relation.loss", Dtype.F32, b);
         }
         lossTerms = relation ? List.of(words.lossTerm(), new LossTerm(loss, () -> sequences)) : List.of(words.lossTerm());
-        if (plan.training()) {
-            gatheredGradient = arena.add("mlm.gathered.gradient", plan.dtype(), plan.capacity().labelled() + b, h);
-            pooledGradient = relation ? arena.add("relation.pooled.gradient", plan.dtype(), b, h) : null;
+        if (relation && plan.training()) {
+            pooledGradient = arena.add("relation.pooled.gradient", plan.dtype(), b, config.hiddenSize());
         }
+    }
+
+    @Override
+    public OutputRows outputRows() {
+        return relation ? OutputRows.LABELLED_AND_FIRST : OutputRows.LABELLED;
     }
 
     @Override
     public void bind(ParameterBuffers buffers) {
         words.bind(buffers);
         if (relation) {
-            pooler = new Linear(buffers, "pooler.dense");
+            pooler.bind(buffers);
             classifier = new Linear(buffers, "cls.seq_relationship");
         }
     }
 
     @Override
     public void forward(Pass pass) {
-        count = pass.labelled();
         sequences = relation ? pass.sequences() : 0;
-        pass.backend().gatherRowsForward(pass.dtype(), gathered.address(), pass.lastHiddenState(), pass.labelledRows(),
-                count + sequences, pass.tokens(), pass.config().hiddenSize());
-        words.forward(pass, gathered.address());
+        words.forward(pass, pass.lastHiddenState());
         if (relation) {
-            pooler.forward(pass, pooled.address(), product.address(), first(pass, gathered), Activation.TANH, sequences);
-            classifier.forward(pass, logits.address(), logits.address(), pooled.address(), Activation.IDENTITY, sequences);
+            pooler.forward(pass);
+            classifier.forward(pass, logits.address(), logits.address(), pooler.output().address(), Activation.IDENTITY, sequences);
         }
-    }
-
-    /** Address of the [CLS] rows, behind the labelled ones. */
-    private long first(Pass pass, Arena.Tensor tensor) {
-        return tensor.address() + (long) count * pass.config().hiddenSize() * pass.dtype().bytes();
     }
 
     @Override
@@ -122,15 +112,12 @@ public final class MaskedWordHead implements Head {
 
     @Override
     public void backward(Pass pass, float[] gradientScales) {
-        words.backward(pass, gatheredGradient.address(), gathered.address(), gradientScales[0]);
+        words.backward(pass, pass.lastHiddenStateGradient(), pass.lastHiddenState(), gradientScales[0]);
         if (relation) {
             crossEntropy(pass, logits.address(), gradientScales[1]);
-            classifier.backward(pass, pooledGradient.address(), logits.address(), 0, pooled.address(), Activation.IDENTITY, sequences);
-            pooler.backward(pass, first(pass, gatheredGradient), pooledGradient.address(), product.address(), first(pass, gathered),
-                    Activation.TANH, sequences);
+            classifier.backward(pass, pooledGradient.address(), logits.address(), 0, pooler.output().address(), Activation.IDENTITY, sequences);
+            pooler.backward(pass, pooledGradient.address());
         }
-        pass.backend().gatherRowsBackward(pass.dtype(), pass.lastHiddenStateGradient(), gatheredGradient.address(),
-                pass.labelledRows(), count + sequences, pass.tokens(), pass.config().hiddenSize());
     }
 
     private void crossEntropy(Pass pass, long gradient, float gradientScale) {

@@ -3,6 +3,7 @@ package org.warpbert.task;
 import org.warpbert.memory.Arena;
 import org.warpbert.model.BertConfig;
 import org.warpbert.model.Head;
+import org.warpbert.model.OutputRows;
 import org.warpbert.model.ParameterBuffers;
 import org.warpbert.model.Pass;
 import org.warpbert.model.PassPlan;
@@ -16,6 +17,11 @@ final class PooledHead implements Head {
     @Override
     public void plan(Arena arena, BertConfig config, PassPlan plan) {
         pooler = new Pooler(arena, config, plan);
+    }
+
+    @Override
+    public OutputRows outputRows() {
+        return OutputRows.FIRST;
     }
 
     @Override

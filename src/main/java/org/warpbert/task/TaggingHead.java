@@ -8,6 +8,7 @@ import org.warpbert.model.BertConfig;
 import org.warpbert.model.Head;
 import org.warpbert.model.Linear;
 import org.warpbert.model.LossTerm;
+import org.warpbert.model.OutputRows;
 import org.warpbert.model.ParameterBuffers;
 import org.warpbert.model.ParameterTable;
 import org.warpbert.model.Pass;
@@ -16,16 +17,15 @@ import org.warpbert.text.PackedBatch;
 
 /**
  * One class for each labelled token: dropout, linear layer, softmax cross-entropy (Devlin et al. 2019, section 5.3). Only the
- * labelled rows are gathered and computed. M labelled tokens, H hidden size, C classes.
+ * labelled rows are read. M labelled tokens, H hidden size, C classes.
  */
 public final class TaggingHead implements Head {
     private final int classes;
-    private Arena.Tensor gathered; // [M, H], dropped out in place
+    private Arena.Tensor dropped; // [M, H]
     private Arena.Tensor logits; // [M, C]
     private Arena.Tensor loss; // [M]
     private List<LossTerm> lossTerms;
     private Arena.Tensor logitsGradient; // [M, C]
-    private Arena.Tensor gatheredGradient; // [M, H]
     private Linear classifier;
     private int count;
 
@@ -41,15 +41,18 @@ public final class TaggingHead implements Head {
     @Override
     public void plan(Arena arena, BertConfig config, PassPlan plan) {
         int m = plan.capacity().labelled();
-        int h = config.hiddenSize();
-        gathered = arena.add("tagging.gathered", plan.dtype(), m, h);
+        dropped = arena.add("tagging.dropped", plan.dtype(), m, config.hiddenSize());
         logits = arena.add("tagging.logits", plan.dtype(), m, classes);
         loss = arena.add("tagging.loss", Dtype.F32, m);
         lossTerms = List.of(new LossTerm(loss, () -> count));
         if (plan.training()) {
             logitsGradient = arena.add("tagging.logits.gradient", plan.dtype(), m, classes);
-            gatheredGradient = arena.add("tagging.gathered.gradient", plan.dtype(), m, h);
         }
+    }
+
+    @Override
+    public OutputRows outputRows() {
+        return OutputRows.LABELLED;
     }
 
     @Override
@@ -59,13 +62,10 @@ public final class TaggingHead implements Head {
 
     @Override
     public void forward(Pass pass) {
-        int h = pass.config().hiddenSize();
         count = pass.labelled();
-        pass.backend().gatherRowsForward(pass.dtype(), gathered.address(), pass.lastHiddenState(), pass.labelledRows(), count,
-                pass.tokens(), h);
-        pass.backend().dropoutForward(pass.dtype(), gathered.address(), gathered.address(), pass.headDropout(), pass.headSite(),
-                pass.rng(), pass.labelledDropoutRows(), count, h);
-        classifier.forward(pass, logits.address(), logits.address(), gathered.address(), Activation.IDENTITY, count);
+        pass.backend().dropoutForward(pass.dtype(), dropped.address(), pass.lastHiddenState(), pass.headDropout(), pass.headSite(),
+                pass.rng(), pass.outputDropoutRows(), count, pass.config().hiddenSize());
+        classifier.forward(pass, logits.address(), logits.address(), dropped.address(), Activation.IDENTITY, count);
     }
 
     @Override
@@ -81,14 +81,12 @@ public final class TaggingHead implements Head {
 
     @Override
     public void backward(Pass pass, float[] gradientScales) {
-        int h = pass.config().hiddenSize();
+        long gradient = pass.lastHiddenStateGradient();
         pass.backend().crossEntropy(pass.dtype(), loss.address(), logitsGradient.address(), logits.address(), pass.tokenLabels(),
                 0, 0, PackedBatch.IGNORE, gradientScales[0], count, classes);
-        classifier.backward(pass, gatheredGradient.address(), logitsGradient.address(), 0, gathered.address(), Activation.IDENTITY, count);
-        pass.backend().dropoutBackward(pass.dtype(), gatheredGradient.address(), gatheredGradient.address(), pass.headDropout(),
-                pass.headSite(), pass.rng(), pass.labelledDropoutRows(), count, h);
-        pass.backend().gatherRowsBackward(pass.dtype(), pass.lastHiddenStateGradient(), gatheredGradient.address(),
-                pass.labelledRows(), count, pass.tokens(), h);
+        classifier.backward(pass, gradient, logitsGradient.address(), 0, dropped.address(), Activation.IDENTITY, count);
+        pass.backend().dropoutBackward(pass.dtype(), gradient, gradient, pass.headDropout(), pass.headSite(), pass.rng(),
+                pass.outputDropoutRows(), count, pass.config().hiddenSize());
     }
 
     /** Logits of the batch last forwarded, row-major [M, C]. */
