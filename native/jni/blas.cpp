@@ -63,7 +63,7 @@ void multiply_part(const void* job, int64_t part) {
 bool use_own() {
   static const bool own = [] {
     const char* asked = getenv("WARPBERT_GEMM");
-    return warpbert::has_product() && !(asked && strcmp(asked, "openblas") == 0);
+    return warpbert::f32::has_product() && !(asked && strcmp(asked, "openblas") == 0);
   }();
   return own;
 }
@@ -71,7 +71,7 @@ bool use_own() {
 // One call of wb_blas_sgemm, as an op of the context's stream.
 struct Call {
   wb_context* ctx;
-  int32_t threads, transpose_a, transpose_b, m, n, k;
+  int32_t threads, bf16, transpose_a, transpose_b, m, n, k;
   const float* a;
   int32_t lda;
   const float* b;
@@ -82,9 +82,9 @@ struct Call {
 };
 
 wb_status multiply(const void* call) {
-  const auto [ctx, threads, transpose_a, transpose_b, m, n, k, a, lda, b, ldb, beta, c, ldc] = *static_cast<const Call*>(call);
+  const auto [ctx, threads, bf16, transpose_a, transpose_b, m, n, k, a, lda, b, ldb, beta, c, ldc] = *static_cast<const Call*>(call);
   if (use_own()) {
-    return warpbert::product(ctx, (double)m * n * k < kAlone ? 1 : threads, m, n, k, {a, lda, transpose_a != 0, false},
+    return (bf16 ? warpbert::bf16::product : warpbert::f32::product)(ctx, (double)m * n * k < kAlone ? 1 : threads, m, n, k, {a, lda, transpose_a != 0, false},
         {b, ldb, transpose_b != 0, false}, beta != 0, c, ldc);
   }
   static const Sgemm sgemm = (Sgemm)symbol("cblas_sgemm");
@@ -106,19 +106,21 @@ wb_status multiply(const void* call) {
 // One call of wb_blas_sgemm_packed.
 struct PackedCall {
   wb_context* ctx;
-  int32_t threads, m, n, k;
+  int32_t threads, bf16, m, n, k;
   const float *a, *w;
   float* c;
 };
 
 wb_status multiply_packed(const void* call) {
-  const auto [ctx, threads, m, n, k, a, w, c] = *static_cast<const PackedCall*>(call);
-  return warpbert::product(ctx, (double)m * n * k < kAlone ? 1 : threads, m, n, k, {a, k, false, false}, {w, k, true, true}, false, c, n);
+  const auto [ctx, threads, bf16, m, n, k, a, w, c] = *static_cast<const PackedCall*>(call);
+  return (bf16 ? warpbert::bf16::product : warpbert::f32::product)(ctx, (double)m * n * k < kAlone ? 1 : threads, m, n, k, {a, k, false, false}, {w, k, true, true}, false, c, n);
 }
 
 }  // namespace
 
 int32_t wb_blas_needed(void) { return !use_own(); }
+
+int32_t wb_blas_has_bf16(void) { return use_own() && warpbert::bf16::has_product(); }
 
 const char* wb_blas_core(void) {
   if (use_own()) return "own AVX-512";
@@ -126,17 +128,19 @@ const char* wb_blas_core(void) {
   return get ? get() : nullptr;
 }
 
-wb_status wb_blas_sgemm(wb_context* ctx, int32_t threads, int32_t transpose_a, int32_t transpose_b, int32_t m, int32_t n,
+wb_status wb_blas_sgemm(wb_context* ctx, int32_t threads, int32_t bf16, int32_t transpose_a, int32_t transpose_b, int32_t m, int32_t n,
     int32_t k, const float* a, int32_t lda, const float* b, int32_t ldb, float beta, float* c, int32_t ldc) {
-  const Call call = {ctx, threads, transpose_a, transpose_b, m, n, k, a, lda, b, ldb, beta, c, ldc};
+  const Call call = {ctx, threads, bf16, transpose_a, transpose_b, m, n, k, a, lda, b, ldb, beta, c, ldc};
   return wb_host_call(ctx, multiply, &call, sizeof call);
 }
 
-wb_status wb_blas_pack(wb_context* ctx, int32_t threads, int32_t n, int32_t k, float* w) {
-  return use_own() ? warpbert::pack_weights(ctx, threads, n, k, w) : WB_UNSUPPORTED;
+wb_status wb_blas_pack(wb_context* ctx, int32_t threads, int32_t bf16, int32_t n, int32_t k, float* w) {
+  if (!use_own()) return WB_UNSUPPORTED;
+  return (bf16 ? warpbert::bf16::pack_weights : warpbert::f32::pack_weights)(ctx, threads, n, k, w);
 }
 
-wb_status wb_blas_sgemm_packed(wb_context* ctx, int32_t threads, int32_t m, int32_t n, int32_t k, const float* a, const float* w, float* c) {
-  const PackedCall call = {ctx, threads, m, n, k, a, w, c};
+wb_status wb_blas_sgemm_packed(wb_context* ctx, int32_t threads, int32_t bf16, int32_t m, int32_t n, int32_t k, const float* a,
+    const float* w, float* c) {
+  const PackedCall call = {ctx, threads, bf16, m, n, k, a, w, c};
   return wb_host_call(ctx, multiply_packed, &call, sizeof call);
 }

@@ -1,5 +1,5 @@
 // The panels that a product reads: both operands in the order in which its kernel, which holds a tile of C in registers,
-// goes through them.
+// goes through them, as words (element.h).
 //
 // For product.cpp alone, which is compiled for AVX-512: nothing here may be inlined elsewhere.
 #ifndef WARPBERT_PANELS_H
@@ -8,21 +8,14 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-namespace warpbert {
+#include "element.h"
+
+namespace warpbert::WB_ELEMENT {
 namespace {
 
-typedef float V __attribute__((vector_size(64)));
-typedef float Unaligned __attribute__((vector_size(64), aligned(4), may_alias));
 typedef int32_t Lanes __attribute__((vector_size(64)));
 
-constexpr int kLanes = 16;
 constexpr int kRows = 8, kVectors = 3, kColumns = kVectors * kLanes; // the tile: 24 of 32 registers, every BERT size a multiple
-
-int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-int64_t pieces_of(int64_t n, int64_t size) { return (n + size - 1) / size; }
-
-V load(const float* p) { return *(const Unaligned*)p; }
-void store(float* p, V v) { *(Unaligned*)p = v; }
 
 // Memory for the panels of this thread's products; grown when a larger product comes, so that a step allocates nothing.
 struct Panels {
@@ -58,53 +51,46 @@ inline __attribute__((always_inline)) void transpose(V* block) {
   }
 }
 
-// to[d][0..width) = line 0..width-1 at depth d; lines from `lines` on are 0. A line is a row of A or a column of B: its
-// elements are neighbours (`along`), or the lines' elements of one depth are. What will be read soon is fetched meanwhile: a
-// row is too short, and the next too far, for the processor to foresee it.
-void pack(float* to, int width, const float* from, int64_t row, bool along, int64_t lines, int64_t depth) {
-  if (!along) {
+// The first kWidth words of 16.
+template <int kWidth>
+void put(float* to, V words) {
+  if (kWidth >= kLanes) store(to, words);
+  else __builtin_memcpy(to, &words, kWidth * sizeof(float));
+}
+
+// to[d][0..kWidth) = line 0..kWidth-1 at word d of depth; lines from `lines` on are 0, and so is what a last word lacks. A line is
+// a row of A or a column of B: its `depth` numbers are neighbours (`along`), or the lines' numbers of one depth are. What will be
+// read soon is fetched meanwhile: a row is too short, and the next too far, for the processor to foresee it.
+template <int kWidth>
+void pack(float* to, const float* from, int64_t row, bool along_depth, int64_t lines, int64_t depth) {
+  constexpr int kStored = kWidth < kLanes ? kWidth : kLanes; // 16 of B's panels, 8 of A's
+  const int64_t words = pieces_of(depth, kDeep);
+  if (!along_depth) {
     constexpr int64_t ahead = 8;
-    for (int64_t d = 0; d < depth; ++d) {
-      const float* in = from + d * row;
-      float* out = to + d * width;
-      if (lines == kColumns) {
-        for (int v = 0; v < kVectors; ++v) {
-          __builtin_prefetch(in + ahead * row + v * kLanes);
-          store(out + v * kLanes, load(in + v * kLanes));
-        }
-      } else if (lines == kRows && width == kRows) {
-        __builtin_memcpy(out, in, kRows * sizeof(float));
-      } else {
-        for (int64_t i = 0; i < width; ++i) out[i] = i < lines ? in[i] : 0.0f;
+    for (int64_t d = 0; d < words; ++d) {
+      const float* in = from + d * kDeep * row;
+      for (int first = 0; first < kWidth; first += kLanes) {
+        for (int i = 0; kWidth == kColumns && i < kDeep; ++i) __builtin_prefetch(in + (ahead + i) * row + first);
+        put<kStored>(to + d * kWidth + first, across(in + first, row, lines - first, d * kDeep + 1 < depth));
       }
     }
     return;
   }
-  for (int first = 0; first < width; first += kLanes) {
-    const int stored = width - first < kLanes ? width - first : kLanes; // 16 of B's panels, 8 of A's
-    for (int64_t d = 0; d < depth; d += kLanes) {
-      const int deep = (int)least(kLanes, depth - d);
+  for (int first = 0; first < kWidth; first += kLanes) {
+    for (int64_t d = 0; d < words; d += kLanes) {
       V block[kLanes];
       for (int i = 0; i < kLanes; ++i) {
-        V line{};
-        const float* in = from + (first + i) * row + d;
-        if (i < stored && first + i < lines) {
-          __builtin_prefetch(in + kLanes * row);
-          if (deep == kLanes) line = load(in);
-          else __builtin_memcpy(&line, in, deep * sizeof(float));
-        }
-        block[i] = line;
+        const float* in = from + (first + i) * row + d * kDeep;
+        const bool there = i < kStored && first + i < lines;
+        for (int j = 0; there && j < kDeep; ++j) __builtin_prefetch(in + kLanes * row + j * kLanes);
+        block[i] = there ? along(in, depth - d * kDeep) : V{};
       }
       transpose(block);
-      for (int i = 0; i < deep; ++i) {
-        float* out = to + (d + i) * width + first;
-        if (stored == kLanes) store(out, block[i]);
-        else __builtin_memcpy(out, &block[i], kRows * sizeof(float));
-      }
+      for (int64_t i = 0; i < least(kLanes, words - d); ++i) put<kStored>(to + (d + i) * kWidth + first, block[i]);
     }
   }
 }
 
 }  // namespace
-}  // namespace warpbert
+}  // namespace warpbert::WB_ELEMENT
 #endif

@@ -3,17 +3,18 @@
 // its piece needs into its own cache and multiplies, while the memory, which has little to do meanwhile, brings what its next
 // piece will pack. In training B is mostly a layer's weights, which no cache kept since they were used last.
 //
-// This file is compiled for AVX-512: nothing here may be inlined elsewhere, so it uses no templates of the library.
+// This file is compiled for AVX-512, once more for AVX512-BF16 (element.h), each time into a namespace of its own: nothing here
+// may be inlined elsewhere, so it uses no templates of the library.
 #include "product.h"
 
 #include <string.h>
 
 #include "panels.h"
 
-namespace warpbert {
+namespace warpbert::WB_ELEMENT {
 namespace {
 
-constexpr int64_t kDepth = 384;         // of a block: 8 rows of it are 12 KB, which stay in L1
+constexpr int64_t kDepth = 384;         // words of a block: 8 rows of it are 12 KB, which stay in L1
 constexpr int64_t kHeight = 192 * kRows; // of a block: 2.4 MB of A, which stay in L3
 constexpr int64_t kTileColumns = 4;      // panels of B used together: 295 KB, which stay in L2
 constexpr int64_t kHighest = 64;         // panels of A in a piece: to pack B for each so many costs next to nothing
@@ -36,24 +37,24 @@ struct Lines {
   }
 };
 
-// c[8,48] = (add ? c : 0) + a b over one block's depth. Meanwhile the lines of c are fetched, which are wanted at the end, and
+// c[8,48] = (add ? c : 0) + a b over a depth of so many words. Meanwhile the lines of c are fetched, which are wanted at the end, and
 // `share` of the `ahead` now and then.
-void multiply_tile(float* c, int64_t c_row, const float* a, const float* b, int64_t depth, bool add, Lines& ahead, int64_t share) {
+void multiply_tile(float* c, int64_t c_row, const float* a, const float* b, int64_t words, bool add, Lines& ahead, int64_t share) {
   for (int i = 0; i < kRows; ++i) {
     for (int j = 0; j < kVectors; ++j) __builtin_prefetch(c + i * c_row + j * kLanes, 1);
   }
   V sums[kRows][kVectors] = {};
-  for (int64_t deep = 0; deep < depth; deep += kStride) {
+  for (int64_t deep = 0; deep < words; deep += kStride) {
     ahead.fetch(share);
-    for (int64_t d = deep, end = least(deep + kStride, depth); d < end; ++d, a += kRows, b += kColumns) {
+    for (int64_t d = deep, end = least(deep + kStride, words); d < end; ++d, a += kRows, b += kColumns) {
       V right[kVectors];
 #pragma GCC unroll 3
       for (int j = 0; j < kVectors; ++j) right[j] = load(b + j * kLanes);
 #pragma GCC unroll 8
       for (int i = 0; i < kRows; ++i) {
-        const V left = a[i] - V{};
+        const V left = _mm512_set1_ps(a[i]);
 #pragma GCC unroll 3
-        for (int j = 0; j < kVectors; ++j) sums[i][j] += left * right[j];
+        for (int j = 0; j < kVectors; ++j) sums[i][j] = add_product(sums[i][j], left, right[j]);
       }
     }
   }
@@ -72,6 +73,7 @@ struct Block {
   Matrix a, b;
   float* c;
   int64_t c_row, rows, columns, depth;
+  int64_t words; // of that depth
   bool add;
   float* a_panels;
   const float* ready; // panels that were packed before, `ready_panels` of them, the first columns'
@@ -103,8 +105,8 @@ void pack_piece(const void* argument, int64_t piece) {
   const int64_t from = piece * kRowPanelsAtOnce, end = least(from + kRowPanelsAtOnce, block.row_panels());
   for (int64_t panel = from; panel < end; ++panel) {
     const int64_t first = panel * kRows;
-    pack(block.a_panels + first * block.depth, kRows, block.a.at + first * (block.a.transposed ? 1 : block.a.row), block.a.row,
-         !block.a.transposed, least(kRows, block.rows - first), block.depth);
+    pack<kRows>(block.a_panels + first * block.words, block.a.at + first * (block.a.transposed ? 1 : block.a.row), block.a.row,
+                !block.a.transposed, least(kRows, block.rows - first), block.depth);
   }
 }
 
@@ -113,10 +115,11 @@ Lines wanted(const Block& block, int64_t piece) {
   const bool deeper = piece >= block.pieces();
   const int64_t from = (deeper ? piece - block.pieces() : piece) / block.ranges() * block.group, end = least(from + block.group, block.column_panels());
   if ((deeper && block.last) || from >= end) return {nullptr, 0, 0, 0};
-  const int64_t below = deeper ? block.depth : 0;
   if (from < block.ready_panels) {
-    return {block.ready + from * block.ready_row + below * kColumns, block.ready_row, least(end, block.ready_panels) - from, kColumns * block.depth};
+    const float* first = block.ready + from * block.ready_row + (deeper ? block.words * kColumns : 0);
+    return {first, block.ready_row, least(end, block.ready_panels) - from, kColumns * block.words};
   }
+  const int64_t below = deeper ? block.depth : 0;
   const int64_t columns = least(end * kColumns, block.columns) - from * kColumns;
   const float* first = block.column(from * kColumns);
   if (block.b.transposed) return {first + below, block.b.row, columns, block.depth};
@@ -138,24 +141,24 @@ void multiply_piece(const void* argument, int64_t piece) {
       right[j - from] = block.ready + j * block.ready_row;
       continue;
     }
-    float* to = own + (j - from) * kColumns * block.depth;
-    pack(to, kColumns, block.column(j * kColumns), block.b.row, block.b.transposed, least(kColumns, block.columns - j * kColumns), block.depth);
+    float* to = own + (j - from) * kColumns * block.words;
+    pack<kColumns>(to, block.column(j * kColumns), block.b.row, block.b.transposed, least(kColumns, block.columns - j * kColumns), block.depth);
     right[j - from] = to;
   }
   Lines ahead = wanted(block, piece + block.threads); // others take the pieces between
-  const int64_t share = pieces_of(ahead.left, (row_end - row_from) * (end - from) * pieces_of(block.depth, kStride));
+  const int64_t share = pieces_of(ahead.left, (row_end - row_from) * (end - from) * pieces_of(block.words, kStride));
   for (int64_t i = row_from; i < row_end; ++i) {
-    const float* a = block.a_panels + i * kRows * block.depth;
+    const float* a = block.a_panels + i * kRows * block.words;
     const int64_t rows = least(kRows, block.rows - i * kRows);
     for (int64_t j = from; j < end; ++j) {
       const int64_t columns = least(kColumns, block.columns - j * kColumns);
       float* c = block.c + i * kRows * block.c_row + j * kColumns;
       if (rows == kRows && columns == kColumns) {
-        multiply_tile(c, block.c_row, a, right[j - from], block.depth, block.add, ahead, share);
+        multiply_tile(c, block.c_row, a, right[j - from], block.words, block.add, ahead, share);
         continue;
       }
       alignas(64) float edge[kRows * kColumns];
-      multiply_tile(edge, kColumns, a, right[j - from], block.depth, false, ahead, share);
+      multiply_tile(edge, kColumns, a, right[j - from], block.words, false, ahead, share);
       for (int64_t r = 0; r < rows; ++r) {
         for (int64_t s = 0; s < columns; ++s) {
           c[r * block.c_row + s] = block.add ? c[r * block.c_row + s] + edge[r * kColumns + s] : edge[r * kColumns + s];
@@ -179,11 +182,11 @@ struct Weights {
 
 void pack_weights_piece(const void* argument, int64_t piece) {
   const Weights& weights = *(const Weights*)argument;
-  const int64_t floats = kColumns * weights.k;
-  float* scratch = weights.scratch + piece * floats;
+  const int64_t floats = kColumns * weights.k, words = kColumns * pieces_of(weights.k, kDeep);
+  float* scratch = weights.scratch + piece * words;
   for (int64_t panel = weights.panels * piece / weights.pieces; panel < weights.panels * (piece + 1) / weights.pieces; ++panel) {
-    pack(scratch, kColumns, weights.w + panel * floats, weights.k, true, kColumns, weights.k);
-    memcpy(weights.w + panel * floats, scratch, floats * sizeof(float));
+    pack<kColumns>(scratch, weights.w + panel * floats, weights.k, true, kColumns, weights.k);
+    memcpy(weights.w + panel * floats, scratch, words * sizeof(float));
   }
 }
 
@@ -197,7 +200,7 @@ Matrix from(Matrix x, int64_t i, int64_t j) {
 
 bool has_product() {
   static const bool has = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw")
-      && __builtin_cpu_supports("avx512vl");
+      && __builtin_cpu_supports("avx512vl") && (kDeep == 1 || __builtin_cpu_supports("avx512bf16"));
   return has;
 }
 
@@ -207,15 +210,16 @@ wb_status product(wb_context* ctx, int32_t threads, int64_t m, int64_t n, int64_
     for (int64_t row = 0; row < m && !add; ++row) memset(c + row * c_row, 0, n * sizeof(float));
     return WB_OK;
   }
-  const int64_t blocks = pieces_of(k, kDepth), depth = pieces_of(k, blocks);
-  float* space = a_panels.of(pieces_of(least(m, kHeight), kRows) * kRows * depth);
+  const int64_t blocks = pieces_of(pieces_of(k, kDeep), kDepth), words = pieces_of(pieces_of(k, kDeep), blocks), depth = words * kDeep;
+  float* space = a_panels.of(pieces_of(least(m, kHeight), kRows) * kRows * words);
   if (!space) return WB_OUT_OF_MEMORY;
   const int64_t ready = b.packed ? n / kColumns : 0;
   bool failed = false;
   for (int64_t deep = 0; deep < k; deep += depth) {
+    const int64_t left = least(depth, k - deep);
     for (int64_t row = 0; row < m; row += kHeight) {
-      Block block = {from(a, row, deep), from(b, deep, 0), c + row * c_row, c_row, least(kHeight, m - row), n, least(depth, k - deep),
-                     add || deep > 0, space, b.at + deep * kColumns, kColumns * k, ready, deep + depth >= k, 0, 0, threads, &failed};
+      Block block = {from(a, row, deep), from(b, deep, 0), c + row * c_row, c_row, least(kHeight, m - row), n, left, pieces_of(left, kDeep),
+                     add || deep > 0, space, b.at + deep / kDeep * kColumns, kColumns * k, ready, deep + depth >= k, 0, 0, threads, &failed};
       block.cut();
       if (wb_status status = on_threads(ctx, threads, pack_piece, &block, pieces_of(block.row_panels(), kRowPanelsAtOnce))) return status;
       if (wb_status status = on_threads(ctx, threads, multiply_piece, &block, block.pieces())) return status;
@@ -226,9 +230,9 @@ wb_status product(wb_context* ctx, int32_t threads, int64_t m, int64_t n, int64_
 }
 
 wb_status pack_weights(wb_context* ctx, int32_t threads, int64_t n, int64_t k, float* w) {
-  const Weights weights = {w, a_panels.of(threads * kColumns * k), k, n / kColumns, threads};
+  const Weights weights = {w, a_panels.of(threads * kColumns * pieces_of(k, kDeep)), k, n / kColumns, threads};
   if (!weights.scratch) return WB_OUT_OF_MEMORY;
   return on_threads(ctx, threads, pack_weights_piece, &weights, threads);
 }
 
-}  // namespace warpbert
+}  // namespace warpbert::WB_ELEMENT

@@ -1,4 +1,4 @@
-// Float32 matrix products of our own, for CPUs with AVX-512.
+// Matrix products of our own, for CPUs with AVX-512: of float32, and of operands rounded to bfloat16 where the CPU has AVX512-BF16.
 #ifndef WARPBERT_PRODUCT_H
 #define WARPBERT_PRODUCT_H
 
@@ -14,6 +14,8 @@ struct Matrix {
   bool transposed, packed;
 };
 
+namespace f32 {
+
 // Whether this CPU can run product().
 bool has_product();
 
@@ -25,5 +27,17 @@ wb_status product(wb_context* ctx, int32_t threads, int64_t m, int64_t n, int64_
 // that are left over stay as they are.
 wb_status pack_weights(wb_context* ctx, int32_t threads, int64_t n, int64_t k, float* w);
 
+}  // namespace f32
+
+// The same of operands that are rounded to bfloat16 as they are packed; c and sums are float32. A panel is [k / 2][48] pairs, so
+// that packed weights take the first half of the room they had.
+namespace bf16 {
+
+bool has_product();
+wb_status product(wb_context* ctx, int32_t threads, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, bool add, float* c,
+    int64_t c_row);
+wb_status pack_weights(wb_context* ctx, int32_t threads, int64_t n, int64_t k, float* w);
+
+}  // namespace bf16
 }  // namespace warpbert
 #endif

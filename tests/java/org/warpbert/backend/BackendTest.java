@@ -68,10 +68,26 @@ class BackendTest {
     }
 
     @Test
+    void isOpenedInAPrecision() {
+        assertPrecision(Precision.F32, Dtype.F32, Backends.open("cpu", 1));
+        assertPrecision(Precision.F32, Dtype.F32, Backends.open("simt", 1));
+        assertPrecision(Precision.BF16, Dtype.BF16, Backends.open("simt", 1, Precision.BF16));
+        assertTrue(failure(() -> Backends.open("cpu", 1, Precision.FP16)).contains("the precision fp16 (--precision) is not to be had on cpu"));
+        assertPrecision(Precision.BF16, Dtype.F32, CpuBf16.open(1)); // products alone
+    }
+
+    private static void assertPrecision(Precision precision, Dtype stored, Backend opened) {
+        try (opened) {
+            assertEquals(precision, opened.precision());
+            assertEquals(stored, opened.dtype());
+        }
+    }
+
+    @Test
     void aLibraryThatIsNotThereOrNoBackendSaysSo() {
-        assertTrue(failure(() -> new Backend("cpu", "/nowhere/libwarpbert_cpu.so", 0, 1, null)).contains("/nowhere/libwarpbert_cpu.so"));
-        assertTrue(failure(() -> new Backend("cpu", "libm.so.6", 0, 1, null)).contains("not a WarpBERT backend"));
-        assertTrue(failure(() -> new Backend("cpu", Backends.library("cpu"), 3, 1, null)).contains("3"));
+        assertTrue(failure(() -> new Backend("cpu", "/nowhere/libwarpbert_cpu.so", 0, 1, Precision.AUTO, null)).contains("/nowhere/libwarpbert_cpu.so"));
+        assertTrue(failure(() -> new Backend("cpu", "libm.so.6", 0, 1, Precision.AUTO, null)).contains("not a WarpBERT backend"));
+        assertTrue(failure(() -> new Backend("cpu", Backends.library("cpu"), 3, 1, Precision.AUTO, null)).contains("3"));
     }
 
     @ParameterizedTest

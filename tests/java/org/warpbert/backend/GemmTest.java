@@ -3,17 +3,20 @@ package org.warpbert.backend;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.warpbert.WarpBertException;
 
 /**
  * The three products of a linear layer. Integers of at most 8 make every product and sum exact, so equality is asked; in 16
@@ -26,8 +29,24 @@ class GemmTest {
             {71, 801, 50}, {1537, 9, 3073}}; // and beyond a block's depth, height and width
     private static final int MARGIN = 64;
 
+    /** The CPU that rounds operands itself, where it can. */
+    private static final String ROUNDING = "cpu in bf16";
+
     static List<String> backends() {
-        return TestBackends.available();
+        List<String> all = new ArrayList<>(TestBackends.available());
+        if (all.contains("cpu") && CpuGemm.hasBf16()) {
+            all.add(ROUNDING);
+        }
+        return all;
+    }
+
+    private static Backend open(String name, int threads) {
+        return name.equals(ROUNDING) ? CpuBf16.open(threads) : Backends.open(name, threads);
+    }
+
+    /** What a product makes of an operand before it multiplies. */
+    private static float[] operand(String name, float[] values) {
+        return name.equals(ROUNDING) ? Half.BF16.round(values) : values;
     }
 
     enum Product { FORWARD, BACKWARD_INPUT, BACKWARD_WEIGHT }
@@ -36,7 +55,7 @@ class GemmTest {
     @MethodSource("backends")
     void integersComeOutExactly(String name) {
         for (int threads : new int[] {1, 2, 5}) {
-            try (Backend backend = Backends.open(name, threads)) {
+            try (Backend backend = open(name, threads)) {
                 for (int[] s : SIZES) {
                     for (Product product : Product.values()) {
                         float[] left = integers(1, s[0] * (product == Product.FORWARD ? s[1] : s[2]));
@@ -57,7 +76,7 @@ class GemmTest {
     void aSumOverNoRowsIsZero(String name) {
         int[] s = {0, 33, 47};
         float[] before = integers(3, size(Product.BACKWARD_WEIGHT, s));
-        try (Backend backend = Backends.open(name, 2)) {
+        try (Backend backend = open(name, 2)) {
             assertArrayEquals(new float[before.length], run(backend, Product.BACKWARD_WEIGHT, s, new float[0], new float[0], null));
             assertArrayEquals(before, run(backend, Product.BACKWARD_WEIGHT, s, new float[0], new float[0], before));
         }
@@ -67,7 +86,7 @@ class GemmTest {
     @MethodSource("backends")
     void integersOfSixteenBitsComeOutRoundedOnce(String name) {
         for (int threads : new int[] {1, 2}) {
-            try (Backend backend = Backends.open(name, threads)) {
+            try (Backend backend = open(name, threads)) {
                 for (Dtype dtype : new Dtype[] {Dtype.F16, Dtype.BF16}) {
                     if (!backend.types().contains(dtype)) {
                         continue;
@@ -95,7 +114,7 @@ class GemmTest {
     @ParameterizedTest
     @MethodSource("backends")
     void aBiasIsAddedBeforeTheRounding(String name) {
-        try (Backend backend = Backends.open(name, 2)) {
+        try (Backend backend = open(name, 2)) {
             for (Dtype dtype : backend.types()) {
                 for (int[] s : SIZES) {
                     float[] x = integers(1, s[0] * s[1]);
@@ -122,7 +141,7 @@ class GemmTest {
     @ParameterizedTest
     @MethodSource("backends")
     void sixteenBitsLoseNoMoreThanRounding(String name) {
-        try (Backend backend = Backends.open(name, 2)) {
+        try (Backend backend = open(name, 2)) {
             for (Dtype dtype : new Dtype[] {Dtype.F16, Dtype.BF16}) {
                 if (!backend.types().contains(dtype)) {
                     continue;
@@ -188,11 +207,11 @@ class GemmTest {
             for (Product product : Product.values()) {
                 float[] left = Floats.normal(1, s[0] * (product == Product.FORWARD ? s[1] : s[2]));
                 float[] right = Floats.normal(2, product == Product.BACKWARD_WEIGHT ? s[0] * s[1] : s[2] * s[1]);
-                double[] exact = Floats.widen(multiply(product, s, left, right)); // but for float32's roundings
+                double[] exact = Floats.widen(multiply(product, s, operand(name, left), operand(name, right))); // but for float32's roundings
                 float[] first = null;
                 for (int threads : new int[] {1, 2, 3}) {
                     String what = product + " [" + s[0] + ", " + s[1] + ", " + s[2] + "] on " + threads + " threads";
-                    try (Backend backend = Backends.open(name, threads); Backend again = Backends.open(name, threads)) {
+                    try (Backend backend = open(name, threads); Backend again = open(name, threads)) {
                         float[] result = run(backend, product, s, left, right, null);
                         assertArrayEquals(result, run(again, product, s, left, right, null), what);
                         if (backend.gemm().describe().contains("own") && first != null) {
@@ -217,7 +236,7 @@ class GemmTest {
             float[] expected = null;
             for (int threads : new int[] {1, 2, 3}) {
                 String what = "[" + s[0] + ", " + s[1] + ", " + s[2] + "] on " + threads + " threads";
-                try (Backend backend = Backends.open(name, threads); DeviceMemory left = backend.allocate("x", 4L * x.length);
+                try (Backend backend = open(name, threads); DeviceMemory left = backend.allocate("x", 4L * x.length);
                         DeviceMemory weights = backend.allocate("w", 4L * (w.length + 2 * MARGIN)); DeviceMemory result = backend.allocate("y", 4L * s[0] * s[2])) {
                     Gemm gemm = backend.gemm();
                     left.upload(x);
@@ -243,7 +262,7 @@ class GemmTest {
         }
     }
 
-    /** Machines without AVX-512 multiply by OpenBLAS; on those with it, a process of its own does. */
+    /** Machines without AVX-512 multiply by OpenBLAS, and have no bf16; on those with it, a process of its own does. */
     @Test
     void openBlasInsteadOfOurOwn() throws IOException, InterruptedException {
         ProcessBuilder builder = new ProcessBuilder(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-Xmx1g",
@@ -254,12 +273,14 @@ class GemmTest {
         String said = new String(process.getInputStream().readAllBytes());
         assertEquals(0, process.waitFor(), said);
         assertTrue(said.contains("by OpenBLAS ("), said);
+        assertTrue(said.contains("the precision bf16 (--precision) is not to be had on cpu, which computes in f32: bf16 takes a CPU with AVX512-BF16"), said);
     }
 
     public static void main(String[] args) {
         try (Backend backend = Backends.open("cpu", 2)) {
             System.out.println("by " + backend.gemm().describe());
         }
+        System.out.println(assertThrows(WarpBertException.class, () -> Backends.open("cpu", 2, Precision.BF16)).getMessage());
         new GemmTest().integersComeOutExactly("cpu");
         new GemmTest().packedWeightsGiveTheSameBits("cpu");
         new GemmTest().givesTheSameBitsAgainAndTheSameNumbersOnOtherThreads("cpu");

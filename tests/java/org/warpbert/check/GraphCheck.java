@@ -43,9 +43,9 @@ final class GraphCheck {
     static Found check(String device, Precision precision) {
         boolean gpu = device.equals("cuda");
         BertConfig config = CheckBatches.config(device);
-        try (Backend backend = Backends.open(device, 0);
+        try (Backend backend = Backends.open(device, 0, precision);
                 Parameters parameters = Parameters.random(backend, ClassificationHead.parameters(config, CLASSES),
-                        new WeightFormat(precision.on(backend).dtype(), false), 7)) {
+                        new WeightFormat(backend.dtype(), false), 7)) {
             GraphCheck check = new GraphCheck(backend, config, parameters, gpu ? 101 : 3);
             List<String> wrong = new ArrayList<>();
             List<String> told = new ArrayList<>();

@@ -111,8 +111,8 @@ final class StepGraphCheck {
         ParameterTable table = ClassificationHead.parameters(config, CLASSES);
         int size = batches.get(0).sequences();
         Hyperparameters hyper = new Hyperparameters(1, size, CheckBatches.LONGEST, 2e-5, 0, 0.01, 1.0, 0.1, Schedule.CONSTANT, 0, 0, 7, false);
-        try (Backend backend = Backends.open(device, 0)) {
-            Dtype dtype = precision.on(backend).dtype();
+        try (Backend backend = Backends.open(device, 0, precision)) {
+            Dtype dtype = backend.dtype();
             System.setProperty(GRAPHS, Boolean.toString(way.filled));
             TrainingPlan plan = new TrainingPlan(config, table, new ClassificationHead(CLASSES), dtype, 0, BatchSizes.worst(Capacity.of(CheckBatches.LONGEST, 1), size),
                     null, DeviceSpeed.assumed(backend.name()), backend.name(), MemoryBudget.limit(backend, 0), backend.freeBytes());

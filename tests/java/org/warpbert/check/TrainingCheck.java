@@ -136,8 +136,8 @@ final class TrainingCheck {
      * which libraries load code and what came back is captured. Of a GPU, free memory is looked at as well, which other processes must leave alone.
      */
     Found leak(Precision precision, int count) {
-        try (Backend backend = Backends.open(device, 0);
-                Parameters parameters = weights.apply(backend, format(backend, precision));
+        try (Backend backend = Backends.open(device, 0, precision);
+                Parameters parameters = weights.apply(backend, format(backend));
                 Trainer trainer = trainer(backend, parameters, 0.1, count)) {
             long free = 0;
             long held = 0;
@@ -160,8 +160,8 @@ final class TrainingCheck {
     }
 
     private Run run(String on, Precision precision, double dropout, int count) {
-        try (Backend backend = Backends.open(on, 0);
-                Parameters parameters = weights.apply(backend, format(backend, precision));
+        try (Backend backend = Backends.open(on, 0, precision);
+                Parameters parameters = weights.apply(backend, format(backend));
                 Trainer trainer = trainer(backend, parameters, dropout, batches.size())) {
             List<Trainer.Result> results = new ArrayList<>();
             for (PackedBatch batch : batches.subList(0, count)) {
@@ -189,8 +189,8 @@ final class TrainingCheck {
         }
     }
 
-    private static WeightFormat format(Backend backend, Precision precision) {
-        return new WeightFormat(precision.on(backend).dtype(), true);
+    private static WeightFormat format(Backend backend) {
+        return new WeightFormat(backend.dtype(), true);
     }
 
     private Trainer trainer(Backend backend, Parameters parameters, double dropout, int steps) {

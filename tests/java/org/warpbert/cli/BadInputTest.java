@@ -78,7 +78,7 @@ class BadInputTest {
         train(GOOD, "--model", "bert-huge").failedWith("'bert-huge'", "all-MiniLM-L6-v2");
         train(GOOD, "--model", folder.toString()).failedWith("no model in");
         train(GOOD, "--device", "tpu").failedWith("tpu");
-        train(GOOD, "--device", "cpu", "--precision", "bf16").failedWith("the precision bf16 (--precision)", "cpu", "f32");
+        train(GOOD, "--device", "cpu", "--precision", "fp16").failedWith("the precision fp16 (--precision)", "cpu", "f32");
         nothingWritten("data.tsv");
     }
 

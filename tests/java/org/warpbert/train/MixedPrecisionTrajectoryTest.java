@@ -16,6 +16,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 import org.warpbert.backend.Activation;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.Backends;
+import org.warpbert.backend.CpuBf16;
 import org.warpbert.backend.Dtype;
 import org.warpbert.model.BertConfig;
 import org.warpbert.model.Parameters;
@@ -30,7 +31,7 @@ import org.warpbert.text.PackedBatch;
 import org.warpbert.text.TestData;
 import org.warpbert.text.TextTable;
 
-/** Training in 16 bits on the CUDA kernels under simt: 100 steps beside float32's, and what a float16 overflow does. */
+/** Training in 16 bits on the CUDA kernels under simt, and in the CPU's bf16: 100 steps beside float32's, and what a float16 overflow does. */
 class MixedPrecisionTrajectoryTest {
     private static final int STEPS = 100;
     private static final int BATCH = 8;
@@ -60,11 +61,16 @@ class MixedPrecisionTrajectoryTest {
 
     /** The loss, smoothed, of every step. */
     private static double[] run(String device, Dtype dtype, Dtype moments, List<PackedBatch> data) {
+        try (Backend backend = Backends.open(device, 1)) {
+            return run(backend, dtype, moments, data);
+        }
+    }
+
+    private static double[] run(Backend backend, Dtype dtype, Dtype moments, List<PackedBatch> data) {
         BertConfig config = BertConfig.ofSizes(WORDS, 32, 2, 1, 64, 32, 2);
         Hyperparameters hyper = new Hyperparameters(1, BATCH, 32, 1e-3, 10, 0.01, 1, 0.0, Schedule.LINEAR, 0, 0, 42, false);
         int tokens = data.stream().mapToInt(PackedBatch::totalTokens).max().orElseThrow();
-        try (Backend backend = Backends.open(device, 1);
-                Parameters parameters = Parameters.random(backend, ClassificationHead.parameters(config, 2), new WeightFormat(dtype, true), 2);
+        try (Parameters parameters = Parameters.random(backend, ClassificationHead.parameters(config, 2), new WeightFormat(dtype, true), 2);
                 Trainer trainer = new Trainer(backend, config, parameters, new ClassificationHead(2), hyper, STEPS, Capacity.of(tokens, BATCH),
                         moments, LossScale.of(dtype))) {
             double[] smoothed = new double[STEPS];
@@ -97,6 +103,21 @@ class MixedPrecisionTrajectoryTest {
         double worst = worst(exact, rounded);
         assertTrue(worst <= 0.01, "the smoothed loss is off by " + worst);
         assertTrue(worst > 1e-5, "that was not computed in 16 bits");
+    }
+
+    /** Products alone in bfloat16, on the CPU. Measured: 8e-4. */
+    @Test
+    void productsInBfloat16StayWithinAHundredthToo() {
+        try (Backend backend = CpuBf16.open(2)) {
+            List<PackedBatch> data = cola();
+            double[] rounded = run(backend, backend.dtype(), Dtype.F32, data);
+            double worst = worst(run("cpu", Dtype.F32, Dtype.F32, data), rounded);
+            assertTrue(worst <= 0.01, "the smoothed loss is off by " + worst);
+            assertTrue(worst > 1e-5, "that was not computed in bfloat16");
+            try (Backend alone = CpuBf16.open(1)) {
+                assertArrayEquals(rounded, run(alone, alone.dtype(), Dtype.F32, data), "on one thread");
+            }
+        }
     }
 
     /** Float32 with moments in bfloat16, rounded by chance. Measured: 7e-4. */

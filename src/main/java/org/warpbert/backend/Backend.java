@@ -29,6 +29,7 @@ public final class Backend implements AutoCloseable {
     private final String name;
     private final String note;
     private final int threads;
+    private final Precision precision;
     private final Gemm gemm;
     private final AtomicLong allocated = new AtomicLong();
     private final AtomicLong peak = new AtomicLong();
@@ -37,11 +38,15 @@ public final class Backend implements AutoCloseable {
     private long limit = Long.MAX_VALUE;
     private long context;
 
-    /** @param note what {@link #describe} says at the end, or null */
-    Backend(String name, String library, int device, int threads, String note) {
+    /**
+     * @param precision what is to be computed in; one that the device lacks is an error
+     * @param note      what {@link #describe} says at the end, or null
+     */
+    Backend(String name, String library, int device, int threads, Precision precision, String note) {
         this.name = name;
         this.note = note;
         this.threads = threads;
+        this.precision = precision.on(name, precisions());
         Native.load();
         try (PointerPointer<Pointer> handle = new PointerPointer<>(1)) {
             int status = Native.wb_open(handle, library, device, threads);
@@ -51,7 +56,8 @@ public final class Backend implements AutoCloseable {
             context = handle.get(0).address();
         }
         try {
-            gemm = name.equals("cuda") ? new CudaGemm(this, ALLOW_TF32) : new CpuGemm(this);
+            gemm = name.equals("cuda") ? new CudaGemm(this, ALLOW_TF32)
+                    : new CpuGemm(this, name.equals("cpu") && this.precision == Precision.BF16);
         } catch (RuntimeException | Error e) {
             Native.wb_close(context);
             throw e;
@@ -68,7 +74,23 @@ public final class Backend implements AutoCloseable {
         return threads;
     }
 
-    /** Types that activations and products may have here. */
+    /** What is computed in: that which this was opened with, AUTO decided. */
+    public Precision precision() {
+        return precision;
+    }
+
+    /** Type of activations, and of weights as products read them, in {@link #precision}. */
+    public Dtype dtype() {
+        return precision.dtype(name);
+    }
+
+    /** What this kind of device can compute in. The CPU's bf16 is in products alone, where it has the instructions. */
+    public Set<Precision> precisions() {
+        return !name.equals("cpu") ? EnumSet.of(Precision.F32, Precision.BF16, Precision.FP16)
+                : CpuGemm.hasBf16() ? EnumSet.of(Precision.F32, Precision.BF16) : EnumSet.of(Precision.F32);
+    }
+
+    /** Types that activations may have here. */
     public Set<Dtype> types() {
         return name.equals("cpu") ? EnumSet.of(Dtype.F32) : EnumSet.allOf(Dtype.class);
     }

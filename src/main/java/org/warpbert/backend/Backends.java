@@ -14,6 +14,11 @@ public final class Backends {
 
     private Backends() {}
 
+    /** {@link #open(String, int, Precision)} in the device's own precision. */
+    public static Backend open(String device, int threads) {
+        return open(device, threads, Precision.AUTO);
+    }
+
     /**
      * Opens a device.
      *
@@ -22,20 +27,21 @@ public final class Backends {
      *                be expected. An explicit name never falls back. "simt" runs the CUDA kernels on the CPU, thread by
      *                thread, to test and debug them.
      * @param threads host threads, 0 for as many as there are cores
+     * @param precision what it is to compute in; one that the device lacks is an error
      */
-    public static Backend open(String device, int threads) {
+    public static Backend open(String device, int threads, Precision precision) {
         if (threads < 0) {
             throw new WarpBertException("the number of threads (--threads) is " + threads + ", it must be 0 (all cores) or more");
         }
         int count = threads == 0 ? Runtime.getRuntime().availableProcessors() : threads;
         Matcher cuda = CUDA.matcher(device);
         if (cuda.matches()) {
-            return cuda(cuda.group(1) == null ? 0 : Integer.parseInt(cuda.group(1)));
+            return cuda(cuda.group(1) == null ? 0 : Integer.parseInt(cuda.group(1)), precision);
         }
         return switch (device) {
-            case "auto" -> auto(count);
-            case "cpu" -> cpu(count, null);
-            case "simt" -> new Backend("simt", library("simt"), 0, 1, null);
+            case "auto" -> auto(count, precision);
+            case "cpu" -> cpu(count, precision, null);
+            case "simt" -> new Backend("simt", library("simt"), 0, 1, precision, null);
             default -> throw new WarpBertException("device \"" + device + "\" is not known; there are auto, cpu, cuda (or cuda:N, "
                     + "the GPU's number) and simt");
         };
@@ -59,23 +65,23 @@ public final class Backends {
         return kind.equals("cuda") ? CudaGemm.WORKSPACE_BYTES : 0;
     }
 
-    private static Backend cpu(int threads, String note) {
-        return new Backend("cpu", library("cpu"), 0, threads, note);
+    private static Backend cpu(int threads, Precision precision, String note) {
+        return new Backend("cpu", library("cpu"), 0, threads, precision, note);
     }
 
-    private static Backend cuda(int number) {
-        return new Backend("cuda", library("cuda"), number, 1, null);
+    private static Backend cuda(int number, Precision precision) {
+        return new Backend("cuda", library("cuda"), number, 1, precision, null);
     }
 
     /** Where nothing speaks of a GPU, none is looked for: it would cost every start of a command. */
-    private static Backend auto(int threads) {
+    private static Backend auto(int threads, Precision precision) {
         if (!CudaLibraries.driverLikely()) {
-            return cpu(threads, null);
+            return cpu(threads, precision, null);
         }
         try {
-            return cuda(0);
+            return cuda(0, precision);
         } catch (WarpBertException e) {
-            return cpu(threads, "no GPU: " + e.getMessage());
+            return cpu(threads, precision, "no GPU: " + e.getMessage());
         }
     }
 

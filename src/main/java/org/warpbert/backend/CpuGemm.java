@@ -7,24 +7,35 @@ import java.util.List;
  * Products on the backend's own threads, in float32: by kernels of our own where the CPU has AVX-512, else by OpenBLAS
  * (everywhere with {@code WARPBERT_GEMM=openblas} in the environment). Operands of 16 bits are widened first and the result is
  * rounded once, which is what tensor cores do. Leading dimensions are the row lengths: nothing is padded.
+ *
+ * <p>In bf16 our own round float32 operands to bfloat16 as they read them, and sum in float32; what is stored stays float32.
  */
 final class CpuGemm implements Gemm {
     private final Backend backend;
     private final String library;
     private final String core;
+    private final int bf16; // 1: operands are rounded
     private final DeviceMemory[] wide = new DeviceMemory[4]; // of 16-bit products: left, right, result and bias in float32
     private final List<DeviceMemory> all = new ArrayList<>();
     private long nanos;
 
-    CpuGemm(Backend backend) {
+    /** @param bf16 whether float32 operands are rounded to bfloat16: only where {@link #hasBf16} */
+    CpuGemm(Backend backend, boolean bf16) {
         this.backend = backend;
+        this.bf16 = bf16 ? 1 : 0;
         Native.load();
         boolean openBlas = Native.wb_blas_needed() != 0;
         this.library = openBlas ? "OpenBLAS" : "products";
         if (openBlas) {
             OpenBlas.load();
         }
-        this.core = OpenBlas.core();
+        this.core = OpenBlas.core() + (bf16 ? ", operands rounded to bf16" : "");
+    }
+
+    /** Whether products in bfloat16 can be had here: they are our own, and the CPU has AVX512-BF16. */
+    static boolean hasBf16() {
+        Native.load();
+        return Native.wb_blas_has_bf16() != 0;
     }
 
     @Override
@@ -42,7 +53,7 @@ final class CpuGemm implements Gemm {
         if (dtype != Dtype.F32 || Native.wb_blas_needed() != 0) {
             return false;
         }
-        backend.check("pack[n=" + out + ", k=" + in + "]", Native.wb_blas_pack(backend.context(), backend.threads(), out, in, w));
+        backend.check("pack[n=" + out + ", k=" + in + "]", Native.wb_blas_pack(backend.context(), backend.threads(), bf16, out, in, w));
         return true;
     }
 
@@ -52,7 +63,7 @@ final class CpuGemm implements Gemm {
             return;
         }
         long start = System.nanoTime();
-        int status = Native.wb_blas_sgemm_packed(backend.context(), backend.threads(), rows, out, in, x, w, y);
+        int status = Native.wb_blas_sgemm_packed(backend.context(), backend.threads(), bf16, rows, out, in, x, w, y);
         nanos += System.nanoTime() - start;
         check(status, rows, out, in);
     }
@@ -77,8 +88,8 @@ final class CpuGemm implements Gemm {
         long b = widened(1, operands, right, (long) k * n);
         long c = add ? widened(2, result, to, (long) m * n) : result == Dtype.F32 ? to : scratch(2, (long) m * n);
         long start = System.nanoTime();
-        int status = Native.wb_blas_sgemm(backend.context(), backend.threads(), transposeLeft ? 1 : 0, transposeRight ? 1 : 0,
-                m, n, k, a, transposeLeft ? m : k, b, transposeRight ? k : n, add ? 1 : 0, c, n);
+        int status = Native.wb_blas_sgemm(backend.context(), backend.threads(), bf16, transposeLeft ? 1 : 0,
+                transposeRight ? 1 : 0, m, n, k, a, transposeLeft ? m : k, b, transposeRight ? k : n, add ? 1 : 0, c, n);
         nanos += System.nanoTime() - start;
         check(status, m, n, k);
         if (bias != 0) {

@@ -3,8 +3,9 @@ package org.warpbert.backend;
 /**
  * The matrix products of a linear layer y = x w^T, all row-major: x is [rows, in], w is [out, in] (Hugging Face's
  * layout), y is [rows, out]. Activations, their gradients and w are in {@code dtype}; gradients of weights are float32 in
- * every precision, and sums are float32. Type, layout and epilogue of every GEMM stand here and in its implementations,
- * nowhere else. Implementations allocate nothing per call.
+ * every precision, and sums are float32. A CPU in {@link Precision#BF16} rounds float32 operands as it reads them. Type,
+ * layout and epilogue of every GEMM stand here and in its implementations, nowhere else. Implementations allocate nothing
+ * per call.
  */
 public interface Gemm extends AutoCloseable {
     /** y[rows, out] = x[rows, in] · w[out, in]^T. */

@@ -46,13 +46,14 @@ final class Native {
     static native int setenv(String name, String value, int overwrite);
     static native int unsetenv(String name);
     static native int wb_blas_needed();
+    static native int wb_blas_has_bf16();
     static native @Cast("const char*") BytePointer wb_blas_core();
     @Cast("wb_status") static native int wb_blas_sgemm(
-            @Cast("wb_context*") long ctx, int threads, int transposeA, int transposeB, int m, int n, int k,
+            @Cast("wb_context*") long ctx, int threads, int bf16, int transposeA, int transposeB, int m, int n, int k,
             @Cast("const float*") long a, int lda, @Cast("const float*") long b, int ldb, float beta, @Cast("float*") long c,
             int ldc);
-    @Cast("wb_status") static native int wb_blas_pack(@Cast("wb_context*") long ctx, int threads, int n, int k, @Cast("float*") long w);
-    @Cast("wb_status") static native int wb_blas_sgemm_packed(@Cast("wb_context*") long ctx, int threads, int m, int n, int k,
+    @Cast("wb_status") static native int wb_blas_pack(@Cast("wb_context*") long ctx, int threads, int bf16, int n, int k, @Cast("float*") long w);
+    @Cast("wb_status") static native int wb_blas_sgemm_packed(@Cast("wb_context*") long ctx, int threads, int bf16, int m, int n, int k,
             @Cast("const float*") long a, @Cast("const float*") long w, @Cast("float*") long c);
 
     @Cast("wb_status") static native int wb_open(@Cast("wb_context**") PointerPointer<?> ctx, String path, int device, int threads);

@@ -1,6 +1,7 @@
 package org.warpbert.backend;
 
 import java.util.Locale;
+import java.util.Set;
 import java.util.stream.Collectors;
 import org.warpbert.WarpBertException;
 
@@ -9,6 +10,7 @@ public enum Precision {
     /** The fastest that loses nothing to speak of: bf16 on CUDA, f32 elsewhere. */
     AUTO(null),
     F32(Dtype.F32),
+    /** On a CPU that has AVX512-BF16, products alone: they round their operands, and all that is stored stays float32. */
     BF16(Dtype.BF16),
     /** Trained with dynamic loss scaling. */
     FP16(Dtype.F16);
@@ -19,29 +21,25 @@ public enum Precision {
         this.dtype = dtype;
     }
 
-    /** This precision on a device, AUTO decided; one that the device lacks is an error. */
-    public Precision on(Backend backend) {
+    /** This precision on a kind of device ("cpu", "cuda", "simt") that has some, AUTO decided; one that it lacks is an error. */
+    Precision on(String kind, Set<Precision> had) {
         if (this == AUTO) {
-            return backend.name().equals("cuda") ? BF16 : F32;
+            return kind.equals("cuda") ? BF16 : F32;
         }
-        if (!backend.types().contains(dtype)) {
-            throw new WarpBertException("the precision " + this + " (--precision) is not to be had on " + backend.name() + ", which computes in "
-                    + backend.types().stream().map(type -> of(type).toString()).collect(Collectors.joining(", ")));
+        if (!had.contains(this)) {
+            throw new WarpBertException("the precision " + this + " (--precision) is not to be had on " + kind + ", which computes in "
+                    + had.stream().map(Precision::toString).collect(Collectors.joining(", "))
+                    + (this == BF16 ? ": bf16 takes a CPU with AVX512-BF16, and our own products (no WARPBERT_GEMM=openblas)" : ""));
         }
         return this;
     }
 
-    private static Precision of(Dtype type) {
-        return switch (type) {
-            case F32 -> F32;
-            case BF16 -> BF16;
-            case F16 -> FP16;
-        };
-    }
-
-    /** Of activations and products. AUTO has none: see {@link #on}. */
-    public Dtype dtype() {
-        return dtype;
+    /**
+     * Type of activations, and of weights as products read them, on a kind of device ("cpu", "cuda", "simt"): on the CPU always
+     * float32. AUTO has none: see {@link Backend#precision}.
+     */
+    public Dtype dtype(String kind) {
+        return kind.equals("cpu") ? Dtype.F32 : dtype;
     }
 
     /** As the command line has it. */

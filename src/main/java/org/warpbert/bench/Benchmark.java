@@ -44,7 +44,7 @@ public final class Benchmark {
         paddedLength = source.paddedLength();
         work = Work.of(settings.model(), model.config(), model.table().parameters(), source, settings.padded(), lengths);
         requirePositions(source);
-        dtype = settings.precision().on(backend).dtype();
+        dtype = backend.dtype();
     }
 
     private void requirePositions(Lengths source) {
@@ -69,7 +69,7 @@ public final class Benchmark {
      */
     public static Report run(Report.Settings settings, long memory) {
         BenchModel model = BenchModel.of(settings.model());
-        try (Backend backend = Backends.open(settings.device(), settings.threads())) {
+        try (Backend backend = Backends.open(settings.device(), settings.threads(), settings.precision())) {
             Stopwatch stopwatch = new Stopwatch(backend);
             Benchmark benchmark = new Benchmark(settings, model, backend, MemoryBudget.limit(backend, memory));
             Roofline roofline = Roofline.measure(backend, stopwatch, benchmark.dtype);
@@ -92,7 +92,7 @@ public final class Benchmark {
      */
     public static void takeTurns(Report.Settings settings, long memory, Path batchFile, BufferedReader orders, Consumer<String> answers) throws Exception {
         BenchModel model = BenchModel.of(settings.model());
-        try (Backend backend = Backends.open(settings.device(), settings.threads())) {
+        try (Backend backend = Backends.open(settings.device(), settings.threads(), settings.precision())) {
             Benchmark benchmark = new Benchmark(settings, model, backend, MemoryBudget.limit(backend, memory));
             RandomBatch words = RandomBatch.of(model.config(), benchmark.lengths);
             AtomicFile.write(batchFile, RunFolder.JSON.writeValueAsBytes(Map.of("sequences", words.sequences().stream().map(Encoded::tokens).toList(),
@@ -115,7 +115,7 @@ public final class Benchmark {
         about.put("library", "WarpBERT");
         about.put("machine", Machine.of(backend));
         about.put("layout", settings.layout() + session.inParts());
-        about.put("dtype", dtype);
+        about.put("precision", backend.precision().toString());
         about.put("work", work);
         about.put("flop_formula", Work.FORMULA);
         about.put("result", session.result());

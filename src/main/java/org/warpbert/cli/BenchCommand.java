@@ -74,7 +74,7 @@ final class BenchCommand extends WarpBertCommand {
         Comparison record = compare == null ? null : Comparison.read(compare);
         Report.Settings settings = what == null && record != null ? record.settings() : settings();
         if (record != null) { // known before minutes are spent
-            try (Backend backend = Backends.open(settings.device(), settings.threads())) {
+            try (Backend backend = Backends.open(settings.device(), settings.threads(), settings.precision())) {
                 record.requireComparable(settings, Machine.of(backend));
             }
         }

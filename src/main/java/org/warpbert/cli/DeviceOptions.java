@@ -13,7 +13,7 @@ final class DeviceOptions {
     @Option(names = "--threads", paramLabel = "N", defaultValue = "0", description = "Host threads (default: 0, as many as there are cores).")
     int threads;
 
-    @Option(names = "--precision", paramLabel = "auto|f32|bf16|fp16", defaultValue = "auto", description = "What it computes in (default: auto, bf16 on a GPU and f32 elsewhere).")
+    @Option(names = "--precision", paramLabel = "auto|f32|bf16|fp16", defaultValue = "auto", description = "What it computes in (default: auto, bf16 on a GPU and f32 elsewhere; bf16 on a CPU takes AVX512-BF16).")
     Precision precision;
 
     @Option(names = "--memory", paramLabel = "SIZE", converter = MemorySize.class,

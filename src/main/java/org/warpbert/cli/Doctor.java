@@ -20,6 +20,7 @@ import java.util.stream.Collectors;
 import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.Backends;
+import org.warpbert.backend.Precision;
 import org.warpbert.hub.Hub;
 
 /** Looks at the machine: what WarpBERT needs, whether it is there, and what to do where it is not. */
@@ -132,7 +133,8 @@ final class Doctor {
 
     private void backend() {
         try (Backend backend = Backends.open("cpu", 0)) {
-            ok("backend cpu", backend.describe());
+            ok("backend cpu", backend.describe() + (backend.precisions().contains(Precision.BF16) ? "; has --precision bf16"
+                    : "; no --precision bf16, which takes AVX512-BF16 and our own products"));
         } catch (WarpBertException | LinkageError e) {
             Throwable cause = e.getCause() == null ? e : e.getCause(); // a loader's true reason
             findings.add(new Finding("backend cpu", State.MISSING, true, cause.getMessage(),

@@ -112,15 +112,15 @@ final class PlanCommand extends WarpBertCommand {
                 : new MemoryBudget(device.memory, FixedOverhead.of(kind, threads) + (Backends.isHost(kind) ? ready : 0));
     }
 
-    /** What products would compute in. */
+    /** What activations would be in. */
     private Dtype dtype(Backend backend) {
-        return backend != null ? device.precision.on(backend).dtype() : device.precision == Precision.AUTO ? Dtype.BF16 : device.precision.dtype();
+        return backend != null ? backend.dtype() : (device.precision == Precision.AUTO ? Precision.BF16 : device.precision).dtype(ABSENT);
     }
 
     /** The device, or null where it is not here and its memory is given. */
     private Backend backend() {
         try {
-            return Backends.open(device.device, device.threads);
+            return Backends.open(device.device, device.threads, device.precision);
         } catch (WarpBertException e) {
             if (device.memory == 0 || !device.device.startsWith(ABSENT)) {
                 throw e;

@@ -8,7 +8,7 @@ import org.warpbert.backend.Dtype;
  * it, which the optimizer updates and rounds from, and inference does not. For inference alone the encoder's matrices are rearranged
  * for products too, where that is faster ({@link org.warpbert.backend.Gemm#pack}).
  *
- * @param dtype    that products compute in
+ * @param dtype    that products read
  * @param training whether the weights may be trained
  */
 public record WeightFormat(Dtype dtype, boolean training) {

@@ -117,7 +117,7 @@ public final class Finetune {
                 task.learn(train, checkpoint, listener::note);
                 InstanceSource trainSource = task.instances(train, checkpoint.tokenizer(), hyper.maxLength());
                 InstanceSource devSource = dev == null ? null : task.instances(dev, checkpoint.tokenizer(), hyper.maxLength());
-                try (Backend backend = Backends.open(options.compute.device(), options.compute.threads());
+                try (Backend backend = Backends.open(options.compute.device(), options.compute.threads(), options.compute.precision());
                         BatchLoader trainLoader = loader(trainSource, hyper.shuffle());
                         BatchLoader devLoader = dev == null ? null : loader(devSource, false)) {
                     TrainingPlan plan = plan(backend, checkpoint.config(), trainLoader, devLoader);
@@ -160,10 +160,10 @@ public final class Finetune {
     private TrainingPlan plan(Backend backend, BertConfig config, BatchLoader trainLoader, BatchLoader devLoader) {
         BatchSizes trainSizes = trainLoader.sizes(0, hyper.epochs());
         BatchSizes devSizes = devLoader == null ? null : devLoader.sizes(0, 1);
-        precision = options.compute.precision().on(backend);
+        precision = backend.precision();
         // of a process whose data are there, its batches not yet
         MemoryBudget budget = MemoryBudget.limit(backend, options.compute.memory(), BatchLoader.readyBytes(trainSizes.largest()));
-        TrainingPlan plan = new TrainingPlan(config, task.parameters(config), task.head(), precision.dtype(), hyper.layerRates().frozenLevels(), trainSizes, devSizes,
+        TrainingPlan plan = new TrainingPlan(config, task.parameters(config), task.head(), backend.dtype(), hyper.layerRates().frozenLevels(), trainSizes, devSizes,
                 DeviceSpeed.assumed(backend.name()), backend.name(), budget, backend.freeBytes());
         plan.require();
         if (plan.choice().parts() > 1 || plan.choice().recompute() != Recompute.NONE || plan.moments() != Dtype.F32) {
@@ -174,7 +174,7 @@ public final class Finetune {
 
     private Parameters parameters(Backend backend, Checkpoint checkpoint, SavedRun saved) {
         ParameterTable table = task.parameters(checkpoint.config());
-        WeightFormat format = new WeightFormat(precision.dtype(), true);
+        WeightFormat format = new WeightFormat(backend.dtype(), true);
         List<String> fresh = new ArrayList<>();
         if (saved != null) {
             try (TensorSource weights = saved.weights()) {

@@ -55,10 +55,10 @@ final class OpenModel implements AutoCloseable {
         Backend backend = null;
         try {
             ParameterTable wanted = table.apply(checkpoint);
-            Backend opened = Backends.open(compute.device(), compute.threads());
+            Backend opened = Backends.open(compute.device(), compute.threads(), compute.precision());
             backend = opened;
             MemoryBudget budget = MemoryBudget.limit(opened, compute.memory());
-            WeightFormat format = new WeightFormat(compute.precision().on(opened).dtype(), false);
+            WeightFormat format = new WeightFormat(opened.dtype(), false);
             requireRoom(model, format.bytes(wanted), budget, opened);
             return new OpenModel(model, checkpoint, opened, Retry.once(() -> checkpoint.loadAll(opened, wanted, format, what), note), note);
         } catch (RuntimeException | Error e) {
