@@ -10,6 +10,7 @@ import java.util.Locale;
 import java.util.concurrent.Callable;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.Backends;
+import org.warpbert.backend.Precision;
 import org.warpbert.bench.Lengths;
 import org.warpbert.bench.Machine;
 import org.warpbert.benchmarks.Contest.Rival;
@@ -28,6 +29,8 @@ public final class CompareCpu implements Callable<Integer> {
 
     /** What our own matrix products bring: the same program with OpenBLAS's. */
     private static final Rival OPENBLAS = new Rival("warpbert-openblas", "WarpBERT, packed, with OpenBLAS", 0, 0);
+
+    private static final Rival FLOAT32 = new Rival("warpbert-f32", "WarpBERT in float32", 0, 0);
 
     @Option(names = "--threads", defaultValue = "0", description = "0: as many as there are cores (default).")
     private int threads;
@@ -52,10 +55,16 @@ public final class CompareCpu implements Callable<Integer> {
     public Integer call() throws IOException {
         int count = threads == 0 ? Runtime.getRuntime().availableProcessors() : threads;
         Machine machine;
+        boolean bf16;
         try (Backend backend = Backends.open("cpu", count)) {
             machine = Machine.of(backend, CompareCpu.class);
+            bf16 = backend.precisions().contains(Precision.BF16);
         }
-        for (Contest contest : contests(count)) {
+        List<Contest> contests = contests(count);
+        if (bf16) {
+            contests.addAll(bf16Contests(count));
+        }
+        for (Contest contest : contests) {
             if (!contest.name().contains(only)) {
                 continue;
             }
@@ -92,6 +101,21 @@ public final class CompareCpu implements Callable<Integer> {
         return contests;
     }
 
+    /** Beside peers in bfloat16 and in float32, which libtorch from Maven Central computes faster; ONNX Runtime has no bfloat16 on a CPU. */
+    private static List<Contest> bf16Contests(int threads) {
+        Job cola = job("train", "bert-base", "cola", 32, threads).in(Precision.BF16);
+        Job train = job("train", "bert-base", "fixed:128", 8, threads).in(Precision.BF16);
+        Job infer = job("infer", "bert-base", "fixed:128", 8, threads).in(Precision.BF16);
+        return List.of(
+                new Contest("bf16-train-cola", "Training step in bf16, bert-base, 32 sequences as long as CoLA's", cola, List.of(
+                        new Rival("libtorch-f32", "libtorch, float32, padded to the longest", cola.longest(), 0),
+                        new Rival("libtorch", "libtorch, autocast, padded to the longest", cola.longest(), 0), FLOAT32)),
+                new Contest("bf16-train-128", "Training step in bf16, bert-base, 8 sequences of 128", train, List.of(
+                        new Rival("libtorch-f32", "libtorch, float32", 128, 0), new Rival("libtorch", "libtorch, autocast", 128, 0), FLOAT32)),
+                new Contest("bf16-infer-base-128", "Inference in bf16, bert-base, 8 sequences of 128", infer, with(with(onnx(false, 128, ", float32", 0),
+                        new Rival("libtorch", "libtorch, bfloat16", 128, 0)), FLOAT32)));
+    }
+
     /** The fused graph always, the published one where there is one. */
     private static List<Rival> onnx(boolean published, int padded, String how, double target) {
         List<Rival> rivals = new ArrayList<>(List.of(new Rival("onnxruntime-fused", "ONNX Runtime, fused graph" + how, padded, target)));
@@ -109,7 +133,7 @@ public final class CompareCpu implements Callable<Integer> {
 
     private static Job job(String kind, String model, String lengths, int batchSize, int threads) {
         Lengths source = Lengths.parse(lengths);
-        return new Job(kind, model, source.batch(batchSize, SEED), source.paddedLength(), threads, 0.1, SEED);
+        return new Job(kind, model, source.batch(batchSize, SEED), source.paddedLength(), threads, 0.1, SEED, Precision.F32);
     }
 
     private static void print(ObjectNode report) {

@@ -24,6 +24,7 @@ record Contest(String name, String title, Job job, List<Rival> rivals) {
     private static final double TURN_SECONDS = 1;
     private static final long PAUSE_MILLIS = 100; // before a turn
     private static final double AGREEMENT = 2e-3; // float32 of different libraries through twelve layers; values are of size 1
+    private static final double BF16_AGREEMENT = 5e-2; // of products that round their operands to eight bits
 
     /**
      * A peer.
@@ -110,7 +111,7 @@ record Contest(String name, String title, Job job, List<Rival> rivals) {
         for (int i = 0; i < ours.size(); i++) {
             most = Math.max(most, Math.abs(ours.get(i).asDouble() - theirs.get(i).asDouble()));
         }
-        if (!(most < AGREEMENT)) {
+        if (!(most < (job.bf16() ? BF16_AGREEMENT : AGREEMENT))) {
             throw new IOException(name + ": " + who + " computes something else: " + theirs + ", WarpBERT " + ours);
         }
         return most;

@@ -9,6 +9,7 @@ import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import org.warpbert.backend.Precision;
 import org.warpbert.bench.Turns;
 import org.warpbert.memory.ProcessMemory;
 
@@ -45,7 +46,9 @@ public final class EngineMain {
     private static Engine engine(String name, Job job) throws Exception {
         return switch (name) {
             case "warpbert", "warpbert-openblas" -> new WarpEngine(job);
+            case "warpbert-f32" -> new WarpEngine(job.in(Precision.F32));
             case "libtorch" -> new TorchEngine(job);
+            case "libtorch-f32" -> new TorchEngine(job.in(Precision.F32));
             case "onnxruntime" -> new OnnxEngine(job, true);
             case "onnxruntime-fused" -> new OnnxEngine(job, false);
             default -> throw new IllegalArgumentException("there is no engine " + name);

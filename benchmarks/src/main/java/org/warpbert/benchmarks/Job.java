@@ -3,6 +3,7 @@ package org.warpbert.benchmarks;
 import com.fasterxml.jackson.annotation.JsonIgnore;
 import java.util.Arrays;
 import java.util.SplittableRandom;
+import org.warpbert.backend.Precision;
 import org.warpbert.reference.TorchBertConfig;
 
 /**
@@ -14,8 +15,9 @@ import org.warpbert.reference.TorchBertConfig;
  * @param lengths real tokens of each sequence
  * @param padded  what engines that pad pad every sequence to
  * @param dropout of training
+ * @param precision of those engines that have another than float32
  */
-public record Job(String kind, String model, int[] lengths, int padded, int threads, double dropout, long seed) {
+public record Job(String kind, String model, int[] lengths, int padded, int threads, double dropout, long seed, Precision precision) {
     private static final int FIRST_WORD = 1000; // below are [unused] and special tokens
 
     @JsonIgnore
@@ -24,7 +26,16 @@ public record Job(String kind, String model, int[] lengths, int padded, int thre
     }
 
     public Job paddedTo(int length) {
-        return new Job(kind, model, lengths, length, threads, dropout, seed);
+        return new Job(kind, model, lengths, length, threads, dropout, seed, precision);
+    }
+
+    Job in(Precision other) {
+        return new Job(kind, model, lengths, padded, threads, dropout, seed, other);
+    }
+
+    @JsonIgnore
+    boolean bf16() {
+        return precision == Precision.BF16;
     }
 
     @JsonIgnore

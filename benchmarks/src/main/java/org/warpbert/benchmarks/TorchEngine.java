@@ -15,7 +15,8 @@ import org.warpbert.reference.TorchBert;
 import org.warpbert.reference.TorchLoss;
 
 /**
- * libtorch, padded: its own ops with fused attention, autograd, clipping and fused AdamW; without gradients for inference.
+ * libtorch, padded: its own ops with fused attention, autograd, clipping and fused AdamW; without gradients for inference. In
+ * bfloat16 it trains under autocast, and infers with the whole model in that type.
  *
  * <p>libtorch from Maven Central computes its matrix products with OpenBLAS's own threads and all else with OpenMP's. Its
  * best settings are in the environment ({@link EngineProcess}): idle threads of one must not spin on the other's cores,
@@ -39,8 +40,12 @@ final class TorchEngine implements Engine {
         batch = TorchBatch.of(job.tokens()).paddedTo(job.padded());
         labels = job.labels();
         Weights weights = Weights.of(job);
-        bert = new TorchBert(job.config(), weights, weights.shapes(), ScalarType.Float).fusedAttention(true);
+        ScalarType type = job.bf16() && !job.training() ? ScalarType.BFloat16 : ScalarType.Float;
+        bert = new TorchBert(job.config(), weights, weights.shapes(), type).fusedAttention(true);
         if (job.training()) {
+            if (job.bf16()) {
+                bert.autocast(ScalarType.BFloat16, 1);
+            }
             bert.dropout(job.dropout());
             adamW = new TorchAdamW(bert, 0.01);
         } else {
@@ -69,6 +74,7 @@ final class TorchEngine implements Engine {
         about.put("library", "libtorch " + Loader.getVersion("org.bytedeco", "pytorch"));
         about.put("layout", "padded to " + job.padded());
         about.put("attention", "scaled_dot_product_attention");
+        about.put("precision", !job.bf16() ? "float32" : job.training() ? "autocast to bfloat16" : "bfloat16");
         about.put("aten_threads", torch.get_num_threads());
         about.put("openblas_threads", openblas.blas_get_num_threads());
         about.put("aten_cpu_capability", torch.get_cpu_capability().getString());

@@ -34,7 +34,7 @@ final class WarpEngine implements Engine {
     private double loss;
 
     WarpEngine(Job job) {
-        backend = Backends.open("cpu", job.threads());
+        backend = Backends.open("cpu", job.threads(), job.precision());
         TorchBertConfig sizes = job.config();
         BertConfig config = BertConfig.ofSizes(sizes.vocabSize(), sizes.hiddenSize(), sizes.layers(), sizes.heads(), sizes.intermediateSize(),
                 sizes.maxPositions(), sizes.typeVocabSize());
