@@ -59,13 +59,15 @@ void multiply_part(const void* job, int64_t part) {
       cut_rows ? p.n : to - from, p.k, 1, a, p.lda, b, p.ldb, p.beta, c, p.ldc);
 }
 
+const warpbert::Products& own(int32_t bf16) { return bf16 ? warpbert::bf16::products : warpbert::f32::products; }
+
 // Our own product where the CPU has AVX-512 (shares of OpenBLAS's time: docs/performance.md); WARPBERT_GEMM=openblas for the other.
 bool use_own() {
-  static const bool own = [] {
+  static const bool used = [] {
     const char* asked = getenv("WARPBERT_GEMM");
-    return warpbert::f32::has_product() && !(asked && strcmp(asked, "openblas") == 0);
+    return own(0).had() && !(asked && strcmp(asked, "openblas") == 0);
   }();
-  return own;
+  return used;
 }
 
 // One call of wb_blas_sgemm, as an op of the context's stream.
@@ -84,7 +86,7 @@ struct Call {
 wb_status multiply(const void* call) {
   const auto [ctx, threads, bf16, transpose_a, transpose_b, m, n, k, a, lda, b, ldb, beta, c, ldc] = *static_cast<const Call*>(call);
   if (use_own()) {
-    return (bf16 ? warpbert::bf16::product : warpbert::f32::product)(ctx, (double)m * n * k < kAlone ? 1 : threads, m, n, k, {a, lda, transpose_a != 0, false},
+    return own(bf16).product(ctx, (double)m * n * k < kAlone ? 1 : threads, m, n, k, {a, lda, transpose_a != 0, false},
         {b, ldb, transpose_b != 0, false}, beta != 0, c, ldc);
   }
   static const Sgemm sgemm = (Sgemm)symbol("cblas_sgemm");
@@ -113,14 +115,14 @@ struct PackedCall {
 
 wb_status multiply_packed(const void* call) {
   const auto [ctx, threads, bf16, m, n, k, a, w, c] = *static_cast<const PackedCall*>(call);
-  return (bf16 ? warpbert::bf16::product : warpbert::f32::product)(ctx, (double)m * n * k < kAlone ? 1 : threads, m, n, k, {a, k, false, false}, {w, k, true, true}, false, c, n);
+  return own(bf16).product(ctx, (double)m * n * k < kAlone ? 1 : threads, m, n, k, {a, k, false, false}, {w, k, true, true}, false, c, n);
 }
 
 }  // namespace
 
 int32_t wb_blas_needed(void) { return !use_own(); }
 
-int32_t wb_blas_has_bf16(void) { return use_own() && warpbert::bf16::has_product(); }
+int32_t wb_blas_has_bf16(void) { return use_own() && own(1).had(); }
 
 const char* wb_blas_core(void) {
   if (use_own()) return "own AVX-512";
@@ -135,8 +137,7 @@ wb_status wb_blas_sgemm(wb_context* ctx, int32_t threads, int32_t bf16, int32_t 
 }
 
 wb_status wb_blas_pack(wb_context* ctx, int32_t threads, int32_t bf16, int32_t n, int32_t k, float* w) {
-  if (!use_own()) return WB_UNSUPPORTED;
-  return (bf16 ? warpbert::bf16::pack_weights : warpbert::f32::pack_weights)(ctx, threads, n, k, w);
+  return use_own() ? own(bf16).pack_weights(ctx, threads, n, k, w) : WB_UNSUPPORTED;
 }
 
 wb_status wb_blas_sgemm_packed(wb_context* ctx, int32_t threads, int32_t bf16, int32_t m, int32_t n, int32_t k, const float* a,

@@ -22,8 +22,8 @@ const char* wb_blas_core(void);
 wb_status wb_blas_sgemm(wb_context* ctx, int32_t threads, int32_t bf16, int32_t transpose_a, int32_t transpose_b, int32_t m, int32_t n,
     int32_t k, const float* a, int32_t lda, const float* b, int32_t ldb, float beta, float* c, int32_t ldc);
 
-// Rearranges w[n,k] in place into what wb_blas_sgemm_packed with the same `bf16` reads, and nothing else may then. WB_UNSUPPORTED, and w as it was, where
-// products are not our own; WB_OUT_OF_MEMORY leaves it so too.
+// Rearranges w[n,k] in place into what wb_blas_sgemm_packed with the same `bf16` reads, and nothing else may then. WB_UNSUPPORTED, and
+// w as it was, where products are not our own; WB_OUT_OF_MEMORY leaves it so too.
 wb_status wb_blas_pack(wb_context* ctx, int32_t threads, int32_t bf16, int32_t n, int32_t k, float* w);
 
 // c[m,n] = a[m,k] w[n,k]^T, w as wb_blas_pack left it: the bits that wb_blas_sgemm gives.

@@ -196,9 +196,7 @@ Matrix from(Matrix x, int64_t i, int64_t j) {
   return x;
 }
 
-}  // namespace
-
-bool has_product() {
+bool had() {
   static const bool has = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw")
       && __builtin_cpu_supports("avx512vl") && (kDeep == 1 || __builtin_cpu_supports("avx512bf16"));
   return has;
@@ -234,5 +232,9 @@ wb_status pack_weights(wb_context* ctx, int32_t threads, int64_t n, int64_t k, f
   if (!weights.scratch) return WB_OUT_OF_MEMORY;
   return on_threads(ctx, threads, pack_weights_piece, &weights, threads);
 }
+
+}  // namespace
+
+const Products products = {had, product, pack_weights};
 
 }  // namespace warpbert::WB_ELEMENT

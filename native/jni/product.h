@@ -7,37 +7,33 @@
 namespace warpbert {
 
 // A matrix as it is stored: element (i, j) is at[i * row + j], or at[j * row + i] where it is transposed. `packed`: a right
-// operand as pack_weights() left it, which is transposed.
+// operand as pack_weights() of the same kind left it, which is transposed.
 struct Matrix {
   const float* at;
   int64_t row;
   bool transposed, packed;
 };
 
-namespace f32 {
+// Products of one kind.
+struct Products {
+  // Whether this CPU can run them.
+  bool (*had)();
 
-// Whether this CPU can run product().
-bool has_product();
+  // c[m,n] = a[m,k] b[k,n], added to what c holds where `add`. The same bits on any number of threads.
+  wb_status (*product)(wb_context* ctx, int32_t threads, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, bool add, float* c,
+      int64_t c_row);
 
-// c[m,n] = a[m,k] b[k,n], added to what c holds where `add`. The same bits on any number of threads.
-wb_status product(wb_context* ctx, int32_t threads, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, bool add, float* c,
-    int64_t c_row);
+  // Rearranges w[n,k] in place: 48 rows at a time become the panel that product() would make of them at each call. Rows that are
+  // left over stay as they are.
+  wb_status (*pack_weights)(wb_context* ctx, int32_t threads, int64_t n, int64_t k, float* w);
+};
 
-// Rearranges w[n,k] in place: 48 rows at a time become the panel that product() would make of them at each call, [k][48]. Rows
-// that are left over stay as they are.
-wb_status pack_weights(wb_context* ctx, int32_t threads, int64_t n, int64_t k, float* w);
+// Of float32; a panel is [k][48].
+namespace f32 { extern const Products products; }
 
-}  // namespace f32
+// Of operands that are rounded to bfloat16 as they are packed; c and sums are float32. A panel is [k / 2][48] pairs, so that packed
+// weights take the first half of the room they had.
+namespace bf16 { extern const Products products; }
 
-// The same of operands that are rounded to bfloat16 as they are packed; c and sums are float32. A panel is [k / 2][48] pairs, so
-// that packed weights take the first half of the room they had.
-namespace bf16 {
-
-bool has_product();
-wb_status product(wb_context* ctx, int32_t threads, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, bool add, float* c,
-    int64_t c_row);
-wb_status pack_weights(wb_context* ctx, int32_t threads, int64_t n, int64_t k, float* w);
-
-}  // namespace bf16
 }  // namespace warpbert
 #endif

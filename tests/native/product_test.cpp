@@ -13,8 +13,7 @@ namespace {
 // Products of one kind, and what they make of an operand before it is multiplied.
 struct Kind {
   std::string name;
-  decltype(&warpbert::f32::product) product;
-  decltype(&warpbert::f32::pack_weights) pack_weights;
+  const warpbert::Products& products;
   float (*rounded)(float);
 };
 
@@ -30,8 +29,8 @@ float rounded_to_bf16(float x) {
   return x;
 }
 
-const Kind kFloats = {"product ", warpbert::f32::product, warpbert::f32::pack_weights, as_it_is};
-const Kind kPairs = {"bf16 product ", warpbert::bf16::product, warpbert::bf16::pack_weights, rounded_to_bf16};
+const Kind kFloats = {"product ", warpbert::f32::products, as_it_is};
+const Kind kPairs = {"bf16 product ", warpbert::bf16::products, rounded_to_bf16};
 
 struct Sizes { int64_t m, n, k; };
 // less than a tile; one more and one less than tiles, panels, pieces; beyond a block's height and depth
@@ -88,7 +87,7 @@ void product_case(const Kind& kind, Sizes s, bool add, bool finite) {
         Input<float> x(lefts[left]), w(rights[right]);
         Buffer<float> written(s.m * s.n), added(before);
         float* c = add ? added.data() : written.data();
-        OK(kind.product(ctx, kThreads, s.m, s.n, s.k, {x.data(), (left ? s.m : s.k) + kGap, left, false},
+        OK(kind.products.product(ctx, kThreads, s.m, s.n, s.k, {x.data(), (left ? s.m : s.k) + kGap, left, false},
             {w.data(), (right ? s.k : s.n) + kGap, right, false}, add, c, s.n));
         outputs.push_back((add ? added : written).values());
         if (plain.empty()) plain = outputs.back();
@@ -96,8 +95,8 @@ void product_case(const Kind& kind, Sizes s, bool add, bool finite) {
     }
     Input<float> x(a);
     Buffer<float> w(b_columns), written(s.m * s.n), added(before);
-    OK(kind.pack_weights(ctx, kThreads, s.n, s.k, w));
-    OK(kind.product(ctx, kThreads, s.m, s.n, s.k, {x.data(), s.k, false, false}, {w.data(), s.k, true, true}, add,
+    OK(kind.products.pack_weights(ctx, kThreads, s.n, s.k, w));
+    OK(kind.products.product(ctx, kThreads, s.m, s.n, s.k, {x.data(), s.k, false, false}, {w.data(), s.k, true, true}, add,
         add ? added.data() : written.data(), s.n));
     const Floats packed = (add ? added : written).values();
     CHECK(memcmp(packed.data(), plain.data(), plain.size() * sizeof(float)) == 0, "packed weights give other bits");
@@ -108,17 +107,17 @@ void product_case(const Kind& kind, Sizes s, bool add, bool finite) {
 }  // namespace
 
 void test_products() {
-  if (!warpbert::f32::has_product()) {
+  if (!warpbert::f32::products.had()) {
     printf("  no products of our own: this processor lacks AVX-512\n");
     return;
   }
-  std::vector<Kind> kinds = {kFloats};
-  if (warpbert::bf16::has_product()) kinds.push_back(kPairs);
+  std::vector<const Kind*> kinds = {&kFloats};
+  if (warpbert::bf16::products.had()) kinds.push_back(&kPairs);
   else printf("  no products in bfloat16: this processor lacks AVX512-BF16\n");
-  for (const Kind& kind : kinds) {
+  for (const Kind* kind : kinds) {
     for (Sizes s : kSizes) {
       for (bool add : {false, true}) {
-        for (bool finite : {true, false}) product_case(kind, s, add, finite);
+        for (bool finite : {true, false}) product_case(*kind, s, add, finite);
       }
     }
   }
