@@ -90,11 +90,6 @@ public final class Backend implements AutoCloseable {
                 : CpuGemm.hasBf16() ? EnumSet.of(Precision.F32, Precision.BF16) : EnumSet.of(Precision.F32);
     }
 
-    /** Types that activations may have here. */
-    public Set<Dtype> types() {
-        return name.equals("cpu") ? EnumSet.of(Dtype.F32) : EnumSet.allOf(Dtype.class);
-    }
-
     /** Whether work may be under way when a call returns, so that the host can run ahead of it; simt pretends to. */
     public boolean asynchronous() {
         return !name.equals("cpu");

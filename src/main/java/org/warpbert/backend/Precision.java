@@ -23,23 +23,25 @@ public enum Precision {
 
     /** This precision on a kind of device ("cpu", "cuda", "simt") that has some, AUTO decided; one that it lacks is an error. */
     Precision on(String kind, Set<Precision> had) {
-        if (this == AUTO) {
-            return kind.equals("cuda") ? BF16 : F32;
-        }
-        if (!had.contains(this)) {
+        Precision decided = decided(kind);
+        if (!had.contains(decided)) {
             throw new WarpBertException("the precision " + this + " (--precision) is not to be had on " + kind + ", which computes in "
                     + had.stream().map(Precision::toString).collect(Collectors.joining(", "))
                     + (this == BF16 ? ": bf16 takes a CPU with AVX512-BF16, and our own products (no WARPBERT_GEMM=openblas)" : ""));
         }
-        return this;
+        return decided;
+    }
+
+    private Precision decided(String kind) {
+        return this != AUTO ? this : kind.equals("cuda") ? BF16 : F32;
     }
 
     /**
-     * Type of activations, and of weights as products read them, on a kind of device ("cpu", "cuda", "simt"): on the CPU always
-     * float32. AUTO has none: see {@link Backend#precision}.
+     * Type of activations, and of weights as products read them, on a kind of device ("cpu", "cuda", "simt"), AUTO decided: on the
+     * CPU always float32.
      */
     public Dtype dtype(String kind) {
-        return kind.equals("cpu") ? Dtype.F32 : dtype;
+        return kind.equals("cpu") ? Dtype.F32 : decided(kind).dtype;
     }
 
     /** As the command line has it. */

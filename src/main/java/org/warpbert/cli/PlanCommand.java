@@ -5,7 +5,6 @@ import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.Backends;
 import org.warpbert.backend.Dtype;
-import org.warpbert.backend.Precision;
 import org.warpbert.memory.DeviceSpeed;
 import org.warpbert.memory.FixedOverhead;
 import org.warpbert.memory.MemoryBudget;
@@ -114,7 +113,7 @@ final class PlanCommand extends WarpBertCommand {
 
     /** What activations would be in. */
     private Dtype dtype(Backend backend) {
-        return backend != null ? backend.dtype() : (device.precision == Precision.AUTO ? Precision.BF16 : device.precision).dtype(ABSENT);
+        return backend != null ? backend.dtype() : device.precision.dtype(ABSENT);
     }
 
     /** The device, or null where it is not here and its memory is given. */
