@@ -4,7 +4,7 @@ import java.util.Arrays;
 import java.util.SplittableRandom;
 
 /** Seeded numbers and the few vector operations that the tests need. */
-final class Floats {
+public final class Floats {
     private Floats() {}
 
     /** N(0, scale), as floats. */
@@ -40,7 +40,7 @@ final class Floats {
         return new SplittableRandom(seed).ints(count, 0, bound).toArray();
     }
 
-    static double[] widen(float[] values) {
+    public static double[] widen(float[] values) {
         double[] wide = new double[values.length];
         for (int i = 0; i < values.length; i++) {
             wide[i] = values[i];
@@ -56,7 +56,7 @@ final class Floats {
         return sum;
     }
 
-    static double norm(float[] a) {
+    public static double norm(float[] a) {
         return Math.sqrt(dot(a, a));
     }
 

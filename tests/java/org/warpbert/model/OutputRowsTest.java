@@ -21,7 +21,7 @@ import org.warpbert.backend.Backend;
 import org.warpbert.backend.Backends;
 import org.warpbert.backend.DeviceMemory;
 import org.warpbert.backend.Dtype;
-import org.warpbert.memory.Arena;
+import org.warpbert.backend.Floats;
 import org.warpbert.memory.Recompute;
 import org.warpbert.text.Capacity;
 import org.warpbert.text.Encoded;
@@ -42,27 +42,17 @@ class OutputRowsTest {
     }
 
     /** No layers: each row that is read has a gradient of its own, drawn by what it is. */
-    private static final class Upstream implements Head {
+    private static final class Upstream extends NoLayers {
         private final OutputRows read;
         private final boolean all;
         private PackedBatch batch;
 
         /** @param all whether the encoder is asked for all rows, of which others than those read get no gradient */
         Upstream(OutputRows read, boolean all) {
+            super(all ? OutputRows.ALL : read);
             this.read = read;
             this.all = all;
         }
-
-        @Override
-        public OutputRows outputRows() {
-            return all ? OutputRows.ALL : read;
-        }
-
-        @Override
-        public void plan(Arena arena, BertConfig config, PassPlan plan) {}
-
-        @Override
-        public void bind(ParameterBuffers buffers) {}
 
         @Override
         public void forward(Pass pass) {
@@ -90,15 +80,7 @@ class OutputRowsTest {
 
         /** Of all states [T, H], or of those read, the latter. */
         float[] states(float[] states) {
-            if (!all) {
-                return states;
-            }
-            int[] rows = of(batch, read);
-            float[] these = new float[rows.length * HIDDEN];
-            for (int n = 0; n < rows.length; n++) {
-                System.arraycopy(states, rows[n] * HIDDEN, these, n * HIDDEN, HIDDEN);
-            }
-            return these;
+            return all ? TINY.rows(states, of(batch, read)) : states;
         }
     }
 
@@ -113,26 +95,25 @@ class OutputRowsTest {
 
     private record Run(List<float[]> states, Map<String, float[]> gradients) {}
 
-    /** Two steps' forwards, and the gradients that their backwards add up to; the first's graphs are there for the second. */
-    private static Run run(String device, PassPlan plan, Head head, boolean inference) {
-        Upstream upstream = (Upstream) head;
+    /** Three steps' forwards, and the gradients that the last one's backwards add up to; where there are graphs, that is of graphs alone. */
+    private static Run run(String device, PassPlan plan, Upstream upstream) {
         List<PackedBatch> parts = List.of(batch(1, 7, 1, 17, 9), batch(2, 2, 1, 1), batch(3, 5, 13).padded(13, 0), batch(4, 22, 20, 22, 16));
         List<float[]> states = new ArrayList<>();
         Map<String, float[]> values = new TreeMap<>();
-        try (Backend backend = Backends.open(device, 2); Parameters parameters = TINY.parameters(backend, new WeightFormat(plan.dtype(), !inference));
-                Gradients gradients = inference ? null : new Gradients(backend, new TrainedPart(parameters.table(), plan.frozenLevels()));
-                BertModel model = new BertModel(backend, TINY.config, parameters, gradients, head, plan)) {
+        try (Backend backend = Backends.open(device, 2); Parameters parameters = TINY.parameters(backend, new WeightFormat(plan.dtype(), plan.training()));
+                Gradients gradients = plan.training() ? new Gradients(backend, new TrainedPart(parameters.table(), plan.frozenLevels())) : null;
+                BertModel model = new BertModel(backend, TINY.config, parameters, gradients, upstream, plan)) {
             for (int step = 0; step < 3; step++) {
                 for (int i = 0; i < parts.size(); i++) {
                     upstream.batch = parts.get(i);
                     model.forward(parts.get(i), 12, step);
                     states.add(upstream.states(model.lastHiddenState()));
-                    if (!inference) {
+                    if (plan.training()) {
                         model.backward(new float[] {1}, i > 0);
                     }
                 }
             }
-            if (!inference) {
+            if (plan.training()) {
                 parameters.table().slices().stream().filter(slice -> slice.level() >= plan.frozenLevels() && slice.level() <= LAYERS)
                         .forEach(slice -> values.put(slice.name(), gradients.get(slice.name())));
             }
@@ -149,14 +130,14 @@ class OutputRowsTest {
         "simt, F16, LAYERS, 1, true, LABELLED", "simt, BF16, OUTPUTS, 3, true, LABELLED_AND_FIRST", "simt, F32, NONE, 4, true, FIRST"})
     void fewerRowsComeToTheSame(String device, Dtype dtype, Recompute recompute, int frozenLevels, boolean filled, OutputRows rows) {
         PassPlan plan = new PassPlan(new Capacity(90, 4, 4, 0, 30), dtype, true, recompute, frozenLevels, false, filled);
-        Run few = run(device, plan, new Upstream(rows, false), false);
-        Run all = run(device, plan, new Upstream(rows, true), false);
+        Run few = run(device, plan, new Upstream(rows, false));
+        Run all = run(device, plan, new Upstream(rows, true));
         for (int i = 0; i < all.states.size(); i++) {
             assertArrayEquals(all.states.get(i), few.states.get(i), "batch " + i);
         }
         assertEquals(frozenLevels > LAYERS, few.gradients.isEmpty());
         all.gradients.forEach((name, gradient) -> {
-            double norm = Math.sqrt(IntStream.range(0, gradient.length).mapToDouble(i -> gradient[i] * gradient[i]).sum());
+            double norm = Floats.norm(gradient);
             for (int i = 0; i < gradient.length; i++) {
                 assertEquals(gradient[i], few.gradients.get(name)[i], 1e-6 * norm, name + "[" + i + "]");
             }
@@ -167,8 +148,8 @@ class OutputRowsTest {
     @CsvSource({"cpu, F32, FIRST", "cpu, F32, LABELLED", "simt, BF16, LABELLED_AND_FIRST", "simt, F16, FIRST"})
     void inferenceComesToTheSame(String device, Dtype dtype, OutputRows rows) {
         PassPlan plan = new PassPlan(new Capacity(90, 4, 4, 0, 30), dtype, false, Recompute.NONE, 0, false, device.equals("simt"));
-        List<float[]> few = run(device, plan, new Upstream(rows, false), true).states;
-        List<float[]> all = run(device, plan, new Upstream(rows, true), true).states;
+        List<float[]> few = run(device, plan, new Upstream(rows, false)).states;
+        List<float[]> all = run(device, plan, new Upstream(rows, true)).states;
         for (int i = 0; i < all.size(); i++) {
             assertArrayEquals(all.get(i), few.get(i), "batch " + i);
         }

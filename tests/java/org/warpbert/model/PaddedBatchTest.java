@@ -16,6 +16,7 @@ import org.warpbert.WarpBertException;
 import org.warpbert.backend.Activation;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.Backends;
+import org.warpbert.backend.Floats;
 import org.warpbert.task.ClassificationHead;
 import org.warpbert.text.Capacity;
 import org.warpbert.text.Encoded;
@@ -59,15 +60,9 @@ class PaddedBatchTest {
                 assertArrayEquals(Arrays.copyOfRange(of.hidden, from, from + h), Arrays.copyOfRange(padded.hidden, to, to + h), 2e-5f, "token " + s + " of sequence " + b);
             }
         }
-        double norm = Math.sqrt(of.gradients.values().stream().mapToDouble(g -> Math.pow(TinyBert.norm(doubles(g)), 2)).sum());
+        double norm = Math.sqrt(of.gradients.values().stream().mapToDouble(g -> Math.pow(Floats.norm(g), 2)).sum());
         of.gradients.forEach((name, gradient) ->
-                assertTrue(TinyBert.error(doubles(gradient), padded.gradients.get(name), norm) < 1e-5, name));
-    }
-
-    private static double[] doubles(float[] values) {
-        double[] result = new double[values.length];
-        Arrays.setAll(result, i -> values[i]);
-        return result;
+                assertTrue(TinyBert.error(Floats.widen(gradient), padded.gradients.get(name), norm) < 1e-5, name));
     }
 
     @Test

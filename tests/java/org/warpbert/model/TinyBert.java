@@ -54,12 +54,17 @@ public final class TinyBert {
 
     /** Of an array of rows [T, H] those of the sequences' first tokens, [B, H]. */
     <A> A firstRows(PackedBatch batch, A rows) {
+        return rows(rows, Arrays.copyOf(batch.cuSeqlens(), batch.sequences()));
+    }
+
+    /** Of an array of rows [T, H], floats or doubles, these. */
+    <A> A rows(A rows, int[] which) {
         int h = config.hiddenSize();
-        @SuppressWarnings("unchecked") A first = (A) Array.newInstance(rows.getClass().getComponentType(), batch.sequences() * h);
-        for (int b = 0; b < batch.sequences(); b++) {
-            System.arraycopy(rows, batch.cuSeqlens()[b] * h, first, b * h, h);
+        @SuppressWarnings("unchecked") A these = (A) Array.newInstance(rows.getClass().getComponentType(), which.length * h);
+        for (int n = 0; n < which.length; n++) {
+            System.arraycopy(rows, which[n] * h, these, n * h, h);
         }
-        return first;
+        return these;
     }
 
     /** Our copy of the weights; the caller closes it. */

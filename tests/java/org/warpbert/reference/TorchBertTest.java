@@ -12,6 +12,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.warpbert.backend.Floats;
 
 /** The reference itself: gradients against finite differences, padding without effect, AdamW against its formula. */
 class TorchBertTest {
@@ -138,23 +139,15 @@ class TorchBertTest {
                     for (int i = 0; i < g.length; i++) {
                         g[i] *= Math.min(1, 0.5 / (norm + 1e-6));
                     }
-                    double[] p = old == null ? widen(bert.values(name)) : old.parameter();
+                    double[] p = old == null ? Floats.widen(bert.values(name)) : old.parameter();
                     boolean none = name.endsWith(".bias") || name.contains("LayerNorm");
                     states.put(name, TorchOps.adamW(p, g, old == null ? new double[g.length] : old.firstMoment(),
                             old == null ? new double[g.length] : old.secondMoment(), step, lr, 0.9, 0.999, 1e-8, none ? 0 : 0.01));
                 }
                 assertEquals(norm, adamW.step(lr, 0.5), 1e-12);
-                states.forEach((name, s) -> assertArrayEquals(s.parameter(), widen(bert.values(name)), 1e-6, name));
+                states.forEach((name, s) -> assertArrayEquals(s.parameter(), Floats.widen(bert.values(name)), 1e-6, name));
             }
             assertTrue(bert.loss(BATCH, LABELS, TorchLoss.MEAN) < first);
         }
-    }
-
-    private static double[] widen(float[] values) {
-        double[] wide = new double[values.length];
-        for (int i = 0; i < values.length; i++) {
-            wide[i] = values[i];
-        }
-        return wide;
     }
 }

@@ -96,8 +96,8 @@ final class Activations {
         if (training) {
             Map<String, Arena.Tensor> shared = new HashMap<>();
             for (int l = lowest; l < layers.length; l++) {
-                boolean lent = l == lowest && lowest > 0; // to layers that save nothing, and have all rows
-                long n = selected == null || l < layers.length - 1 || lent ? t : r;
+                boolean forOthers = l == lowest && lowest > 0; // layers that save nothing work here too, and have all rows
+                long n = selected == null || l < layers.length - 1 || forOthers ? t : r;
                 Keeper keeper = new Keeper(arena, "layer." + l + ".", plan.whole() ? Gradients.lent(config, l - lowest) : -1, shared);
                 layers[l] = new Layer(
                         keeper.add(recompute.keepsAttention(), "qkv", dtype, t, 3 * h),

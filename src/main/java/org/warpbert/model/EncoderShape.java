@@ -6,8 +6,8 @@ import org.warpbert.text.PackedBatch;
 /**
  * The sizes at which the encoder computes a batch: all that its ops and their addresses depend on, the type and the buffers being
  * the model's. Where batches are filled these are rounded up, so that they come back: behind the real sequences stands one of filler,
- * the batch's first tokens over again, and then empty ones; behind the rows that a head reads, rows of zeros. No head sees them, and their gradient is 0. One shape is set again
- * for every batch, so that a batch makes no object; a {@link #copy} is what may be kept.
+ * the batch's first tokens over again, and then empty ones; behind the rows that a head reads, rows of zeros. No head sees them, and
+ * their gradient is 0. One shape is set again for every batch, so that a batch makes no object; a {@link #copy} is what may be kept.
  */
 final class EncoderShape {
     /** Filler is no longer than what attention reads at a time anyway. */
@@ -67,8 +67,7 @@ final class EncoderShape {
 
     /** {@link #selected} for so many labelled tokens and sequences; no fewer for more. */
     static int selected(int labelled, int sequences, boolean filled, OutputRows rows) {
-        int first = rows.first() ? sequences(sequences, filled) : 0;
-        return rows.labelled() ? Math.addExact(tokens(labelled, filled), first) : first;
+        return rows == OutputRows.ALL ? 0 : rows.count(0, tokens(labelled, filled), sequences(sequences, filled));
     }
 
     /** Rows for so many tokens; no fewer for more. */

@@ -91,20 +91,6 @@ public interface Head {
 
     /** No head: these rows of the encoder's output are what is wanted. */
     static Head none(OutputRows rows) {
-        return new Head() {
-            @Override
-            public OutputRows outputRows() {
-                return rows;
-            }
-
-            @Override
-            public void plan(Arena arena, BertConfig config, PassPlan plan) {}
-
-            @Override
-            public void bind(ParameterBuffers buffers) {}
-
-            @Override
-            public void forward(Pass pass) {}
-        };
+        return new NoLayers(rows);
     }
 }

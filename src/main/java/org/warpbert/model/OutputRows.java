@@ -11,6 +11,16 @@ public enum OutputRows {
     /** Those of the labelled tokens, and behind them those of {@link #FIRST}, [M + B]. */
     LABELLED_AND_FIRST;
 
+    /** R: how many these are of T tokens, M labelled ones and B sequences. */
+    int count(int tokens, int labelled, int sequences) {
+        return switch (this) {
+            case ALL -> tokens;
+            case FIRST -> sequences;
+            case LABELLED -> labelled;
+            case LABELLED_AND_FIRST -> Math.addExact(labelled, sequences);
+        };
+    }
+
     boolean first() {
         return this == FIRST || this == LABELLED_AND_FIRST;
     }

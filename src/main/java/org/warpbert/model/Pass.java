@@ -87,7 +87,7 @@ public final class Pass {
 
     /** R, rows of the encoder's output that the head reads. */
     public int outputRows() {
-        return outputRows == OutputRows.ALL ? tokens() : (outputRows.labelled() ? labelled() : 0) + (outputRows.first() ? sequences() : 0);
+        return outputRows.count(tokens(), labelled(), sequences());
     }
 
     /** Address of the encoder's output, [R, H]: those of its rows that {@link Head#outputRows} says. */
@@ -126,7 +126,7 @@ public final class Pass {
 
     /** {@link #dropoutRows} of {@link #rows}. */
     long dropoutRows(int layer) {
-        return !training() ? 0 : selects(layer) ? batch.selectedDropoutRows() : batch.dropoutRows();
+        return training() && selects(layer) ? batch.selectedDropoutRows() : dropoutRows();
     }
 
     /** rows [R, H] = those of x [T, H] that are selected. */

@@ -25,8 +25,7 @@ public final class PassPlanner {
     public PassPlanner(BertConfig config, ParameterTable table, Head head, PassPlan like, BatchSizes batches, String device, DeviceSpeed speed) {
         this.like = like;
         Capacity example = batches.largestExample();
-        OutputRows rows = head.outputRows();
-        int read = rows == OutputRows.ALL ? example.tokens() : EncoderShape.selected(example.labelled(), example.sequences(), false, rows);
+        int read = head.outputRows().count(example.tokens(), example.labelled(), example.sequences());
         StepCost cost = new StepCost(config, table, like, (double) example.tokens() / example.sequences(), (double) read / example.tokens(), speed);
         this.planner = new BatchPlanner(batches, like.training() ? List.of(Recompute.values()) : List.of(Recompute.NONE),
                 (capacity, recompute) -> BertModel.plannedBytes(config, head, plan(capacity, recompute), device), cost);
