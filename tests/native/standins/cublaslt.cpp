@@ -1,6 +1,7 @@
 // Stands in for libcublasLt.so.13 where there is none, in tests of CudaGemm: the calls that it makes, on host memory, with
 // the column-major meaning that NVIDIA documents, and refusals where the library would refuse or do harm. Sums are float64.
 // It shares nothing with WarpBERT: numbers of attributes and types are those of CUDA 13's headers.
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -10,15 +11,15 @@ namespace {
 
 enum Status { SUCCESS = 0, INVALID_VALUE = 7, NOT_SUPPORTED = 15 };
 enum { R_32F = 0, R_16F = 2, R_16BF = 14, COMPUTE_32F = 68, COMPUTE_32F_FAST_TF32 = 77 };
-enum { OP_N = 0, OP_T = 1, EPILOGUE_DEFAULT = 1, EPILOGUE_BIAS = 4 };
+enum { OP_N = 0, OP_T = 1, EPILOGUE_DEFAULT = 1, EPILOGUE_BIAS = 4, EPILOGUE_GELU_BIAS = 36, EPILOGUE_DGELU = 192, EPILOGUE_GELU_AUX_BIAS = 164 };
 constexpr uint64_t ALGORITHM = 0x416c676f72697468;
 
 struct Handle { uint64_t magic; };
 struct Layout { int type; uint64_t rows, columns; int64_t ld; };
-struct Operation { int compute, scale, transpose_a = OP_N, transpose_b = OP_N, epilogue = EPILOGUE_DEFAULT; const void* bias = nullptr; };
+struct Operation { int compute, scale, transpose_a = OP_N, transpose_b = OP_N, epilogue = EPILOGUE_DEFAULT; const void* bias = nullptr; void* aux = nullptr; int64_t aux_ld = 0; };
 struct Preference { uint64_t workspace = 0; uint32_t reductions = 7, align[4] = {256, 256, 256, 256}; };
 // What a real algorithm is bound to: shapes, types and alignments that it was asked for with.
-struct Algorithm { uint64_t magic, m, n, k; uint32_t align[4], align_bias, unused; uint64_t workspace; };
+struct Algorithm { uint64_t magic, m, n, k; uint32_t align[4], align_bias, align_aux; uint64_t workspace; };
 static_assert(sizeof(Algorithm) == 64, "cublasLtMatmulAlgo_t");
 struct Result { Algorithm algorithm; size_t workspace; int state; float waves; int reserved[4]; };
 
@@ -63,9 +64,31 @@ Status shapes(const Operation* operation, const Layout* a, const Layout* b, cons
   return SUCCESS;
 }
 
+bool gelu(int epilogue) { return epilogue == EPILOGUE_GELU_BIAS || epilogue == EPILOGUE_GELU_AUX_BIAS; }
+bool adds_bias(int epilogue) { return epilogue == EPILOGUE_BIAS || gelu(epilogue); }
+bool has_aux(int epilogue) { return epilogue == EPILOGUE_GELU_AUX_BIAS || epilogue == EPILOGUE_DGELU; }
+
+// What an epilogue needs must be there, what it does not must not. As the library may, this one has none that activates for
+// some shapes: for rows that are no multiple of 16.
+Status epilogues(const Operation* operation, const Layout* d) {
+  const int epilogue = operation->epilogue;
+  if (epilogue != EPILOGUE_DEFAULT && !adds_bias(epilogue) && !has_aux(epilogue)) return NOT_SUPPORTED;
+  if (adds_bias(epilogue) != (operation->bias != nullptr) || has_aux(epilogue) != (operation->aux != nullptr)) return INVALID_VALUE;
+  if (has_aux(epilogue) && (operation->aux_ld % 8 || operation->aux_ld < int64_t(d->rows))) return INVALID_VALUE;
+  if ((gelu(epilogue) || has_aux(epilogue)) && (d->type == R_32F || d->rows % 16)) return NOT_SUPPORTED;
+  return SUCCESS;
+}
+
+double inner(double x) { return std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x); }
+double gelu_of(double x) { return 0.5 * x * (1 + std::tanh(inner(x))); }
+double slope_of(double x) {
+  const double t = std::tanh(inner(x));
+  return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * std::sqrt(2 / M_PI) * (1 + 3 * 0.044715 * x * x);
+}
+
 bool aligned(const void* pointer, uint64_t bytes) { return reinterpret_cast<uintptr_t>(pointer) % bytes == 0; }
 
-// A bias' is not said but read off the pointer that is set when an algorithm is asked for.
+// A bias', and that of an auxiliary matrix, are not said but read off the pointer that is set when an algorithm is asked for.
 uint32_t alignment(const void* pointer) {
   uint32_t bytes = 256;
   while (!aligned(pointer, bytes)) bytes /= 2;
@@ -120,6 +143,8 @@ Status cublasLtMatmulDescSetAttribute(Operation* operation, int attribute, const
     case 4: return set(&operation->transpose_b, value, bytes);
     case 7: return set(&operation->epilogue, value, bytes);
     case 8: return set(&operation->bias, value, bytes);
+    case 11: return set(&operation->aux, value, bytes);
+    case 12: return set(&operation->aux_ld, value, bytes);
     default: return INVALID_VALUE;
   }
 }
@@ -142,9 +167,10 @@ Status cublasLtMatmulAlgoGetHeuristic(Handle* handle, const Operation* operation
   if (preference->reductions != 2) return INVALID_VALUE;  // sums in the output's type would not be float32
   if (const Status status = shapes(operation, a, b, c, d)) return status;
   if (preference->align[2] != preference->align[3]) return INVALID_VALUE;
+  if (const Status status = epilogues(operation, d)) return status;
   *found = 1;
   // an algorithm that uses every byte that it may, and all the alignment that it was promised
-  Algorithm algorithm = {ALGORITHM, d->rows, d->columns, columns(a, operation->transpose_a), {}, alignment(operation->bias), 0, preference->workspace};
+  Algorithm algorithm = {ALGORITHM, d->rows, d->columns, columns(a, operation->transpose_a), {}, alignment(operation->bias), alignment(operation->aux), preference->workspace};
   memcpy(algorithm.align, preference->align, sizeof algorithm.align);
   *results = {algorithm, preference->workspace, SUCCESS, 1, {}};
   return SUCCESS;
@@ -161,9 +187,9 @@ Status cublasLtMatmul(Handle* handle, const Operation* operation, const float* a
   if (algorithm->m != uint64_t(m) || algorithm->n != uint64_t(n) || algorithm->k != uint64_t(k)) return INVALID_VALUE;
   if (!aligned(a, algorithm->align[0]) || !aligned(b, algorithm->align[1]) || !aligned(d, algorithm->align[3])) return INVALID_VALUE;
   if (workspace_bytes < algorithm->workspace || !aligned(workspace, 256) || c != d || *alpha != 1) return INVALID_VALUE;
-  const bool biased = operation->epilogue == EPILOGUE_BIAS;
-  if (biased ? !operation->bias : operation->epilogue != EPILOGUE_DEFAULT) return NOT_SUPPORTED;
-  if (biased && !aligned(operation->bias, algorithm->align_bias)) return INVALID_VALUE;
+  if (const Status status = epilogues(operation, ld)) return status;
+  const int epilogue = operation->epilogue;
+  if (!aligned(operation->bias, algorithm->align_bias) || !aligned(operation->aux, algorithm->align_aux)) return INVALID_VALUE;
   memset(workspace, 0xff, workspace_bytes);
   for (int64_t j = 0; j < n; ++j) {
     for (int64_t i = 0; i < m; ++i) {
@@ -173,7 +199,11 @@ Status cublasLtMatmul(Handle* handle, const Operation* operation, const float* a
       }
       const int64_t at = i + j * ld->ld;
       if (*beta != 0) sum += *beta * get(d, ld->type, at);
-      if (biased) sum += get(operation->bias, ld->type, i);  // of d's type, since no other was asked for
+      if (adds_bias(epilogue)) sum += get(operation->bias, ld->type, i);  // of d's type, since no other was asked for
+      const int64_t aux_at = i + j * operation->aux_ld;
+      if (epilogue == EPILOGUE_GELU_AUX_BIAS) put(operation->aux, ld->type, aux_at, sum);
+      if (gelu(epilogue)) sum = gelu_of(sum);
+      if (epilogue == EPILOGUE_DGELU) sum *= slope_of(get(operation->aux, ld->type, aux_at));
       put(d, ld->type, at, sum);
     }
   }

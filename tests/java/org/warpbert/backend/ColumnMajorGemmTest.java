@@ -96,24 +96,28 @@ class ColumnMajorGemmTest {
             for (Dtype dtype : Dtype.values()) {
                 for (int[] s : new int[][] {{2, 3, 4}, {5, 3, 4}, {2, 5, 4}, {2, 3, 5}, {3, 2, 4}}) {
                     for (long[] at : new long[][] {{512, 512, 512}, {544, 512, 512}, {512, 514, 512}, {512, 512, 516}}) {
-                        all.add(key.set(product, dtype, s[0], s[1], s[2], 0, at[0], at[1], at[2]).copy());
+                        all.add(key.set(product, Epilogue.NONE, dtype, s[0], s[1], s[2], 0, 0, at[0], at[1], at[2]).copy());
                     }
                 }
             }
         }
-        for (long bias : new long[] {512, 520}) {
-            all.add(key.set(Product.FORWARD, Dtype.F32, 2, 3, 4, bias, 512, 512, 512).copy());
+        for (Epilogue epilogue : new Epilogue[] {Epilogue.BIAS, Epilogue.GELU, Epilogue.KEEPING_GELU}) {
+            for (long bias : new long[] {512, 520}) {
+                for (long kept : epilogue == Epilogue.KEEPING_GELU ? new long[] {512, 528} : new long[1]) {
+                    all.add(key.set(Product.FORWARD, epilogue, Dtype.F32, 2, 3, 4, bias, kept, 512, 512, 512).copy());
+                }
+            }
         }
         Set<GemmKey> distinct = new HashSet<>(all);
-        assertEquals(3 * 3 * 5 * 4 + 2, distinct.size());
+        assertEquals(3 * 3 * 5 * 4 + 2 + 2 + 4, distinct.size());
         // addresses count by their alignment: the same key far away, another one half as aligned
         GemmKey first = all.get(0);
-        assertEquals(first, key.set(Product.FORWARD, Dtype.F32, 2, 3, 4, 0, 1 << 20, 256, 3 << 8));
+        assertEquals(first, key.set(Product.FORWARD, Epilogue.NONE, Dtype.F32, 2, 3, 4, 0, 0, 1 << 20, 256, 3 << 8));
         assertEquals(first.hashCode(), key.hashCode());
-        assertNotEquals(first, key.set(Product.FORWARD, Dtype.F32, 2, 3, 4, 0, 1 << 20, 256 + 128, 3 << 8));
-        assertEquals(List.of(128, 256, 4), List.of(key.alignA(), key.alignB(), key.set(Product.FORWARD, Dtype.F32, 2, 3, 4, 0, 12, 512, 512).alignD()));
+        assertNotEquals(first, key.set(Product.FORWARD, Epilogue.NONE, Dtype.F32, 2, 3, 4, 0, 0, 1 << 20, 256 + 128, 3 << 8));
+        assertEquals(List.of(128, 256, 4), List.of(key.alignA(), key.alignB(), key.set(Product.FORWARD, Epilogue.NONE, Dtype.F32, 2, 3, 4, 0, 0, 12, 512, 512).alignD()));
         assertEquals(first, first.copy());
         assertEquals("FORWARD[f32, rows=2, in=3, out=4]", first.toString());
-        assertEquals("FORWARD with bias[f32, rows=2, in=3, out=4]", all.get(all.size() - 1).toString());
+        assertEquals("FORWARD with bias and gelu, keeping its input[f32, rows=2, in=3, out=4]", all.get(all.size() - 1).toString());
     }
 }

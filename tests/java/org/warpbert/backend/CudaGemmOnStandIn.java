@@ -41,6 +41,9 @@ final class CudaGemmOnStandIn {
                     }
                 }
             }
+            for (Dtype dtype : new Dtype[] {Dtype.F16, Dtype.BF16}) {
+                activated(backend, gemm, dtype);
+            }
             nothing(backend, gemm);
             refusals(backend, gemm);
             gemm.close();
@@ -115,6 +118,42 @@ final class CudaGemmOnStandIn {
         }
     }
 
+    /** The stand-in has epilogues for rows of a multiple of 16; of 8 it has none, which is asked for once. It checks pointers, lengths and alignments. */
+    private static void activated(Backend backend, CudaGemm gemm, Dtype dtype) {
+        for (int round = 0; round < ROUNDS; round++) {
+            for (int out : new int[] {32, 24}) {
+                int rows = 5;
+                int in = 3;
+                try (Typed x = new Typed(backend, dtype, integers(1, rows * in), 0); Typed w = new Typed(backend, dtype, integers(2, out * in), 0);
+                        Typed bias = new Typed(backend, dtype, integers(3, out), 0); Typed y = new Typed(backend, dtype, new float[rows * out], 0);
+                        Typed kept = new Typed(backend, dtype, new float[rows * out], 8)) {
+                    assertEquals(out == 32, gemm.forwardActivated(dtype, y.address, kept.address, x.address, w.address, bias.address, Activation.GELU_TANH, rows, in, out));
+                    float[] sums = GemmTest.multiply(GemmTest.Product.FORWARD, new int[] {rows, in, out}, integers(1, rows * in), integers(2, out * in));
+                    for (int i = 0; i < sums.length; i++) {
+                        sums[i] = out == 32 ? sums[i] + integers(3, out)[i % out] : 0;
+                    }
+                    assertArrayEquals(sums, kept.values(), "kept");
+                    float[] both = y.values();
+                    assertEquals(out == 32, gemm.forwardActivated(dtype, y.address, 0, x.address, w.address, bias.address, Activation.GELU_TANH, rows, in, out));
+                    assertArrayEquals(both, y.values(), "kept or not");
+                    for (int i = 0; i < sums.length; i++) {
+                        assertEquals(sums[i] * 0.5 * (1 + Math.tanh(0.79788456 * (sums[i] + 0.044715 * Math.pow(sums[i], 3)))), both[i], 0.004 * Math.abs(sums[i]));
+                    }
+                    // and back through a layer of as many columns: x stands for dy, w [out, in] for its weights [in, out]
+                    y.fill(integers(4, rows * out));
+                    assertEquals(out == 32, gemm.backwardInputActivated(dtype, y.address, x.address, w.address, kept.address, Activation.GELU_TANH, rows, out, in));
+                    float[] through = GemmTest.multiply(GemmTest.Product.BACKWARD_INPUT, new int[] {rows, out, in}, integers(1, rows * in), integers(2, out * in));
+                    float[] dx = y.values();
+                    for (int i = 0; i < dx.length; i++) {
+                        double t = Math.tanh(0.79788456 * (sums[i] + 0.044715 * Math.pow(sums[i], 3)));
+                        double slope = 0.5 * (1 + t) + 0.5 * sums[i] * (1 - t * t) * 0.79788456 * (1 + 3 * 0.044715 * sums[i] * sums[i]);
+                        assertEquals(out == 32 ? through[i] * slope : integers(4, rows * out)[i], dx[i], 0.02);
+                    }
+                }
+            }
+        }
+    }
+
     /** Of no rows nothing is written but a weight gradient, which is then a sum of nothing. */
     private static void nothing(Backend backend, CudaGemm gemm) {
         try (Typed w = new Typed(backend, Dtype.F32, integers(1, 6), 0); Typed dw = new Typed(backend, Dtype.F32, integers(2, 6), 0)) {
@@ -130,8 +169,8 @@ final class CudaGemmOnStandIn {
 
     /** What the library refuses is named by product, type and sizes; it can be used afterwards. */
     private static void refusals(Backend backend, CudaGemm gemm) {
-        String refused = assertThrows(WarpBertException.class, () -> gemm.check(new GemmKey().set(Product.BACKWARD_INPUT, Dtype.BF16,
-                3, 4, 5, 0, 0, 0, 0).toString(), 15)).getMessage();
+        String refused = assertThrows(WarpBertException.class, () -> gemm.check(new GemmKey().set(Product.BACKWARD_INPUT,
+                Epilogue.NONE, Dtype.BF16, 3, 4, 5, 0, 0, 0, 0, 0).toString(), 15)).getMessage();
         assertEquals("simt backend, gemm BACKWARD_INPUT[bf16, rows=3, in=4, out=5]: cuBLASLt 13.2.3 says "
                 + "CUBLAS_STATUS_NOT_SUPPORTED, it has no algorithm for this", refused);
         String empty = assertThrows(WarpBertException.class, () -> gemm.forward(Dtype.F32, 256, 256, 256, 2, 0, 3)).getMessage();
@@ -155,6 +194,10 @@ final class CudaGemmOnStandIn {
             memory = backend.allocate("tensor", (long) (count + shift) * dtype.bytes());
             floats = backend.allocate("floats", (long) count * Float.BYTES);
             address = memory.address() + (long) shift * dtype.bytes();
+            fill(values);
+        }
+
+        void fill(float[] values) {
             floats.upload(values);
             backend.cast(address, dtype, floats.address(), Dtype.F32, count);
         }

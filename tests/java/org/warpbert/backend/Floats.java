@@ -79,7 +79,7 @@ public final class Floats {
     }
 
     /** ‖actual - expected‖ / max(‖expected‖, least); 0 where both are 0. */
-    static double relativeError(double[] expected, double[] actual, double least) {
+    public static double relativeError(double[] expected, double[] actual, double least) {
         double difference = 0;
         double size = 0;
         for (int i = 0; i < expected.length; i++) {

@@ -9,7 +9,7 @@ final class Plan {
     static final String DEVICE = "device";
 
     /** Classes of tests in org.warpbert.backend, each a step: every op in every type, products, and a backend's life. */
-    static final List<String> PARITY = List.of("OpParityTest", "GemmTest", "DropoutTest", "VocabularyLossTest", "OpErrorsTest", "BackendTest");
+    static final List<String> PARITY = List.of("OpParityTest", "GemmTest", "ActivatedProductTest", "DropoutTest", "VocabularyLossTest", "OpErrorsTest", "BackendTest");
 
     /** Precisions that a GPU trains in. */
     static final List<Precision> PRECISIONS = List.of(Precision.F32, Precision.BF16, Precision.FP16);

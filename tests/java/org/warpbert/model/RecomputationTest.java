@@ -13,6 +13,7 @@ import org.warpbert.backend.Activation;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.Backends;
 import org.warpbert.backend.Dtype;
+import org.warpbert.backend.Floats;
 import org.warpbert.memory.Recompute;
 import org.warpbert.task.ClassificationHead;
 import org.warpbert.text.Capacity;
@@ -50,7 +51,16 @@ class RecomputationTest {
         try (Backend backend = Backends.open(device, 2)) {
             Map<String, float[]> kept = gradients(backend, tiny, batch, dtype, Recompute.NONE, 0);
             Map<String, float[]> again = gradients(backend, tiny, batch, dtype, recompute, 0);
-            kept.forEach((name, gradient) -> assertArrayEquals(gradient, again.get(name), name));
+            // a product activates its sums; again, it is done by an op of sums that are bfloat16 by now, each up to 2^-8 away
+            boolean rounded = dtype == Dtype.BF16 && recompute.keepsInputs();
+            kept.forEach((name, gradient) -> {
+                if (rounded && !name.isEmpty()) {
+                    double error = Floats.relativeError(Floats.widen(gradient), Floats.widen(again.get(name)), 0);
+                    assertTrue(error < 0x1p-8, name + ": " + error);
+                } else {
+                    assertArrayEquals(gradient, again.get(name), name);
+                }
+            });
         }
     }
 

@@ -44,6 +44,35 @@ final class CpuGemm implements Gemm {
     }
 
     @Override
+    public boolean forwardActivated(Dtype dtype, long y, long product, long x, long w, long bias, Activation activation, int rows, int in, int out) {
+        if (!Gemm.activates(dtype, activation, out)) {
+            return false;
+        }
+        if (rows > 0) {
+            long wide = sums(dtype, dtype, false, true, rows, out, in, x, w, bias, false, y);
+            if (product != 0) {
+                backend.cast(product, dtype, wide, Dtype.F32, (long) rows * out);
+            }
+            backend.biasActivationForward(Dtype.F32, wide, wide, 0, activation, rows, out);
+            backend.cast(y, dtype, wide, Dtype.F32, (long) rows * out);
+        }
+        return true;
+    }
+
+    @Override
+    public boolean backwardInputActivated(Dtype dtype, long dx, long dy, long w, long product, Activation activation, int rows, int in, int out) {
+        if (!Gemm.activates(dtype, activation, in)) {
+            return false;
+        }
+        if (rows > 0) {
+            long wide = sums(dtype, dtype, false, false, rows, in, out, dy, w, 0, false, dx);
+            backend.biasActivationBackward(Dtype.F32, wide, 0, 0, wide, widened(0, dtype, product, (long) rows * in), 0, activation, rows, in);
+            backend.cast(dx, dtype, wide, Dtype.F32, (long) rows * in);
+        }
+        return true;
+    }
+
+    @Override
     public void forwardBias(Dtype dtype, long y, long x, long w, long bias, int rows, int in, int out) {
         multiply(dtype, dtype, false, true, rows, out, in, x, w, bias, false, y);
     }
@@ -84,6 +113,15 @@ final class CpuGemm implements Gemm {
         if (m == 0 || n == 0) {
             return;
         }
+        long c = sums(operands, result, transposeLeft, transposeRight, m, n, k, left, right, bias, add, to);
+        if (c != to) {
+            backend.cast(to, result, c, Dtype.F32, (long) m * n);
+        }
+    }
+
+    /** {@link #multiply} before its rounding: the address of the float32 sums, which are where they belong or in scratch. */
+    private long sums(Dtype operands, Dtype result, boolean transposeLeft, boolean transposeRight, int m, int n, int k,
+            long left, long right, long bias, boolean add, long to) {
         long a = widened(0, operands, left, (long) m * k);
         long b = widened(1, operands, right, (long) k * n);
         long c = add ? widened(2, result, to, (long) m * n) : result == Dtype.F32 ? to : scratch(2, (long) m * n);
@@ -95,9 +133,7 @@ final class CpuGemm implements Gemm {
         if (bias != 0) {
             backend.biasActivationForward(Dtype.F32, c, c, widened(3, operands, bias, n), Activation.IDENTITY, m, n);
         }
-        if (c != to) {
-            backend.cast(to, result, c, Dtype.F32, (long) m * n);
-        }
+        return c;
     }
 
     private void check(int status, int m, int n, int k) {

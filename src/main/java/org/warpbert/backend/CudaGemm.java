@@ -22,8 +22,8 @@ import org.warpbert.backend.ColumnMajorGemm.Product;
  * them; float32 is multiplied as float32 unless TF32 is allowed. Algorithms are asked for once for each {@link GemmKey}.
  * A call makes no object: pointers are made here, once, and given new addresses.
  *
- * <p>Its bias epilogue takes a bias in y's type, and adds it before y is rounded. cuBLASLt also has a GELU epilogue, but of the
- * tanh approximation; BERT's is by erf, so it stays an op of ours.
+ * <p>An {@link Epilogue}'s bias is in y's type, and added before y is rounded. Of those that compute an activation the library may have none
+ * for a shape, which is asked for once: then it says no, and an op does it.
  */
 final class CudaGemm implements Gemm {
     /** What NVIDIA recommends for sm_90 and newer, and enough for all. */
@@ -71,17 +71,29 @@ final class CudaGemm implements Gemm {
 
     @Override
     public void forward(Dtype dtype, long y, long x, long w, int rows, int in, int out) {
-        multiply(Product.FORWARD, dtype, y, w, x, 0, false, rows, in, out);
+        multiply(Product.FORWARD, Epilogue.NONE, dtype, y, w, x, 0, 0, false, rows, in, out);
     }
 
     @Override
     public void forwardBias(Dtype dtype, long y, long x, long w, long bias, int rows, int in, int out) {
-        multiply(Product.FORWARD, dtype, y, w, x, bias, false, rows, in, out);
+        multiply(Product.FORWARD, Epilogue.BIAS, dtype, y, w, x, bias, 0, false, rows, in, out);
+    }
+
+    @Override
+    public boolean forwardActivated(Dtype dtype, long y, long product, long x, long w, long bias, Activation activation, int rows, int in, int out) {
+        return Gemm.activates(dtype, activation, out) && multiply(Product.FORWARD, product == 0 ? Epilogue.GELU : Epilogue.KEEPING_GELU, dtype,
+                y, w, x, bias, product, false, rows, in, out);
+    }
+
+    @Override
+    public boolean backwardInputActivated(Dtype dtype, long dx, long dy, long w, long product, Activation activation, int rows, int in, int out) {
+        return Gemm.activates(dtype, activation, in)
+                && multiply(Product.BACKWARD_INPUT, Epilogue.GELU_SLOPE, dtype, dx, w, dy, 0, product, false, rows, in, out);
     }
 
     @Override
     public void backwardInput(Dtype dtype, long dx, long dy, long w, boolean add, int rows, int in, int out) {
-        multiply(Product.BACKWARD_INPUT, dtype, dx, w, dy, 0, add, rows, in, out);
+        multiply(Product.BACKWARD_INPUT, Epilogue.NONE, dtype, dx, w, dy, 0, 0, add, rows, in, out);
     }
 
     @Override
@@ -92,33 +104,40 @@ final class CudaGemm implements Gemm {
             }
             return;
         }
-        multiply(Product.BACKWARD_WEIGHT, dtype, dw, x, dy, 0, add, rows, in, out);
+        multiply(Product.BACKWARD_WEIGHT, Epilogue.NONE, dtype, dw, x, dy, 0, 0, add, rows, in, out);
     }
 
-    /** The operands in {@link ColumnMajorGemm}'s order; {@code bias} may be 0. */
-    private void multiply(Product product, Dtype dtype, long to, long left, long right, long bias, boolean add, int rows, int in, int out) {
+    /**
+     * The operands in {@link ColumnMajorGemm}'s order; bias and what an epilogue keeps or reads are 0 where it has none.
+     *
+     * @return false where the library has no algorithm for an epilogue that is optional
+     */
+    private boolean multiply(Product product, Epilogue epilogue, Dtype dtype, long to, long left, long right, long bias, long kept, boolean add,
+            int rows, int in, int out) {
         if (rows == 0) {
-            return;
+            return true;
         }
         if (thread != Thread.currentThread()) { // the backend has moved to another thread, which must know its device
             backend.stream();
             thread = Thread.currentThread();
         }
-        GemmPlan plan = plans.get(key.set(product, dtype, rows, in, out, bias, to, left, right));
+        GemmPlan plan = plans.get(key.set(product, epilogue, dtype, rows, in, out, bias, kept, to, left, right));
         if (plan == null) {
             GemmKey wanted = key.copy();
-            plan = new GemmPlan(this, handle, wanted, tf32 && dtype == Dtype.F32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F, bias);
+            plan = new GemmPlan(this, handle, wanted, tf32 && dtype == Dtype.F32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F, bias, kept);
             plans.put(wanted, plan);
         }
-        if (bias != 0) {
-            plan.bias(this, bias);
+        if (!plan.available()) {
+            return false;
         }
+        plan.operands(this, bias, kept);
         d.at(to);
         int status = cublasLtMatmul(handle, plan.operation, one, a.at(left), plan.a, b.at(right), plan.b, add ? one : zero, d, plan.d,
                 d, plan.d, plan.algorithm, scratch, WORKSPACE_BYTES, stream);
         if (status != CUBLAS_STATUS_SUCCESS) {
             check(key.toString(), status);
         }
+        return true;
     }
 
     /** A status of cuBLASLt as an error that names what was asked of it. */

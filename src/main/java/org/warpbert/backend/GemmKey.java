@@ -15,19 +15,26 @@ final class GemmKey {
     private int rows;
     private int in;
     private int out;
+    private Epilogue epilogue;
     private int alignBias; // 0: there is none
+    private int alignKept; // 0: nothing is
     private int alignA;
     private int alignB;
     private int alignD;
 
-    /** @param bias an address, 0: no bias is added */
-    GemmKey set(Product newProduct, Dtype newDtype, int newRows, int newIn, int newOut, long bias, long d, long a, long b) {
+    /**
+     * @param bias an address, 0: the epilogue adds none
+     * @param kept an address, 0: the epilogue neither keeps nor reads another matrix
+     */
+    GemmKey set(Product newProduct, Epilogue newEpilogue, Dtype newDtype, int newRows, int newIn, int newOut, long bias, long kept, long d, long a, long b) {
         product = newProduct;
+        epilogue = newEpilogue;
         dtype = newDtype;
         rows = newRows;
         in = newIn;
         out = newOut;
         alignBias = bias == 0 ? 0 : alignment(bias);
+        alignKept = kept == 0 ? 0 : alignment(kept);
         alignD = alignment(d);
         alignA = alignment(a);
         alignB = alignment(b);
@@ -37,11 +44,13 @@ final class GemmKey {
     GemmKey copy() {
         GemmKey copy = new GemmKey();
         copy.product = product;
+        copy.epilogue = epilogue;
         copy.dtype = dtype;
         copy.rows = rows;
         copy.in = in;
         copy.out = out;
         copy.alignBias = alignBias;
+        copy.alignKept = alignKept;
         copy.alignA = alignA;
         copy.alignB = alignB;
         copy.alignD = alignD;
@@ -52,8 +61,8 @@ final class GemmKey {
         return ColumnMajorGemm.of(product, dtype, rows, in, out);
     }
 
-    boolean bias() {
-        return alignBias != 0;
+    Epilogue epilogue() {
+        return epilogue;
     }
 
     int alignA() {
@@ -75,22 +84,24 @@ final class GemmKey {
 
     @Override
     public boolean equals(Object other) {
-        return other instanceof GemmKey key && product == key.product && dtype == key.dtype && rows == key.rows && in == key.in
-                && out == key.out && alignBias == key.alignBias && alignA == key.alignA && alignB == key.alignB && alignD == key.alignD;
+        return other instanceof GemmKey key && product == key.product && epilogue == key.epilogue && dtype == key.dtype && rows == key.rows
+                && in == key.in && out == key.out && alignBias == key.alignBias && alignKept == key.alignKept && alignA == key.alignA
+                && alignB == key.alignB && alignD == key.alignD;
     }
 
     @Override
     public int hashCode() {
-        int hash = product.ordinal() * 4 + dtype.ordinal();
+        int hash = (product.ordinal() * 8 + epilogue.ordinal()) * 4 + dtype.ordinal();
         hash = 31 * hash + rows;
         hash = 31 * hash + in;
         hash = 31 * hash + out;
         hash = 31 * hash + alignBias;
+        hash = 31 * hash + alignKept;
         return ((hash * 31 + alignA) * 31 + alignB) * 31 + alignD;
     }
 
     @Override
     public String toString() {
-        return product + (bias() ? " with bias[" : "[") + dtype + ", rows=" + rows + ", in=" + in + ", out=" + out + "]";
+        return product + epilogue.words() + "[" + dtype + ", rows=" + rows + ", in=" + in + ", out=" + out + "]";
     }
 }

@@ -1,8 +1,9 @@
 package org.warpbert.backend;
 
-import static org.bytedeco.cuda.global.cublas.CUBLASLT_EPILOGUE_BIAS;
 import static org.bytedeco.cuda.global.cublas.CUBLASLT_MATMUL_DESC_BIAS_POINTER;
 import static org.bytedeco.cuda.global.cublas.CUBLASLT_MATMUL_DESC_EPILOGUE;
+import static org.bytedeco.cuda.global.cublas.CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD;
+import static org.bytedeco.cuda.global.cublas.CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER;
 import static org.bytedeco.cuda.global.cublas.CUBLASLT_MATMUL_DESC_TRANSA;
 import static org.bytedeco.cuda.global.cublas.CUBLASLT_MATMUL_DESC_TRANSB;
 import static org.bytedeco.cuda.global.cublas.CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES;
@@ -15,6 +16,7 @@ import static org.bytedeco.cuda.global.cublas.CUBLASLT_REDUCTION_SCHEME_COMPUTE_
 import static org.bytedeco.cuda.global.cublas.CUBLAS_OP_N;
 import static org.bytedeco.cuda.global.cublas.CUBLAS_OP_T;
 import static org.bytedeco.cuda.global.cublas.CUBLAS_STATUS_NOT_SUPPORTED;
+import static org.bytedeco.cuda.global.cublas.CUBLAS_STATUS_SUCCESS;
 import static org.bytedeco.cuda.global.cublas.cublasLtMatmulAlgoGetHeuristic;
 import static org.bytedeco.cuda.global.cublas.cublasLtMatmulDescCreate;
 import static org.bytedeco.cuda.global.cublas.cublasLtMatmulDescDestroy;
@@ -47,16 +49,18 @@ final class GemmPlan implements AutoCloseable {
     cublasLtMatrixLayoutOpaque_t b;
     cublasLtMatrixLayoutOpaque_t d;
     private final cublasLtMatmulHeuristicResult_t recommended = new cublasLtMatmulHeuristicResult_t();
-    private final LongPointer bias = new LongPointer(1L);
+    private final LongPointer held = new LongPointer(1L);
+    private boolean available;
 
-    /** @param biasAddress of the first call, 0 without one: the library takes its alignment for that of all */
-    GemmPlan(CudaGemm owner, cublasLtContext handle, GemmKey key, int computeType, long biasAddress) {
+    /** @param bias and {@code kept} of the first call, 0 without: the library takes their alignment for that of all */
+    GemmPlan(CudaGemm owner, cublasLtContext handle, GemmKey key, int computeType, long bias, long kept) {
         ColumnMajorGemm gemm = key.gemm();
         try {
-            operation = operation(owner, gemm, key.bias(), computeType);
-            if (key.bias()) {
-                bias(owner, biasAddress);
+            operation = operation(owner, gemm, key.epilogue(), computeType);
+            if (kept != 0) { // laid out as d is
+                set(owner, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, gemm.d().rows());
             }
+            operands(owner, bias, kept);
             a = layout(owner, gemm.a());
             b = layout(owner, gemm.b());
             d = layout(owner, gemm.d());
@@ -68,15 +72,13 @@ final class GemmPlan implements AutoCloseable {
         algorithm = recommended.algo();
     }
 
-    private static cublasLtMatmulDescOpaque_t operation(CudaGemm owner, ColumnMajorGemm gemm, boolean bias, int computeType) {
+    private static cublasLtMatmulDescOpaque_t operation(CudaGemm owner, ColumnMajorGemm gemm, Epilogue epilogue, int computeType) {
         try (PointerPointer<cublasLtMatmulDescOpaque_t> made = new PointerPointer<>(1)) {
             owner.check("descriptor", cublasLtMatmulDescCreate(made, computeType, CUDA_R_32F));
             cublasLtMatmulDescOpaque_t operation = made.get(cublasLtMatmulDescOpaque_t.class, 0);
             set(owner, operation, CUBLASLT_MATMUL_DESC_TRANSA, gemm.transposeA() ? CUBLAS_OP_T : CUBLAS_OP_N);
             set(owner, operation, CUBLASLT_MATMUL_DESC_TRANSB, gemm.transposeB() ? CUBLAS_OP_T : CUBLAS_OP_N);
-            if (bias) { // [m], added to every column: y's bias in a forward
-                set(owner, operation, CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
-            }
+            set(owner, operation, CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue.number());
             return operation;
         }
     }
@@ -116,8 +118,13 @@ final class GemmPlan implements AutoCloseable {
                 prefer(owner, preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, key.alignD());
                 prefer(owner, preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, key.alignD());
                 int status = cublasLtMatmulAlgoGetHeuristic(handle, operation, a, b, d, d, preference, 1, recommended, found.put(0));
-                owner.check(key.toString(), status);
-                owner.check(key.toString(), found.get() == 0 ? CUBLAS_STATUS_NOT_SUPPORTED : recommended.state());
+                if (status == CUBLAS_STATUS_SUCCESS) {
+                    status = found.get() == 0 ? CUBLAS_STATUS_NOT_SUPPORTED : recommended.state();
+                }
+                available = status == CUBLAS_STATUS_SUCCESS;
+                if (!key.epilogue().optional()) {
+                    owner.check(key.toString(), status);
+                }
             } finally {
                 cublasLtMatmulPreferenceDestroy(preference);
             }
@@ -134,9 +141,23 @@ final class GemmPlan implements AutoCloseable {
         owner.check("preference", cublasLtMatmulPreferenceSetAttribute(preference, attribute, value, bytes));
     }
 
-    /** Where the next call's bias stands. */
-    void bias(CudaGemm owner, long address) {
-        owner.check("bias", cublasLtMatmulDescSetAttribute(operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias.put(address), Long.BYTES));
+    /** Whether the library can do this; what has no {@link Epilogue#optional} epilogue and cannot be done is an error of the constructor. */
+    boolean available() {
+        return available;
+    }
+
+    /** Where the next call's bias stands, which its epilogue adds to every column of d, and what it keeps or reads besides; 0: it has none. */
+    void operands(CudaGemm owner, long bias, long kept) {
+        if (bias != 0) {
+            set(owner, CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
+        }
+        if (kept != 0) {
+            set(owner, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, kept);
+        }
+    }
+
+    private void set(CudaGemm owner, int attribute, long value) {
+        owner.check("epilogue", cublasLtMatmulDescSetAttribute(operation, attribute, held.put(value), Long.BYTES));
     }
 
     @Override
@@ -150,6 +171,6 @@ final class GemmPlan implements AutoCloseable {
             cublasLtMatmulDescDestroy(operation);
         }
         recommended.close();
-        bias.close();
+        held.close();
     }
 }

@@ -6,6 +6,7 @@ import java.util.stream.Stream;
 import org.warpbert.backend.Activation;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.Dtype;
+import org.warpbert.backend.Gemm;
 import org.warpbert.model.BertConfig;
 import org.warpbert.text.PackedBatch;
 
@@ -24,6 +25,8 @@ final class LayerOps {
     private final int h;
     private final int i;
     private final int layers;
+    private final Activation activation;
+    private final boolean activates; // whether products compute it, as the model's do
     private final int behind; // layers of so many rows behind their attention too: the last has those alone that its head reads
     private final int sequences;
     private final long th; // bytes of [T, H]
@@ -54,6 +57,8 @@ final class LayerOps {
         t = batch.totalTokens();
         h = c.hiddenSize();
         i = c.intermediateSize();
+        activation = Gemm.activation(dtype, c.hiddenAct());
+        activates = Gemm.activates(dtype, activation, i);
         layers = c.numHiddenLayers();
         behind = layers - 1;
         sequences = batch.sequences();
@@ -90,10 +95,12 @@ final class LayerOps {
         float eps = (float) c.layerNormEps();
         Activation act = c.hiddenAct();
         return List.of(
-                new Op("bias_activation_forward " + act.configName(), wide, behind, 2 * ti, 0,
+                new Op("bias_activation_forward " + act.configName(), wide, activates ? 0 : behind, 2 * ti, 0,
                         () -> backend.biasActivationForward(dtype, y, x, p, act, t, i)),
-                new Op("bias_activation_backward " + act.configName(), wide, behind, 3 * ti, 0,
+                new Op("bias_activation_backward " + act.configName(), wide, activates ? 0 : behind, 3 * ti, 0,
                         () -> backend.biasActivationBackward(dtype, y, q, workspace, a, x, p, act, t, i)),
+                new Op("bias_activation_backward bias of up", wide, activates ? behind : 0, ti, 0,
+                        () -> backend.biasActivationBackward(dtype, y, q, workspace, y, 0, 0, Activation.IDENTITY, t, i)),
                 new Op("bias_activation_backward bias", qkv, layers, 3 * th, 0, // in place: it reads and adds up
                         () -> backend.biasActivationBackward(dtype, y, q, workspace, y, 0, 0, Activation.IDENTITY, t, 3L * h)),
                 new Op("residual_layernorm_forward", rows, 2 * behind, 4 * th, 0,
@@ -160,11 +167,36 @@ final class LayerOps {
 
     private List<Op> products() {
         return Stream.of(product("qkv", layers, h, 3 * h, true), product("attention", behind, h, h, false), product("up", behind, h, i, false),
-                product("down", behind, i, h, false))
+                product("down", behind, i, h, false), activatedProducts())
                 .flatMap(List::stream).toList();
     }
 
-    /** @param biased whether the forward adds a bias itself */
+    /** Those of up's forward and down's backward that compute the activation too, with what they keep or read for it; or what stands for them. */
+    private List<Op> activatedProducts() {
+        if (!activates) {
+            return List.of();
+        }
+        long up = tensors.of(dtype, (long) h * i);
+        long down = tensors.of(dtype, (long) h * i);
+        long bias = tensors.of(dtype, i);
+        long bytes = dtype.bytes() * ((long) t * h + (long) h * i) + 2 * ti;
+        double flop = 2.0 * t * h * i;
+        return List.of(
+                new Op("gemm_forward up and activation", "[" + t + "," + h + "] x [" + i + "," + h + "]", behind, bytes, flop, () -> {
+                    if (!backend.gemm().forwardActivated(dtype, y, a, x, up, bias, activation, t, h, i)) {
+                        backend.gemm().forwardBias(dtype, a, x, up, bias, t, h, i);
+                        backend.biasActivationForward(dtype, y, a, 0, activation, t, i);
+                    }
+                }),
+                new Op("gemm_backward_input down and activation", "[" + t + "," + i + "] x [" + h + "," + i + "]", behind, bytes, flop, () -> {
+                    if (!backend.gemm().backwardInputActivated(dtype, y, x, down, a, activation, t, i, h)) {
+                        backend.gemm().backwardInput(dtype, y, x, down, false, t, i, h);
+                        backend.biasActivationBackward(dtype, y, 0, 0, y, a, 0, activation, t, i);
+                    }
+                }));
+    }
+
+    /** Each product alone; @param biased whether the forward adds a bias itself */
     private List<Op> product(String name, int perStep, int in, int out, boolean biased) {
         long weight = tensors.of(dtype, (long) in * out);
         long gradient = tensors.floats((long) in * out);
@@ -173,10 +205,10 @@ final class LayerOps {
         long bytes = dtype.bytes() * ((long) t * in + (long) in * out + (long) t * out);
         double flop = 2.0 * t * in * out;
         return List.of(
-                new Op("gemm_forward " + name, shape, perStep, bytes, flop, biased
+                new Op("gemm_forward " + name, shape, activates && name.equals("up") ? 0 : perStep, bytes, flop, biased
                         ? () -> backend.gemm().forwardBias(dtype, y, x, weight, bias, t, in, out)
                         : () -> backend.gemm().forward(dtype, y, x, weight, t, in, out)),
-                new Op("gemm_backward_input " + name, shape, perStep, bytes, flop, () -> backend.gemm().backwardInput(dtype, y, x, weight, false, t, in, out)),
+                new Op("gemm_backward_input " + name, shape, activates && name.equals("down") ? 0 : perStep, bytes, flop, () -> backend.gemm().backwardInput(dtype, y, x, weight, false, t, in, out)),
                 new Op("gemm_backward_weight " + name, shape, perStep, bytes, flop, () -> backend.gemm().backwardWeight(dtype, gradient, y, x, false, t, in, out)));
     }
 

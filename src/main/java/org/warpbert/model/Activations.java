@@ -27,7 +27,7 @@ final class Activations {
      * @param attentionMean [R]
      * @param attentionRstd [R]
      * @param attentionOut  [R, H]
-     * @param up            [R, I], before bias and activation
+     * @param up            [R, I], before bias and activation; in 16 bits with the bias
      * @param activated     [R, I]
      * @param outputSum     [R, H], what the second LayerNorm normalises
      * @param outputMean    [R]

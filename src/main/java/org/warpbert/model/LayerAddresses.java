@@ -13,7 +13,7 @@ import java.util.function.ToLongFunction;
  * @param attentionGamma  [H], attention.output.LayerNorm
  * @param attentionBeta   [H]
  * @param upWeight        [I, H], intermediate.dense
- * @param upBias          [I]
+ * @param upBias          [I], which the product adds in 16 bits
  * @param downWeight      [H, I], output.dense
  * @param downBias        [H]
  * @param outputGamma     [H], output.LayerNorm
@@ -40,7 +40,7 @@ record LayerAddresses(long qkvWeight, long qkvBias, long attentionWeight, long a
                 operand.applyAsLong(p + "attention.self.query.weight"), operand.applyAsLong(p + "attention.self.query.bias"),
                 operand.applyAsLong(p + "attention.output.dense.weight"), vector.applyAsLong(p + "attention.output.dense.bias"),
                 vector.applyAsLong(p + "attention.output.LayerNorm.weight"), vector.applyAsLong(p + "attention.output.LayerNorm.bias"),
-                operand.applyAsLong(p + "intermediate.dense.weight"), vector.applyAsLong(p + "intermediate.dense.bias"),
+                operand.applyAsLong(p + "intermediate.dense.weight"), operand.applyAsLong(p + "intermediate.dense.bias"),
                 operand.applyAsLong(p + "output.dense.weight"), vector.applyAsLong(p + "output.dense.bias"),
                 vector.applyAsLong(p + "output.LayerNorm.weight"), vector.applyAsLong(p + "output.LayerNorm.bias"),
                 packed);

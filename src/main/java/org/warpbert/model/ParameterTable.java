@@ -12,7 +12,7 @@ import org.warpbert.WarpBertException;
  * Where every parameter stands in the flat buffers of weights, gradients and moments, under its Hugging Face name.
  *
  * <p>Four regions, in this order: embedding tables, vectors (biases, LayerNorm), the biases that products add themselves
- * (those of queries, keys and values), matrices. Products read the last two in their own type. Gradients of the first three
+ * (those of queries, keys and values, and of the feed-forward's first layer), matrices. Products read the last two in their own type. Gradients of the first three
  * are added to by their ops and must be cleared before a step; those of matrices are written by the step's first GEMM.
  * Weight decay holds for tables and matrices. Query, key and value of a layer are neighbours, so that one GEMM does
  * all three. Slices start at multiples of 64 bytes; the gaps hold zeros.
@@ -229,7 +229,8 @@ public final class ParameterTable {
 
         private Builder linear(String name, long out, long in) {
             add(name + ".weight", Region.MATRICES, out, in);
-            return add(name + ".bias", name.contains(".attention.self.") ? Region.PRODUCT_BIASES : Region.VECTORS, out);
+            boolean added = name.contains(".attention.self.") || name.endsWith(".intermediate.dense");
+            return add(name + ".bias", added ? Region.PRODUCT_BIASES : Region.VECTORS, out);
         }
 
         private Builder layerNorm(String name) {

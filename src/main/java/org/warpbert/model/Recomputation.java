@@ -4,7 +4,8 @@ import org.warpbert.memory.Recompute;
 
 /**
  * Brings back, layer by layer and right before its use in the backward, what the forward did not keep: the same ops on the
- * same numbers, and dropout drawn again, so that the gradients are those of a forward that kept everything. What is not kept
+ * same numbers, and dropout drawn again, so that the gradients are those of a forward that kept everything (but where a product activated
+ * sums that it had not rounded yet: an op activates what was kept of them, which differs in the last bits). What is not kept
  * stands in buffers that all layers share; the last layer's are still there when the backward begins.
  */
 final class Recomputation {
