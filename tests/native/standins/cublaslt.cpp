@@ -188,6 +188,7 @@ Status cublasLtMatmul(Handle* handle, const Operation* operation, const float* a
   if (!aligned(a, algorithm->align[0]) || !aligned(b, algorithm->align[1]) || !aligned(d, algorithm->align[3])) return INVALID_VALUE;
   if (workspace_bytes < algorithm->workspace || !aligned(workspace, 256) || c != d || *alpha != 1) return INVALID_VALUE;
   if (const Status status = epilogues(operation, ld)) return status;
+  if (operation->epilogue > EPILOGUE_BIAS && n == 3) return NOT_SUPPORTED;  // though it recommended an algorithm
   const int epilogue = operation->epilogue;
   if (!aligned(operation->bias, algorithm->align_bias) || !aligned(operation->aux, algorithm->align_aux)) return INVALID_VALUE;
   memset(workspace, 0xff, workspace_bytes);

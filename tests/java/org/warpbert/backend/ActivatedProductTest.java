@@ -24,8 +24,11 @@ class ActivatedProductTest {
 
     /** Backends that compute in 16 bits, and the types. */
     static List<Arguments> backends() {
-        return TestBackends.available().stream().filter(name -> !name.equals("cpu"))
-                .flatMap(name -> List.of(Dtype.F16, Dtype.BF16).stream().map(dtype -> Arguments.of(name, dtype))).toList();
+        return names().stream().flatMap(name -> List.of(Dtype.F16, Dtype.BF16).stream().map(dtype -> Arguments.of(name, dtype))).toList();
+    }
+
+    static List<String> names() {
+        return TestBackends.available().stream().filter(name -> !name.equals("cpu")).toList();
     }
 
     /** Integers, so that what is kept is exact but for its rounding, and the activation's argument exact altogether. */
@@ -67,9 +70,9 @@ class ActivatedProductTest {
      * bert-base-uncased, whose arguments have means of -2.1 to -1.2, the forward's error is 0.77 to 1.0 of the op's, the backward's 0.99 to 1.18.
      */
     @ParameterizedTest
-    @MethodSource("backends")
-    void inBfloat16TheProductsGeluIsAsNearToErfAsAnOps(String name, Dtype dtype) {
-        assumeTrue(dtype == Dtype.BF16, "in float16 it is not, and not used");
+    @MethodSource("names")
+    void inBfloat16TheProductsGeluIsAsNearToErfAsAnOps(String name) {
+        Dtype dtype = Dtype.BF16;
         assertEquals(Activation.GELU_TANH, Gemm.activation(dtype, Activation.GELU));
         int[] s = {200, 64, 96};
         for (float centre : new float[] {0, -1, -2}) {

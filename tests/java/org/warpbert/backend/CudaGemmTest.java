@@ -24,9 +24,9 @@ class CudaGemmTest {
         assertEquals(3, told.size());
         assertTrue(told.stream().allMatch(line -> line.endsWith(", 0 objects left")), told.toString());
         // 5 sizes, 3 shifts, 3 types: 3 products each, and two more with a bias fused, of either alignment; each asked for once,
-        // though used twice. Shifted by 1 and by 4, addresses differ in their alignment. Three with an activation for 2 sizes and types, those
-        // that the library has none for too. And one that is refused.
-        assertTrue(told.get(0).contains(": " + (5 * 3 * 3 * 5 + 3 * 2 * 2 + 1) + " heuristics"), told.toString());
+        // though used twice. Shifted by 1 and by 4, addresses differ in their alignment. Three with an activation for 3 sizes and 2 types, also where
+        // the library has none. And one that is refused.
+        assertTrue(told.get(0).contains(": " + (5 * 3 * 3 * 5 + 3 * 3 * 2 + 1) + " heuristics"), told.toString());
         assertEquals(products(told.get(1)) + 2, products(told.get(2)), "one eager, one at a capture, none at five launches");
     }
 

@@ -30,7 +30,12 @@ class KernelPageTest {
         Floor up = floor(floors, "gemm_forward up");
         assertEquals(2.0 * t * 768 * 3072, up.flop());
         assertEquals(2 * (t * 768 + 768 * 3072 + t * 3072), up.bytes());
-        assertEquals(11, up.perStep(), "the last layer's is of the rows that are read");
+        assertEquals(0, up.perStep(), "in 16 bits it computes the activation");
+        Floor activated = floor(floors, "gemm_forward up and activation");
+        assertEquals(11, activated.perStep(), "the last layer's is of the rows that are read");
+        assertEquals(up.flop(), activated.flop());
+        assertEquals(up.bytes() + 2 * t * 3072, activated.bytes(), "the activation's argument is kept");
+        assertEquals(activated.bytes(), floor(floors, "gemm_backward_input down and activation").bytes(), "and read");
         assertEquals(4.0 * 512 * 512 * 768 * 32, floor(floors, "attention_forward").flop());
         assertEquals(10.0 * 512 * 512 * 768 * 32, floor(floors, "attention_backward without dropout").flop());
         assertEquals(4 * 2 * t * 768, floor(floors, "residual_layernorm_forward").bytes(), "x and residual read, z and y written");

@@ -135,6 +135,10 @@ final class CudaGemm implements Gemm {
         int status = cublasLtMatmul(handle, plan.operation, one, a.at(left), plan.a, b.at(right), plan.b, add ? one : zero, d, plan.d,
                 d, plan.d, plan.algorithm, scratch, WORKSPACE_BYTES, stream);
         if (status != CUBLAS_STATUS_SUCCESS) {
+            if (epilogue.optional() && status == CUBLAS_STATUS_NOT_SUPPORTED) { // of what it recommended itself
+                plan.refuse();
+                return false;
+            }
             check(key.toString(), status);
         }
         return true;

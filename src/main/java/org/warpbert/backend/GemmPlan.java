@@ -146,6 +146,11 @@ final class GemmPlan implements AutoCloseable {
         return available;
     }
 
+    /** From now on the library cannot do this. */
+    void refuse() {
+        available = false;
+    }
+
     /** Where the next call's bias stands, which its epilogue adds to every column of d, and what it keeps or reads besides; 0: it has none. */
     void operands(CudaGemm owner, long bias, long kept) {
         if (bias != 0) {
