@@ -1,6 +1,7 @@
 // out = dropout(softmax(scale q k^T)) v per sequence and head, and its gradients, tile by tile as in FlashAttention-2
 // (Dao 2023): the scores of 64 queries and 64 keys at a time. One owner per sequence and head, so nothing is shared.
 #include <cmath>
+#include <cstring>
 
 #include "attention_softmax.h"
 #include "cu_seqlens.h"
@@ -20,11 +21,13 @@ struct Attention {
   float scale;
   Dropout dropout;
   int64_t T, A, D;
+  int64_t queries; // of a sequence, the first
 
   Task task(int64_t number) const {
     const int32_t* sequence = cu_seqlens + number / A;
     return {sequence[0], sequence[1], number % A};
   }
+  int64_t asking(Task task) const { return minimum(task.end, task.begin + queries); } // where the rows end that do
   int64_t row() const { return 3 * A * D; } // of qkv, in floats
   const float* query(int64_t t, int64_t head) const { return qkv + t * row() + head * D; }
   const float* key(int64_t t, int64_t head) const { return query(t, head) + A * D; }
@@ -55,7 +58,7 @@ struct Scratch {
 
 void forward_head(const Attention& at, float* out, float* lse, float* scratch, Task task, Task next) {
   Scratch memory{scratch};
-  const int64_t D = at.D, width = pad(D), out_row = at.A * D, begin = task.begin, end = task.end, head = task.head;
+  const int64_t D = at.D, width = pad(D), out_row = at.A * D, begin = task.begin, end = task.end, stop = at.asking(task), head = task.head;
   float* qt = memory.take(kTile * width); // [width, queries]
   float* k = memory.take(kTile * width);  // keys, then values
   float* sums = memory.take(kTile * width);
@@ -64,8 +67,8 @@ void forward_head(const Attention& at, float* out, float* lse, float* scratch, T
   float* factors = memory.take(kTile * kTile); // [keys, queries]
   float live[kTile];
   Softmax state;
-  for (int64_t query = begin; query < end; query += kTile) {
-    const int64_t rows = minimum(kTile, end - query), columns = pad(rows);
+  for (int64_t query = begin; query < stop; query += kTile) {
+    const int64_t rows = minimum(kTile, stop - query), columns = pad(rows);
     float* to = out + query * out_row + head * D;
     pack_transposed(qt, at.query(query, head), at.row(), rows, D, at.scale * kLog2e, nullptr);
     for (int64_t i = 0; i < columns; ++i) state.maximum[i] = -INFINITY, state.sum[i] = 0.0f;
@@ -86,10 +89,10 @@ void forward_head(const Attention& at, float* out, float* lse, float* scratch, T
         for (int64_t d = 0; d < width; d += W) store(row + d, load(row + d) * state.factor[i]);
       }
       pack(k, at.value(key, head), at.row(), keys, D, 1.0f, live);
-      const Task then = !last ? Task{key + kTile, end, head} : query + kTile < end ? task : next;
+      const Task then = !last ? Task{key + kTile, end, head} : query + kTile < stop ? task : next;
       prefetch(at.key(then.begin, then.head), at.row(), minimum(kTile, then.end - then.begin), D);
       if (last) {
-        const Task queries = query + kTile < end ? Task{query + kTile, end, head} : next;
+        const Task queries = query + kTile < stop ? Task{query + kTile, stop, head} : Task{next.begin, at.asking(next), next.head};
         prefetch(at.query(queries.begin, queries.head), at.row(), minimum(kTile, queries.end - queries.begin), D);
       }
       product(sums, width, scores, 1, columns, k, width, rows, width, keys, key != begin);
@@ -112,7 +115,7 @@ void forward_head(const Attention& at, float* out, float* lse, float* scratch, T
 void backward_head(const Attention& at, float* dqkv, float* delta, const float* dout, const float* out,
                    const float* lse, float* scratch, Task task) {
   Scratch memory{scratch};
-  const int64_t D = at.D, width = pad(D), begin = task.begin, end = task.end, head = task.head;
+  const int64_t D = at.D, width = pad(D), begin = task.begin, end = task.end, stop = at.asking(task), head = task.head;
   float* q = memory.take(kTile * width);
   float* d = memory.take(kTile * width); // dout
   float* k = memory.take(kTile * width);
@@ -126,21 +129,22 @@ void backward_head(const Attention& at, float* dqkv, float* delta, const float* 
   float* drawn = memory.take(kTile * kTile);
   float live[kTile];
   const auto slot = [&](int64_t t, int64_t which) { return dqkv + t * at.row() + which * at.A * D + head * D; };
-  for (int64_t t = begin; t < end; ++t) {
+  for (int64_t t = begin; t < stop; ++t) {
     Vf dot{};
     vectors(D, [&](int64_t i, auto count) WB_INLINE {
       dot += load(dout + t * at.A * D + head * D + i, count) * load(out + t * at.A * D + head * D + i, count);
     });
     delta[t] = sum(dot);
   }
+  for (int64_t t = stop; t < end; ++t) memset(slot(t, 0), 0, D * sizeof(float));
   for (int64_t key = begin; key < end; key += kTile) {
     const int64_t keys = minimum(kTile, end - key), columns = pad(keys);
     at.mark_live(live, key, keys);
     pack(k, at.key(key, head), at.row(), keys, D, 1.0f, live);
     pack_transposed(kt, at.key(key, head), at.row(), keys, D, 1.0f, live);
     pack_transposed(vt, at.value(key, head), at.row(), keys, D, 1.0f, live);
-    for (int64_t query = begin; query < end; query += kTile) {
-      const int64_t rows = minimum(kTile, end - query);
+    for (int64_t query = begin; query < stop; query += kTile) {
+      const int64_t rows = minimum(kTile, stop - query);
       pack(q, at.query(query, head), at.row(), rows, D, at.scale, nullptr);
       pack(d, dout + query * at.A * D + head * D, at.A * D, rows, D, 1.0f, nullptr);
       product(scores, columns, q, width, 1, kt, columns, rows, columns, D, false);
@@ -184,11 +188,11 @@ wb_status check(const char* op, wb_dtype dtype, float scale, const int32_t* cu_s
 wb_status attention_forward(wb_context* ctx, wb_dtype dtype, void* out, float* lse, const void* qkv,
                             const int32_t* cu_seqlens, const uint8_t* key_mask, float scale, float p, int32_t site,
                             const int64_t* rng, const int32_t* dropout_rows, int64_t T, int64_t B, int64_t A, int64_t D,
-                            int64_t /*max_seqlen*/) {
+                            int64_t /*max_seqlen*/, int64_t queries) {
   if (T == 0) return require_float32(dtype, "attention_forward");
   if (wb_status status = check("attention_forward", dtype, scale, cu_seqlens, T, B, D)) return status;
   const Dropout dropout(p, site, rng, dropout_rows);
-  const Attention at{static_cast<const float*>(qkv), cu_seqlens, key_mask, scale, dropout, T, A, D};
+  const Attention at{static_cast<const float*>(qkv), cu_seqlens, key_mask, scale, dropout, T, A, D, minimum(queries, T)};
   const auto next = [&](int64_t task) { // others take those between
     return minimum(B * A - 1, task + static_cast<const CpuContext*>(ctx)->threads);
   };
@@ -202,11 +206,11 @@ wb_status attention_backward(wb_context* ctx, wb_dtype dtype, void* dqkv, float*
                              const void* out, const float* lse, const void* qkv, const int32_t* cu_seqlens,
                              const uint8_t* key_mask, float scale, float p, int32_t site, const int64_t* rng,
                              const int32_t* dropout_rows, int64_t T, int64_t B, int64_t A, int64_t D,
-                             int64_t /*max_seqlen*/) {
+                             int64_t /*max_seqlen*/, int64_t queries) {
   if (T == 0) return require_float32(dtype, "attention_backward");
   if (wb_status status = check("attention_backward", dtype, scale, cu_seqlens, T, B, D)) return status;
   const Dropout dropout(p, site, rng, dropout_rows);
-  const Attention at{static_cast<const float*>(qkv), cu_seqlens, key_mask, scale, dropout, T, A, D};
+  const Attention at{static_cast<const float*>(qkv), cu_seqlens, key_mask, scale, dropout, T, A, D, minimum(queries, T)};
   parallel(ctx, B * A, T * A * D, [&](int64_t task, int thread) {
     const int64_t head = task % A;
     backward_head(at, static_cast<float*>(dqkv), workspace + head * T, static_cast<const float*>(dout),

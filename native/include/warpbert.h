@@ -38,7 +38,7 @@
 extern "C" {
 #endif
 
-#define WB_ABI 10           /* raised on every change of this file; a backend of another number is refused */
+#define WB_ABI 11           /* raised on every change of this file; a backend of another number is refused */
 #define WB_REDUCE_BLOCKS 256 /* rows of partial sums that a two-stage reduction may use; sizes the workspaces below */
 
 typedef enum wb_status {
@@ -229,7 +229,9 @@ wb_status wb_residual_layernorm_backward(wb_context* ctx, wb_dtype dtype,
  * Dropout draws for tiles of 16 queries and 16 keys, so that what a lane of a warp has of a tile in mma.sync's layout is
  * one block. With i and j the query's and the key's index inside their sequence, whose rows are numbered from
  * row = dropout_rows[its first token]: a score is number 4 (i%16/8) + 2 (j%16/8) + j%2 of block
- * ((row + i/16*16) * A + head) * 131072 + j/16*32 + i%8*4 + j%8/2. */
+ * ((row + i/16*16) * A + head) * 131072 + j/16*32 + i%8*4 + j%8/2.
+ * Of each sequence the first `queries` tokens ask (at least 1; max_seqlen: all do). Rows of out and lse that belong to others are left
+ * alone; in the backward, where no use is made of them and of their rows of dout, dq of others is 0. */
 wb_status wb_attention_forward(wb_context* ctx, wb_dtype dtype,
     void* out,                  /* [T,A*D] = */
     float* lse,                 /* [A,T] =, log-sum-exp of the scaled scores, nullable (inference) */
@@ -237,7 +239,7 @@ wb_status wb_attention_forward(wb_context* ctx, wb_dtype dtype,
     const int32_t* cu_seqlens,  /* [B+1] */
     const uint8_t* key_mask,    /* [T], 0: no query may look at this key; nullable */
     float scale, float dropout, int32_t site, const int64_t* rng, const int32_t* dropout_rows,
-    int64_t T, int64_t B, int64_t A, int64_t D, int64_t max_seqlen);
+    int64_t T, int64_t B, int64_t A, int64_t D, int64_t max_seqlen, int64_t queries);
 
 wb_status wb_attention_backward(wb_context* ctx, wb_dtype dtype,
     void* dqkv,                 /* [T,3,A,D] = */
@@ -247,7 +249,7 @@ wb_status wb_attention_backward(wb_context* ctx, wb_dtype dtype,
     const float* lse,           /* [A,T] */
     const void* qkv, const int32_t* cu_seqlens, const uint8_t* key_mask,
     float scale, float dropout, int32_t site, const int64_t* rng, const int32_t* dropout_rows,
-    int64_t T, int64_t B, int64_t A, int64_t D, int64_t max_seqlen);
+    int64_t T, int64_t B, int64_t A, int64_t D, int64_t max_seqlen, int64_t queries);
 
 /* ---------------------------------------------------------------- rows and dropout */
 

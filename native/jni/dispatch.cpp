@@ -459,6 +459,7 @@ wb_status wb_residual_layernorm_backward(wb_context* ctx, wb_dtype dtype, void* 
   CHECK_SIZE(op, D, 1); \
   CHECK_SHAPE(op, T, 3 * A * D); \
   CHECK_SIZE(op, max_seqlen, 0); \
+  CHECK_SIZE(op, queries, 1); \
   if (max_seqlen > 65536) \
     return fail(WB_INVALID_ARGUMENT, "%s: max_seqlen is %lld, sequences hold at most 65536 tokens", op, (long long)max_seqlen); \
   CHECK_DROPOUT(op); \
@@ -469,18 +470,18 @@ wb_status wb_residual_layernorm_backward(wb_context* ctx, wb_dtype dtype, void* 
 
 wb_status wb_attention_forward(wb_context* ctx, wb_dtype dtype, void* out, float* lse, const void* qkv,
     const int32_t* cu_seqlens, const uint8_t* key_mask, float scale, float dropout, int32_t site, const int64_t* rng,
-    const int32_t* dropout_rows, int64_t T, int64_t B, int64_t A, int64_t D, int64_t max_seqlen) {
+    const int32_t* dropout_rows, int64_t T, int64_t B, int64_t A, int64_t D, int64_t max_seqlen, int64_t queries) {
   const char* op = "attention_forward";
   CHECK_ATTENTION(op);
   CHECK_DISTINCT(op, {ARG(out), ARG(lse)}, {ARG(qkv)});
   return pass(ctx->ops, ctx->ops->attention_forward(ctx, dtype, out, lse, qkv, cu_seqlens, key_mask, scale, dropout,
-      site, rng, dropout_rows, T, B, A, D, max_seqlen));
+      site, rng, dropout_rows, T, B, A, D, max_seqlen, queries));
 }
 
 wb_status wb_attention_backward(wb_context* ctx, wb_dtype dtype, void* dqkv, float* workspace, const void* dout,
     const void* out, const float* lse, const void* qkv, const int32_t* cu_seqlens, const uint8_t* key_mask,
     float scale, float dropout, int32_t site, const int64_t* rng, const int32_t* dropout_rows, int64_t T, int64_t B,
-    int64_t A, int64_t D, int64_t max_seqlen) {
+    int64_t A, int64_t D, int64_t max_seqlen, int64_t queries) {
   const char* op = "attention_backward";
   CHECK_ATTENTION(op);
   CHECK_POINTER(op, dqkv);
@@ -489,7 +490,7 @@ wb_status wb_attention_backward(wb_context* ctx, wb_dtype dtype, void* dqkv, flo
   CHECK_POINTER(op, lse);
   CHECK_DISTINCT(op, {ARG(dqkv), ARG(workspace)}, {ARG(dout), ARG(out), ARG(lse), ARG(qkv)});
   return pass(ctx->ops, ctx->ops->attention_backward(ctx, dtype, dqkv, workspace, dout, out, lse, qkv, cu_seqlens,
-      key_mask, scale, dropout, site, rng, dropout_rows, T, B, A, D, max_seqlen));
+      key_mask, scale, dropout, site, rng, dropout_rows, T, B, A, D, max_seqlen, queries));
 }
 
 wb_status wb_gather_rows_forward(wb_context* ctx, wb_dtype dtype, void* y, const void* x, const int32_t* rows,

@@ -51,12 +51,48 @@ void attention_case(const Case& c) {
     Input<float> in(poisoned), d(dout), o(out32), l(lse32);
     uint8_t* m = c.masked ? keys.data() : nullptr;
     OK(ctx->ops->attention_forward(ctx, WB_F32, out, lse, in, lengths, m, scale, drop.p, drop.site, rng, rows, T, B, A,
-                                   D, longest));
+                                   D, longest, longest));
     OK(ctx->ops->attention_forward(ctx, WB_F32, plain, nullptr, in, lengths, m, scale, drop.p, drop.site, rng, rows, T,
-                                   B, A, D, longest));
+                                   B, A, D, longest, longest));
     CHECK(out.values() == plain.values(), "without lse another result");
     OK(ctx->ops->attention_backward(ctx, WB_F32, dqkv, workspace, d, o, l, in, lengths, m, scale, drop.p, drop.site,
-                                    rng, rows, T, B, A, D, longest));
+                                    rng, rows, T, B, A, D, longest, longest));
+    return {out.values(), lse.values(), dqkv.values()};
+  }, {expected.out, expected.lse, gradient}, 4e-6);
+}
+
+// Where only the first tokens of each sequence ask, the others' rows of out and lse stay as they are, what they hold of dout does not
+// matter, and their dq is 0.
+void asking_case(const Case& c, int64_t queries) {
+  const std::vector<int32_t> cu = cumulate(c.lengths);
+  const int64_t T = cu.back(), A = c.A, D = c.D, B = (int64_t)c.lengths.size();
+  const reference::Dropout drop{c.dropout, 9, {123, 45}, nullptr};
+  const Floats qkv = random_floats(T * 3 * A * D, 63);
+  Floats dout = random_floats(T * A * D, 64);
+  std::vector<bool> asks(T);
+  for (int64_t b = 0; b < B; ++b) {
+    for (int32_t t = cu[b]; t < cu[b + 1]; ++t) asks[t] = t - cu[b] < queries;
+  }
+  for (int64_t i = 0; i < T * A * D; ++i) dout[i] = asks[i / (A * D)] ? dout[i] : 0;
+  reference::Attention expected = reference::attention(widen(qkv), cu, {}, 0.3f, drop, A, D);
+  const Doubles gradient = reference::attention_backward(widen(dout), widen(qkv), cu, {}, 0.3f, drop, A, D);
+  Floats out32(T * A * D), lse32(A * T);
+  for (int64_t i = 0; i < T * A * D; ++i) out32[i] = asks[i / (A * D)] ? (float)expected.out[i] : NAN;
+  for (int64_t i = 0; i < A * T; ++i) lse32[i] = asks[i % T] ? (float)expected.lse[i] : NAN;
+  for (int64_t i = 0; i < T * A * D; ++i) {
+    if (!asks[i / (A * D)]) expected.out[i] = dout[i] = NAN; // as a buffer begins
+  }
+  for (int64_t i = 0; i < A * T; ++i) expected.lse[i] = asks[i % T] ? expected.lse[i] : NAN;
+  Input<int32_t> lengths(cu);
+  Input<int64_t> rng({drop.rng[0], drop.rng[1]});
+  const int64_t longest = *std::max_element(c.lengths.begin(), c.lengths.end());
+  check_case("attention of " + std::to_string(queries) + " queries, T=" + std::to_string(T), [&](wb_context* ctx) -> Outputs {
+    Buffer<float> out(T * A * D), lse(A * T), dqkv(T * 3 * A * D), workspace(A * T);
+    Input<float> in(qkv), d(dout), o(out32), l(lse32);
+    OK(ctx->ops->attention_forward(ctx, WB_F32, out, lse, in, lengths, nullptr, 0.3f, drop.p, drop.site, rng, nullptr, T, B, A, D, longest,
+                                   queries));
+    OK(ctx->ops->attention_backward(ctx, WB_F32, dqkv, workspace, d, o, l, in, lengths, nullptr, 0.3f, drop.p, drop.site, rng, nullptr, T, B, A,
+                                    D, longest, queries));
     return {out.values(), lse.values(), dqkv.values()};
   }, {expected.out, expected.lse, gradient}, 4e-6);
 }
@@ -88,7 +124,7 @@ void strange_values() {
       Input<int32_t> cu(std::vector<int32_t>{0, 11, 30});
       Buffer<float> out(T * A * D), lse(A * T);
       OK(c.ctx->ops->attention_forward(c.ctx, WB_F32, out, lse, qkv, cu, nullptr, 0.2f, 0, 0, nullptr, nullptr, T, 2, A,
-                                       D, 19));
+                                       D, 19, 19));
       for (int64_t i = 0; i < T * A * D; ++i) {
         const int64_t t = i / (A * D), head = i / D % A, d = i % D;
         const bool reached = head == 1 && t < 11 && (which == 0 ? t == 2 : which == 1 || d == 7);
@@ -101,7 +137,7 @@ void strange_values() {
     Input<int32_t> cu(std::vector<int32_t>{0, 30});
     Buffer<float> out(T * A * D), lse(A * T);
     OK(c.ctx->ops->attention_forward(c.ctx, WB_F32, out, lse, qkv, cu, nullptr, 1.0f, 0, 0, nullptr, nullptr, T, 1, A, D,
-                                     T));
+                                     T, T));
     const reference::Dropout none;
     compare("large scores", out.values(), reference::attention(widen(x), {0, 30}, {}, 1.0, none, A, D).out, 1e-2);
   }
@@ -119,7 +155,7 @@ void longest_sequence() {
   const int32_t cu[] = {0, (int32_t)T};
   wb_context* ctx = contexts().back().ctx;
   OK(ctx->ops->attention_forward(ctx, WB_F32, out.data(), lse.data(), qkv.data(), cu, nullptr, 1, 0, 0, nullptr, nullptr,
-                                 T, 1, A, D, T));
+                                 T, 1, A, D, T, T));
   for (int64_t i = 0; i < T * D; ++i) CHECK(std::fabs(out[i] - 2) < 1e-4, "[%lld] = %g", (long long)i, out[i]);
   for (int64_t t = 0; t < T; ++t) CHECK(std::fabs(lse[t] - (1 + std::log(65536.0))) < 1e-4, "lse %g", lse[t]);
 }
@@ -131,7 +167,7 @@ void refusals() {
   Input<float> qkv(Floats(2 * 3 * 257, 0.0f));
   Input<int32_t> cu(std::vector<int32_t>{0, 2}), short_cu(std::vector<int32_t>{0, 1}), back(std::vector<int32_t>{0, 3, 2});
   const auto run = [&](wb_dtype dtype, int32_t* lengths, int64_t B, int64_t D, float scale = 1) {
-    return ctx->ops->attention_forward(ctx, dtype, out, lse, qkv, lengths, nullptr, scale, 0, 0, nullptr, nullptr, 2, B, 1, D, 2);
+    return ctx->ops->attention_forward(ctx, dtype, out, lse, qkv, lengths, nullptr, scale, 0, 0, nullptr, nullptr, 2, B, 1, D, 2, 2);
   };
   CHECK(run(WB_F32, cu, 1, 257) == WB_UNSUPPORTED, "head size 257");
   CHECK(run(WB_F32, cu, 1, 64, 0) == WB_INVALID_ARGUMENT, "scale 0");
@@ -155,6 +191,8 @@ void test_attention() {
     }
   }
   attention_case({{1025}, 1, 33, 0.1f, false});
+  asking_case({{11, 1, 0, 64, 7, 33}, 3, 64, 0.2f, false}, 1);
+  asking_case({{200, 3, 66}, 1, 97, 0.0f, false}, 65);
   attention_case({{}, 2, 32, 0.0f, false});
   attention_case({{0, 0}, 2, 32, 0.0f, false});
   derivatives();

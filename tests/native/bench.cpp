@@ -125,11 +125,11 @@ void attention(int64_t B, int64_t S, int64_t A, int64_t D, float drop) {
   for (int64_t b = 0; b <= B; ++b) cu[b] = (int32_t)(b * S);
   const int64_t rng[2] = {1, 2};
   const double forward = time_of([&] {
-    ops->attention_forward(ctx, WB_F32, out, lse, qkv, cu.data(), nullptr, 0.125f, drop, 1, rng, nullptr, T, B, A, D, S);
+    ops->attention_forward(ctx, WB_F32, out, lse, qkv, cu.data(), nullptr, 0.125f, drop, 1, rng, nullptr, T, B, A, D, S, S);
   });
   const double backward = time_of([&] {
     ops->attention_backward(ctx, WB_F32, dqkv, workspace, dout, out, lse, qkv, cu.data(), nullptr, 0.125f, drop, 1, rng,
-                            nullptr, T, B, A, D, S);
+                            nullptr, T, B, A, D, S, S);
   });
   const double flops = 2.0 * B * A * S * S * D; // of one product; 2 forward, 5 backward
   printf("attention B=%-3lld S=%-4lld A=%lld D=%lld p=%.1f  forward %8.1f us %6.1f GFLOP/s   backward %8.1f us %6.1f GFLOP/s\n",

@@ -12,6 +12,7 @@ struct Attention {
   Dropout dropout;
   int64_t T, A;
   int max_seqlen;  // rows behind it in a sequence that is longer are left alone
+  int queries;     // of a sequence, which ask
 };
 
 constexpr int ATTENTION_THREADS = 128;
@@ -21,11 +22,13 @@ constexpr float LOG2E = 1.44269504f, LN2 = 0.69314718f;
 struct Sequence {
   int64_t begin;
   int length;
+  int queries;  // rows that ask, the first
 };
 
 __device__ __forceinline__ Sequence sequence_of(const Attention& a, int b) {
   const int begin = a.cu_seqlens[b], end = a.cu_seqlens[b + 1];
-  return {begin, int64_t(end) <= a.T ? min(end - begin, a.max_seqlen) : 0};
+  const int length = int64_t(end) <= a.T ? min(end - begin, a.max_seqlen) : 0;
+  return {begin, length, min(length, a.queries)};
 }
 
 __device__ __forceinline__ bool key_visible(const Attention& a, const Sequence& s, int key) {
@@ -149,6 +152,14 @@ __device__ __forceinline__ void store_sectors(T* rows, int stride, int valid, co
   }
 }
 
+// Rows first .. end - 1 of a head, `stride` elements apart, become 0: the gradient of queries that did not ask.
+template <int D, int THREADS = ATTENTION_THREADS, class T>
+__device__ __forceinline__ void clear_rows(T* rows, int64_t stride, int first, int end) {
+  constexpr int CHUNKS = D / WIDTH<T>;
+  const float zeros[WIDTH<T>] = {};
+  for (int i = first * CHUNKS + threadIdx.x; i < end * CHUNKS; i += THREADS) store(rows + i / CHUNKS * stride + i % CHUNKS * WIDTH<T>, zeros);
+}
+
 // ---- the float32 kernels (attention_f32.cu)
 wb_status attention_forward_f32(wb_context* ctx, float* out, float* lse, const float* qkv, const Attention& a, int64_t B,
                                 int64_t D);
@@ -156,4 +167,4 @@ wb_status attention_forward_f32(wb_context* ctx, float* out, float* lse, const f
 wb_status attention_backward_f32(wb_context* ctx, float* dqkv, const float* delta, const float* dout, const float* lse,
                                  const float* qkv, const Attention& a, int64_t B, int64_t D);
 
-wb_status check_attention(const char* op, float scale, int64_t B, int64_t A, int64_t D, int64_t max_seqlen);
+wb_status check_attention(const char* op, float scale, int64_t B, int64_t A, int64_t D, int64_t max_seqlen, int64_t queries);

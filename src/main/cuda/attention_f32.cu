@@ -105,13 +105,13 @@ __global__ void __launch_bounds__(ATTENTION_THREADS, 3)
   float* const p_tile = v_tile + TILE * STRIDE<D>;
   const int head = blockIdx.y, first = blockIdx.x * TILE;
   const Sequence sequence = sequence_of(a, blockIdx.z);
-  if (first >= sequence.length) return;
+  if (first >= sequence.queries) return;
   const int64_t stride = 3 * a.A * D;
   const float* const q = qkv + sequence.begin * stride + head * D;
   const float* const k = q + a.A * D;
   const float* const v = k + a.A * D;
 
-  load_rows<D>(q_tile, q + first * stride, stride, [&](int row) { return first + row < sequence.length; });
+  load_rows<D>(q_tile, q + first * stride, stride, [&](int row) { return first + row < sequence.queries; });
   const Masks masks(a.dropout);
   const int64_t mask_row = dropout_row(a.dropout, sequence.begin);
   float o[2][D / 32][4] = {}, maximum[2] = {-INFINITY, -INFINITY}, sum[2] = {0, 0};
@@ -154,7 +154,7 @@ __global__ void __launch_bounds__(ATTENTION_THREADS, 3)
   for (int i = 0; i < 2; ++i) {
     const float total = warp_reduce<Sum, 8>(sum[i]);
     const int query = first + 2 * own_y() + i;
-    if (query >= sequence.length) continue;
+    if (query >= sequence.queries) continue;
     store_result<D>(out + (sequence.begin + query) * a.A * D + head * D, o[i], total == 0 ? 0.0f : a.dropout.scale / total);
     if (lse && own_x() == 0) lse[head * a.T + sequence.begin + query] = total == 0 ? -INFINITY : maximum[i] + logf(total);
   }
@@ -185,8 +185,8 @@ __global__ void __launch_bounds__(ATTENTION_THREADS, 3)
   load_rows<D>(k_tile, k + first * stride, stride, visible);
   load_rows<D>(v_tile, v + first * stride, stride, visible);
   float dk[2][D / 32][4] = {}, dv[2][D / 32][4] = {};
-  for (int query = 0; query < sequence.length; query += TILE) {
-    auto valid = [&](int row) { return query + row < sequence.length; };
+  for (int query = 0; query < sequence.queries; query += TILE) {
+    auto valid = [&](int row) { return query + row < sequence.queries; };
     __syncthreads();
     load_rows<D>(q_tile, q + query * stride, stride, valid);
     load_rows<D>(dout_tile, dout + (sequence.begin + query) * out_stride + head * D, out_stride, valid);
@@ -235,11 +235,12 @@ __global__ void __launch_bounds__(ATTENTION_THREADS, 3)
   const Sequence sequence = sequence_of(a, blockIdx.z);
   if (first >= sequence.length) return;
   const int64_t stride = 3 * a.A * D, out_stride = a.A * D;
+  if (first >= sequence.queries) return clear_rows<D>(dqkv + sequence.begin * stride + head * D, stride, first, min(first + TILE, sequence.length));
   const float* const q = qkv + sequence.begin * stride + head * D;
   const float* const k = q + a.A * D;
   const float* const v = k + a.A * D;
 
-  auto valid = [&](int row) { return first + row < sequence.length; };
+  auto valid = [&](int row) { return first + row < sequence.queries; };
   load_rows<D>(q_tile, q + first * stride, stride, valid);
   load_rows<D>(dout_tile, dout + (sequence.begin + first) * out_stride + head * D, out_stride, valid);
   float row_lse[2], row_delta[2];
@@ -294,21 +295,21 @@ wb_status backward(wb_context* ctx, float* dqkv, const float* delta, const float
   return LAUNCH((query_gradient<D>), grid, ATTENTION_THREADS, shared_bytes<D>(4), ctx, dqkv, delta, dout, lse, qkv, a);
 }
 
-dim3 grid_of(const Attention& a, int64_t B) {
-  return dim3(unsigned(ceil_div(a.max_seqlen, TILE)), unsigned(a.A), unsigned(B));
+dim3 grid_of(const Attention& a, int rows, int64_t B) {
+  return dim3(unsigned(ceil_div(rows, TILE)), unsigned(a.A), unsigned(B));
 }
 
 }  // namespace
 
 wb_status attention_forward_f32(wb_context* ctx, float* out, float* lse, const float* qkv, const Attention& a, int64_t B,
                                 int64_t D) {
-  const dim3 grid = grid_of(a, B);
+  const dim3 grid = grid_of(a, a.queries, B);
   if (D == 64) return LAUNCH((attention_forward<64>), grid, ATTENTION_THREADS, shared_bytes<64>(3), ctx, out, lse, qkv, a);
   return LAUNCH((attention_forward<32>), grid, ATTENTION_THREADS, shared_bytes<32>(3), ctx, out, lse, qkv, a);
 }
 
 wb_status attention_backward_f32(wb_context* ctx, float* dqkv, const float* delta, const float* dout, const float* lse,
                                  const float* qkv, const Attention& a, int64_t B, int64_t D) {
-  const dim3 grid = grid_of(a, B);
+  const dim3 grid = grid_of(a, a.max_seqlen, B);
   return D == 64 ? backward<64>(ctx, dqkv, delta, dout, lse, qkv, a, grid) : backward<32>(ctx, dqkv, delta, dout, lse, qkv, a, grid);
 }

@@ -19,7 +19,7 @@ __global__ void __launch_bounds__(ATTENTION_THREADS)
   float* const key_bias = reinterpret_cast<float*>(tiles + 5 * TILE);
   const int head = blockIdx.y, first = blockIdx.x * OWN_ROWS;
   const Sequence sequence = sequence_of(a, blockIdx.z);
-  if (first >= sequence.length) return;
+  if (first >= sequence.queries) return;
 
   const int warp_row = threadIdx.x / 32 * 16, lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
   const int stride = 3 * int(a.A) * D;
@@ -39,7 +39,7 @@ __global__ void __launch_bounds__(ATTENTION_THREADS)
   const bool dropping = a.dropout.probability > 0;
   const uint64_t tiles_drawn = wb_score_tiles(mask_row + first + warp_row, a.A, head) | lane;
 
-  load_tile<D, OWN_ROWS>(q_tile, q + int64_t(first) * stride, stride, [&](int row) { return first + row < sequence.length; });
+  load_tile<D, OWN_ROWS>(q_tile, q + int64_t(first) * stride, stride, [&](int row) { return first + row < sequence.queries; });
   load_keys(0, 0);
   uint32_t q_left[D / 16][4];
   float o[D / 8][4] = {}, maximum[2] = {-INFINITY, -INFINITY}, sum[2] = {0, 0};  // rows g and g + 8
@@ -108,18 +108,18 @@ __global__ void __launch_bounds__(ATTENTION_THREADS)
     const float total = warp_reduce<Sum, 4>(sum[r]);
     factor[r] = total == 0 ? 0.0f : a.dropout.scale / total;
     const int row = first + warp_row + g + 8 * r;
-    if (lse && t == 0 && row < sequence.length) {
+    if (lse && t == 0 && row < sequence.queries) {
       lse[head * a.T + sequence.begin + row] = total == 0 ? -INFINITY : (maximum[r] * scale + log2f(total)) * LN2;
     }
   }
   const int row = first + warp_row;
-  store_rows<D>(out + (sequence.begin + row) * a.A * D + head * D, a.A * D, sequence.length - row, o, factor[0], factor[1],
+  store_rows<D>(out + (sequence.begin + row) * a.A * D + head * D, a.A * D, sequence.queries - row, o, factor[0], factor[1],
                 q_tile + warp_row * D);
 }
 
 template <class T, int D>
 wb_status forward(wb_context* ctx, void* out, float* lse, const void* qkv, const Attention& a, int64_t B) {
-  const dim3 grid(unsigned(ceil_div(a.max_seqlen, OWN_ROWS)), unsigned(a.A), unsigned(B));
+  const dim3 grid(unsigned(ceil_div(a.queries, OWN_ROWS)), unsigned(a.A), unsigned(B));
   const size_t shared_bytes = 5 * KEYS * D * sizeof(T) + 2 * KEYS * sizeof(float);
   return LAUNCH((attention_forward<T, D>), grid, ATTENTION_THREADS, shared_bytes, ctx, static_cast<T*>(out), lse,
                 static_cast<const T*>(qkv), a);
@@ -127,22 +127,23 @@ wb_status forward(wb_context* ctx, void* out, float* lse, const void* qkv, const
 
 }  // namespace
 
-wb_status check_attention(const char* op, float scale, int64_t B, int64_t A, int64_t D, int64_t max_seqlen) {
+wb_status check_attention(const char* op, float scale, int64_t B, int64_t A, int64_t D, int64_t max_seqlen, int64_t queries) {
   if (D != 32 && D != 64) return fail(WB_UNSUPPORTED, "%s: head size %lld; the kernels are made for 32 and 64", op, (long long)D);
   if (!(scale > 0)) return fail(WB_INVALID_ARGUMENT, "%s: scale %g is not above 0", op, double(scale));
   if (B > 65535 || A > 65535) return fail(WB_UNSUPPORTED, "%s: %lld sequences of %lld heads; a grid has 65,535 of each", op, (long long)B, (long long)A);
   if (max_seqlen > 65536) return fail(WB_UNSUPPORTED, "%s: a sequence of %lld tokens; 65,536 at most", op, (long long)max_seqlen);
+  if (queries < 1) return fail(WB_INVALID_ARGUMENT, "%s: %lld queries of a sequence; 1 at least", op, (long long)queries);
   return WB_OK;
 }
 
 extern "C" wb_status wb_attention_forward(wb_context* ctx, wb_dtype dtype, void* out, float* lse, const void* qkv,
                                           const int32_t* cu_seqlens, const uint8_t* key_mask, float scale, float dropout,
                                           int32_t site, const int64_t* rng, const int32_t* dropout_rows, int64_t T,
-                                          int64_t B, int64_t A, int64_t D, int64_t max_seqlen) {
-  RETURN_IF_FAILED(check_attention("attention_forward", scale, B, A, D, max_seqlen));
+                                          int64_t B, int64_t A, int64_t D, int64_t max_seqlen, int64_t queries) {
+  RETURN_IF_FAILED(check_attention("attention_forward", scale, B, A, D, max_seqlen, queries));
   if (T == 0 || B == 0 || A == 0 || max_seqlen == 0) return WB_OK;
   if (!aligned16(out) || !aligned16(qkv)) return fail(WB_INVALID_ARGUMENT, "attention_forward: out and qkv must be 16-byte aligned");
-  const Attention a = {cu_seqlens, key_mask, scale, make_dropout(dropout, site, rng, dropout_rows), T, A, int(max_seqlen)};
+  const Attention a = {cu_seqlens, key_mask, scale, make_dropout(dropout, site, rng, dropout_rows), T, A, int(max_seqlen), int(std::min(max_seqlen, queries))};
   switch (dtype) {
     case WB_F32:
       return attention_forward_f32(ctx, static_cast<float*>(out), lse, static_cast<const float*>(qkv), a, B, D);

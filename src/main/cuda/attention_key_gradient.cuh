@@ -88,7 +88,7 @@ __global__ void __launch_bounds__(32 * WARPS, WARPS == 4 ? 2 : 1)
     load_tile<D, KEYS, THREADS>(tiles + OWN, v + int64_t(first) * stride, stride, visible);
   };
   auto load_queries = [&](int query, int stage) {
-    auto valid = [&](int row) { return query + row < sequence.length; };
+    auto valid = [&](int row) { return query + row < sequence.queries; };
     load_tile<D, QUERIES, THREADS>(staged + 2 * stage * TILE, q + int64_t(query) * stride, stride, valid);
     load_tile<D, QUERIES, THREADS>(staged + (2 * stage + 1) * TILE, dout + first_out + int64_t(query) * out_stride, out_stride,
                                    valid);
@@ -106,11 +106,11 @@ __global__ void __launch_bounds__(32 * WARPS, WARPS == 4 ? 2 : 1)
   if constexpr (WHOLE) {
     constexpr int LANES = D / WIDTH<T>, STEP = THREADS / LANES;
     const int64_t at = first_out + threadIdx.x % LANES * WIDTH<T>;
-    for (int rows = 0; rows < sequence.length; rows += STEP) {
+    for (int rows = 0; rows < sequence.queries; rows += STEP) {
       const int row = rows + threadIdx.x / LANES;
       const int64_t i = at + int64_t(row) * out_stride;
-      const float sum = row_product<T, D>(dout + i, out + i, row < sequence.length);
-      if (row < sequence.length && threadIdx.x % LANES == 0) delta_head[row] = sum;
+      const float sum = row_product<T, D>(dout + i, out + i, row < sequence.queries);
+      if (row < sequence.queries && threadIdx.x % LANES == 0) delta_head[row] = sum;
     }
     __syncthreads();
   }
@@ -159,7 +159,7 @@ __global__ void __launch_bounds__(32 * WARPS, WARPS == 4 ? 2 : 1)
     float dk[D / 8][4] = {}, dv[D / 8][4] = {};
 
     int query = 0;
-    for (; query < sequence.length; query += QUERIES, stage ^= 1) {
+    for (; query < sequence.queries; query += QUERIES, stage ^= 1) {
       cp_async_wait<0>();
       __syncthreads();  // this tile is here, and ds^T of the last one; the other stage of q and dout is no longer read
       if (query == 0) {
@@ -170,7 +170,7 @@ __global__ void __launch_bounds__(32 * WARPS, WARPS == 4 ? 2 : 1)
           ldmatrix_trans(k_right[n], tiles + tile_offset<D>(16 * n + lane % 16, dq_column / 8 + lane / 16));
         }
       }
-      if (query + QUERIES < sequence.length) load_queries(query + QUERIES, stage ^ 1);
+      if (query + QUERIES < sequence.queries) load_queries(query + QUERIES, stage ^ 1);
       if (WHOLE && query > 0) add_query_gradient(query - QUERIES, stage ^ 1, first == 0, last_keys);
       const T* const q_tile = staged + 2 * stage * TILE;
       const T* const dout_tile = q_tile + TILE;
@@ -210,7 +210,7 @@ __global__ void __launch_bounds__(32 * WARPS, WARPS == 4 ? 2 : 1)
     }
 
     if constexpr (WHOLE) {
-      __syncthreads();  // the last ds^T is here; k and v have long been read: keys that aren't the last ones have 3 tiles and more
+      __syncthreads();  // the last ds^T is here; k and v have been read, by the first tile
       if (!last_keys) {
         load_keys(first + KEYS);
         load_queries(0, stage);
@@ -223,4 +223,6 @@ __global__ void __launch_bounds__(32 * WARPS, WARPS == 4 ? 2 : 1)
     store_sectors(dk_rows + a.A * D, stride, sequence.length - row, dv, a.dropout.scale);
     if (!WHOLE) break;
   }
+  // those of the last tile that did not ask have come out as 0
+  if (WHOLE) clear_rows<D, THREADS>(dqkv + first_row, stride, (sequence.queries + QUERIES - 1) / QUERIES * QUERIES, sequence.length);
 }

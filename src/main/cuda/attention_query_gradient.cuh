@@ -19,6 +19,7 @@ __global__ void __launch_bounds__(ATTENTION_THREADS)
   const int head = blockIdx.y, first = blockIdx.x * OWN_ROWS;
   const Sequence sequence = sequence_of(a, blockIdx.z);
   if (first >= sequence.length) return;
+  if (first >= sequence.queries) return clear_rows<D>(dqkv + sequence.begin * 3 * a.A * D + head * D, 3 * a.A * D, first, min(first + OWN_ROWS, sequence.length));
 
   const int warp_row = threadIdx.x / 32 * 16, lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
   const int stride = 3 * int(a.A) * D, out_stride = int(a.A) * D;
@@ -37,7 +38,7 @@ __global__ void __launch_bounds__(ATTENTION_THREADS)
     cp_async_commit();
   };
 
-  auto valid = [&](int row) { return first + row < sequence.length; };
+  auto valid = [&](int row) { return first + row < sequence.queries; };
   load_tile<D, OWN_ROWS>(tiles, q + int64_t(first) * stride, stride, valid);
   load_tile<D, OWN_ROWS>(tiles + OWN, dout + (sequence.begin + first) * out_stride + head * D, out_stride, valid);
   load_keys(0, 0);

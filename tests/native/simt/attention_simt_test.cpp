@@ -60,25 +60,57 @@ void test_attention_kernels() {
             Elements<int64_t> rng(ctx, {d.rng[0], d.rng[1]});
             uint8_t* const m = c.mask ? (uint8_t*)tmask : nullptr;
             OK(ops->attention_forward(ctx, type, out.data(), lse.floats(), in.data(), tcu, m, scale, c.p, d.site, rng, trows,
-                                      T, B, A, D, longest));
+                                      T, B, A, D, longest, longest));
             OK(ops->attention_forward(ctx, type, alone.data(), nullptr, in.data(), tcu, m, scale, c.p, d.site, rng, trows, T,
-                                      B, A, D, longest));
+                                      B, A, D, longest, longest));
             OK(ops->attention_backward(ctx, type, gradient.data(), workspace.floats(), tdout.data(), out.data(), lse.floats(),
-                                       in.data(), tcu, m, scale, c.p, d.site, rng, trows, T, B, A, D, longest));
+                                       in.data(), tcu, m, scale, c.p, d.site, rng, trows, T, B, A, D, longest, longest));
             return Outputs{out.values(), lse.values(), alone.values(), gradient.values()};
           },
           {forward.out, forward.lse, forward.out, dqkv}, {1.5 * t, 4e-6, 1.5 * t, 2 * t}, 1e-6 + (type == WB_F32 ? 0 : t / 10));
+
+      // Only the first tokens of each sequence ask: the others' rows stay as they are, nothing of their dout is used, and their dq is 0.
+      for (const int64_t queries : {1, 33}) {
+        std::vector<bool> asks(T);
+        for (int64_t b = 0; b < B; ++b) {
+          for (int32_t i = cu[b]; i < cu[b + 1]; ++i) asks[i] = i - cu[b] < queries;
+        }
+        Floats asked = dout;
+        Doubles out = forward.out, lse = forward.lse;
+        for (int64_t i = 0; i < T * A * D; ++i) asked[i] = asks[i / (A * D)] ? asked[i] : 0;
+        const Doubles gradients = reference::attention_backward(widen(asked), widen(qkv), cu, mask, scale, d, A, D);
+        for (int64_t i = 0; i < T * A * D; ++i) {
+          if (!asks[i / (A * D)]) out[i] = asked[i] = NAN;
+        }
+        for (int64_t i = 0; i < A * T; ++i) lse[i] = asks[i % T] ? lse[i] : NAN;
+        check_schedules(
+            name + ", " + std::to_string(queries) + " queries",
+            [&](wb_context* ctx) {
+              Tensor in(ctx, type, poisoned), kept(ctx, type, T * A * D), sums(ctx, WB_F32, A * T), given(ctx, type, asked);
+              Tensor gradient(ctx, type, T * 3 * A * D), workspace(ctx, WB_F32, A * T);
+              Elements<int32_t> tcu(ctx, cu), trows(ctx, rows);
+              Elements<uint8_t> tmask(ctx, mask);
+              Elements<int64_t> rng(ctx, {d.rng[0], d.rng[1]});
+              uint8_t* const m = c.mask ? (uint8_t*)tmask : nullptr;
+              OK(ops->attention_forward(ctx, type, kept.data(), sums.floats(), in.data(), tcu, m, scale, c.p, d.site, rng, trows, T, B, A,
+                                        D, longest, queries));
+              OK(ops->attention_backward(ctx, type, gradient.data(), workspace.floats(), given.data(), kept.data(), sums.floats(), in.data(),
+                                         tcu, m, scale, c.p, d.site, rng, trows, T, B, A, D, longest, queries));
+              return Outputs{kept.values(), sums.values(), gradient.values()};
+            },
+            {out, lse, gradients}, {1.5 * t, 4e-6, 2 * t}, 1e-6 + (type == WB_F32 ? 0 : t / 10));
+      }
     }
   }
 
   for (const ScheduledContext& s : schedules()) {
     current = "attention, head size 48";
     CHECK(ops->attention_forward(s.ctx, WB_BF16, nullptr, nullptr, nullptr, nullptr, nullptr, 1, 0, 0, nullptr, nullptr, 4, 1,
-                                 1, 48, 4) == WB_UNSUPPORTED && strstr(ops->last_error(), "48"),
+                                 1, 48, 4, 4) == WB_UNSUPPORTED && strstr(ops->last_error(), "48"),
           "%s", ops->last_error());
     current = "attention, scale 0";
     CHECK(ops->attention_forward(s.ctx, WB_BF16, nullptr, nullptr, nullptr, nullptr, nullptr, 0, 0, 0, nullptr, nullptr, 4, 1,
-                                 1, 64, 4) == WB_INVALID_ARGUMENT && strstr(ops->last_error(), "scale"),
+                                 1, 64, 4, 4) == WB_INVALID_ARGUMENT && strstr(ops->last_error(), "scale"),
           "%s", ops->last_error());
     current = "attention with a NaN in one query";
     Floats qkv = random_floats(70 * 3 * 64, 6);
@@ -86,7 +118,7 @@ void test_attention_kernels() {
     Tensor in(s.ctx, WB_F16, qkv), out(s.ctx, WB_F16, 70 * 64);
     Elements<int32_t> cu(s.ctx, {0, 70});
     OK(ops->attention_forward(s.ctx, WB_F16, out.data(), nullptr, in.data(), cu, nullptr, 0.125f, 0, 0, nullptr, nullptr, 70,
-                              1, 1, 64, 70));
+                              1, 1, 64, 70, 70));
     const Floats values = out.values();
     for (int64_t i = 0; i < 70 * 64; ++i) {
       if (std::isnan(values[i]) != (i / 64 == 3)) {

@@ -12,12 +12,32 @@ import org.warpbert.reference.TorchOps;
 
 /** Attention over packed sequences and its gradient: lengths round the tiles, masks with holes, sequences all masked. */
 final class AttentionCases {
+    private static final float UNTOUCHED = 0.5f; // what rows hold that no one asks for
     private static final Draw NONE = new Draw(0, 1, 0, 0, null);
 
     private AttentionCases() {}
 
-    /** @param sharpness factor of the queries: how far scores spread; {@code scale} 0 means 1 / sqrt(D) */
-    private record Shape(int[] lengths, int a, int d, float scale, double sharpness, boolean masked, Draw draw) {
+    private static final int ALL = Integer.MAX_VALUE;
+
+    /**
+     * @param sharpness factor of the queries: how far scores spread; {@code scale} 0 means 1 / sqrt(D)
+     * @param queries   first tokens of each sequence that ask
+     */
+    private record Shape(int[] lengths, int a, int d, float scale, double sharpness, boolean masked, Draw draw, int queries) {
+        Shape(int[] lengths, int a, int d, float scale, double sharpness, boolean masked, Draw draw) {
+            this(lengths, a, d, scale, sharpness, masked, draw, ALL);
+        }
+
+        boolean[] asking() {
+            boolean[] asking = new boolean[t()];
+            int t = 0;
+            for (int length : lengths) {
+                Arrays.fill(asking, t, t + Math.min(queries, length), true);
+                t += length;
+            }
+            return asking;
+        }
+
         int t() {
             return Arrays.stream(lengths).sum();
         }
@@ -29,7 +49,7 @@ final class AttentionCases {
         String label() {
             return "lengths=" + Arrays.toString(lengths) + " A=" + a + " D=" + d + (masked ? " masked" : "")
                     + " dropout=" + draw.probability() + (draw.rows() == null ? "" : " rows")
-                    + (sharpness == 1 ? "" : " sharp") + (scale == 0 ? "" : " scale=" + scale);
+                    + (sharpness == 1 ? "" : " sharp") + (queries == ALL ? "" : " queries=" + queries) + (scale == 0 ? "" : " scale=" + scale);
         }
     }
 
@@ -48,9 +68,13 @@ final class AttentionCases {
         add(table, new Shape(new int[] {75, 16, 1}, 2, 64, 0, 1, false, drop));
         add(table, new Shape(new int[] {1025}, 1, 32, 0, 1, false, NONE));
         add(table, new Shape(new int[] {5}, 1, 256, 0, 1, false, NONE));
+        add(table, new Shape(new int[] {97, 1, 64, 0, 65}, 3, 64, 0, 1, true, drop, 1));
+        add(table, new Shape(new int[] {70, 130}, 2, 32, 0, 1, false, NONE, 33));
         // heads for every multiprocessor of a GPU: their gradients take another way, and at 300 tokens a third
         add(table, new Shape(new int[] {70, 3, 64, 1, 33, 32, 90, 2, 17, 65, 5, 31, 8, 1, 16, 9}, 12, 64, 0, 1, true, drop));
         add(table, new Shape(new int[] {300, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}, 12, 64, 0, 1, false, drop));
+        add(table, new Shape(new int[] {70, 3, 64, 1, 33, 32, 90, 2, 17, 65, 5, 31, 8, 1, 16, 9}, 12, 64, 0, 1, false, drop, 1));
+        add(table, new Shape(new int[] {300, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}, 12, 64, 0, 1, true, NONE, 40));
         add(table, new Shape(new int[] {1, 129, 2, 7, 1, 33, 2, 4, 66, 1, 1, 1, 1, 1, 1, 1}, 12, 32, 0, 1, false, NONE));
     }
 
@@ -69,24 +93,38 @@ final class AttentionCases {
         float[] dout = table.operand(Floats.normal(t + 5L * width, t * width));
         byte[] mask = s.masked ? mask(cu) : null;
         Attention reference = new Attention(s, cu, mask, qkv);
-        Supplier<Map<String, double[]>> torch = once(() -> reference.torch(dout));
+        boolean[] asking = s.asking();
+        Supplier<Map<String, double[]>> torch = once(() -> {
+            float[] asked = dout.clone();
+            for (int i = 0; i < asked.length; i++) {
+                asked[i] = asking[i / width] ? asked[i] : 0;
+            }
+            Map<String, double[]> all = reference.torch(asked);
+            for (int i = 0; i < asked.length; i++) {
+                all.get("out")[i] = asking[i / width] ? all.get("out")[i] : UNTOUCHED;
+            }
+            return all;
+        });
         double[] lse = reference.lse();
-        OpCase forward = inputs(OpCase.of("attention_forward", s.label()), s, qkv, cu, mask).output("out", t * width)
-                .output("lse", s.a * t).tolerance("out", tolerance(s), reason(s)).tolerance("lse", tolerance(s), reason(s))
+        for (int i = 0; i < lse.length; i++) {
+            lse[i] = asking[i % t] ? lse[i] : UNTOUCHED;
+        }
+        OpCase forward = output(inputs(OpCase.of("attention_forward", s.label()), s, qkv, cu, mask), s, "out", t * width);
+        output(forward, s, "lse", s.a * t).tolerance("out", tolerance(s), reason(s)).tolerance("lse", tolerance(s), reason(s))
                 .reference(() -> Map.of("out", torch.get().get("out"), "lse", lse));
         OpCase backward = inputs(OpCase.of("attention_backward", s.label()), s, qkv, cu, mask).output("dqkv", 3 * t * width)
                 .scratch("workspace", s.a * t).input("dout", dout)
                 .input("out", table.operand(RowNorm.floats(forward.expected().get("out")))).input("lse", RowNorm.floats(lse))
                 .tolerance("dqkv", 2 * tolerance(s), reason(s) + ", on the way there and back")
                 .reference(() -> Map.of("dqkv", torch.get().get("dqkv")));
-        if (s.draw.probability() == 0 && t > 10 && t < 1000) {
+        if (s.draw.probability() == 0 && t > 10 && t < 1000 && s.queries == ALL) {
             spreads(s, cu, mask, forward, backward);
         }
         table.add(forward).add(backward);
-        OpCase inference = inputs(OpCase.of("attention_forward", s.label() + " lse NULL"), s, qkv, cu, mask).output("out", t * width)
-                .tolerance("out", tolerance(s), reason(s)).reference(() -> Map.of("out", torch.get().get("out")));
+        OpCase inference = inputs(OpCase.of("attention_forward", s.label() + " lse NULL"), s, qkv, cu, mask);
+        output(inference, s, "out", t * width).tolerance("out", tolerance(s), reason(s)).reference(() -> Map.of("out", torch.get().get("out")));
         table.add(inference);
-        if (s.sharpness == 1 && t < 1000) {
+        if (s.sharpness == 1 && t < 1000 && s.queries == ALL) {
             table.add(new Difference(forward, "out", dout, backward, Map.of("out", "out", "lse", "lse"), Map.of("dqkv", "qkv")));
         }
     }
@@ -137,6 +175,11 @@ final class AttentionCases {
         }
     }
 
+    /** What is written where all ask, and where not all do, in part. */
+    private static OpCase output(OpCase c, Shape s, String name, int count) {
+        return s.queries == ALL ? c.output(name, count) : c.updated(name, Floats.filled(count, UNTOUCHED));
+    }
+
     private static double tolerance(Shape s) {
         int longest = Arrays.stream(s.lengths).max().orElse(1);
         // a score of size r is known to r * 6e-8, and so is the logarithm of its weight
@@ -149,7 +192,8 @@ final class AttentionCases {
 
     private static OpCase inputs(OpCase c, Shape s, float[] qkv, int[] cu, byte[] mask) {
         s.draw.on(c).input("qkv", qkv).input("cu_seqlens", cu).scalar("scale", s.usedScale()).scalar("T", s.t())
-                .scalar("B", s.lengths.length).scalar("A", s.a).scalar("D", s.d).scalar("max_seqlen", Arrays.stream(s.lengths).max().orElse(0));
+                .scalar("B", s.lengths.length).scalar("A", s.a).scalar("D", s.d).scalar("max_seqlen", Arrays.stream(s.lengths).max().orElse(0))
+                .scalar("queries", s.queries == ALL ? Math.max(1, Arrays.stream(s.lengths).max().orElse(0)) : s.queries);
         return mask == null ? c : c.input("key_mask", mask);
     }
 

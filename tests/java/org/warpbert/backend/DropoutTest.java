@@ -134,7 +134,7 @@ class DropoutTest {
             case "attention_forward" -> {
                 output = "out";
                 c.input("qkv", select(rows, 3 * h)).input("cu_seqlens", IntStream.rangeClosed(0, t).toArray()).scalar("scale", 0.3f)
-                        .scalar("B", t).scalar("A", 2).scalar("D", 32).scalar("max_seqlen", 1);
+                        .scalar("B", t).scalar("A", 2).scalar("D", 32).scalar("max_seqlen", 1).scalar("queries", 1);
             }
             default -> throw new AssertionError(op + " drops out: say here how to call it");
         }

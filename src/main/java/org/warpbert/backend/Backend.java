@@ -415,28 +415,28 @@ public final class Backend implements AutoCloseable {
         }
     }
 
-    /** out[T,A*D] from qkv[T,3,A,D], sequence by sequence; lse[A,T] for the backward, or 0. */
+    /** out[T,A*D] from qkv[T,3,A,D], sequence by sequence, of the first {@code queries} tokens of each; lse[A,T] for the backward, or 0. */
     public void attentionForward(
             Dtype dtype, long out, long lse, long qkv, long cuSeqlens, long keyMask, float scale, float probability,
-            int site, long rng, long dropoutRows, long T, long B, long A, long D, long maxSeqlen) {
+            int site, long rng, long dropoutRows, long T, long B, long A, long D, long maxSeqlen, long queries) {
         int status = Native.wb_attention_forward(
                 context(), dtype.ordinal(), out, lse, qkv, cuSeqlens, keyMask, scale, probability, site,
-                rng, dropoutRows, T, B, A, D, maxSeqlen);
+                rng, dropoutRows, T, B, A, D, maxSeqlen, queries);
         if (status != OK) {
-            throw failure("attentionForward[T=" + T + ", B=" + B + ", A=" + A + ", D=" + D + ", maxSeqlen=" + maxSeqlen + "]", status);
+            throw failure("attentionForward[T=" + T + ", B=" + B + ", A=" + A + ", D=" + D + ", maxSeqlen=" + maxSeqlen + ", queries=" + queries + "]", status);
         }
     }
 
-    /** dqkv[T,3,A,D] from dout; workspace [A,T] floats. */
+    /** dqkv[T,3,A,D] from dout of the first {@code queries} tokens of each sequence: of others dq is 0; workspace [A,T] floats. */
     public void attentionBackward(
             Dtype dtype, long dqkv, long workspace, long dout, long out, long lse, long qkv, long cuSeqlens,
             long keyMask, float scale, float probability, int site, long rng, long dropoutRows, long T, long B, long A, long D,
-            long maxSeqlen) {
+            long maxSeqlen, long queries) {
         int status = Native.wb_attention_backward(
                 context(), dtype.ordinal(), dqkv, workspace, dout, out, lse, qkv, cuSeqlens, keyMask, scale,
-                probability, site, rng, dropoutRows, T, B, A, D, maxSeqlen);
+                probability, site, rng, dropoutRows, T, B, A, D, maxSeqlen, queries);
         if (status != OK) {
-            throw failure("attentionBackward[T=" + T + ", B=" + B + ", A=" + A + ", D=" + D + ", maxSeqlen=" + maxSeqlen + "]", status);
+            throw failure("attentionBackward[T=" + T + ", B=" + B + ", A=" + A + ", D=" + D + ", maxSeqlen=" + maxSeqlen + ", queries=" + queries + "]", status);
         }
     }
 

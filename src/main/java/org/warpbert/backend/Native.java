@@ -136,7 +136,8 @@ final class Native {
             @Cast("float*") long lse, @Cast("const void*") long qkv, @Cast("const int32_t*") long cuSeqlens,
             @Cast("const uint8_t*") long keyMask, float scale, float dropout, int site,
             @Cast("const int64_t*") long rng, @Cast("const int32_t*") long dropoutRows, @Cast("int64_t") long T,
-            @Cast("int64_t") long B, @Cast("int64_t") long A, @Cast("int64_t") long D, @Cast("int64_t") long maxSeqlen);
+            @Cast("int64_t") long B, @Cast("int64_t") long A, @Cast("int64_t") long D, @Cast("int64_t") long maxSeqlen,
+            @Cast("int64_t") long queries);
 
     @Cast("wb_status") static native int wb_attention_backward(
             @Cast("wb_context*") long ctx, @Cast("wb_dtype") int dtype, @Cast("void*") long dqkv,
@@ -144,7 +145,8 @@ final class Native {
             @Cast("const float*") long lse, @Cast("const void*") long qkv, @Cast("const int32_t*") long cuSeqlens,
             @Cast("const uint8_t*") long keyMask, float scale, float dropout, int site,
             @Cast("const int64_t*") long rng, @Cast("const int32_t*") long dropoutRows, @Cast("int64_t") long T,
-            @Cast("int64_t") long B, @Cast("int64_t") long A, @Cast("int64_t") long D, @Cast("int64_t") long maxSeqlen);
+            @Cast("int64_t") long B, @Cast("int64_t") long A, @Cast("int64_t") long D, @Cast("int64_t") long maxSeqlen,
+            @Cast("int64_t") long queries);
 
     @Cast("wb_status") static native int wb_gather_rows_forward(
             @Cast("wb_context*") long ctx, @Cast("wb_dtype") int dtype, @Cast("void*") long y,

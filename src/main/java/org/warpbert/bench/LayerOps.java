@@ -140,11 +140,15 @@ final class LayerOps {
     /** As the model trains, and without dropout, as others publish their times. */
     private List<Op> attention() {
         float probability = (float) c.attentionProbsDropoutProb();
-        return Stream.concat(attention("", layers, probability), probability == 0 ? Stream.of() : attention(" without dropout", 0, 0)).toList();
+        return Stream.of(attention("", behind, probability, batch.maxSeqlen()), attention(" of first tokens", 1, probability, 1),
+                probability == 0 ? Stream.<Op>of() : attention(" without dropout", 0, 0, batch.maxSeqlen())).flatMap(ops -> ops).toList();
     }
 
-    /** Two products forward, five backward (one of them the forward's again): 4 n^2 H and 10 n^2 H flop a sequence of n tokens. */
-    private Stream<Op> attention(String how, int perStep, float probability) {
+    /**
+     * Two products forward, five backward (one of them the forward's again): 4 n^2 H and 10 n^2 H flop a sequence of n tokens, all of
+     * which ask; in the last layer of a classifier the first alone.
+     */
+    private Stream<Op> attention(String how, int perStep, float probability, int queries) {
         int heads = c.numAttentionHeads();
         int size = c.headSize();
         float scale = (float) (1 / Math.sqrt(size));
@@ -153,16 +157,17 @@ final class LayerOps {
         long mask = batch.keyMask() == null ? 0 : tensors.bytes(batch.keyMask());
         double product = 0;
         for (int s = 0; s < sequences; s++) {
-            product += 2.0 * batch.length(s) * batch.length(s) * h;
+            product += 2.0 * Math.min(queries, batch.length(s)) * batch.length(s) * h;
         }
         String shape = sequences + " of up to " + batch.maxSeqlen();
+        boolean all = queries >= batch.maxSeqlen(); // else keys and values are read, and in the backward dqkv is written, and little else
         // the backward needs the log-sum-exp of this very forward
-        return Stream.of(new Op("attention_forward" + how, shape, perStep, 4 * th, 2 * product,
+        return Stream.of(new Op("attention_forward" + how, shape, perStep, (all ? 4 : 2) * th, 2 * product,
                         () -> backend.attentionForward(dtype, y, lse, x, starts, mask, scale, probability, SITE, rng, dropoutRows,
-                                t, sequences, heads, size, batch.maxSeqlen())),
-                new Op("attention_backward" + how, shape, perStep, 8 * th, 5 * product,
+                                t, sequences, heads, size, batch.maxSeqlen(), queries)),
+                new Op("attention_backward" + how, shape, perStep, (all ? 8 : 5) * th, 5 * product,
                         () -> backend.attentionBackward(dtype, a, workspace, b, y, lse, x, starts, mask, scale, probability, SITE, rng, dropoutRows,
-                                t, sequences, heads, size, batch.maxSeqlen())));
+                                t, sequences, heads, size, batch.maxSeqlen(), queries)));
     }
 
     private List<Op> products() {

@@ -26,8 +26,8 @@ public record Work(String model, long parameters, long encoderWeights, String le
      * what a classifier has no use for.
      */
     public static final String FORMULA = "model FLOPs of training = 6 N + 12 L H s per real token (inference a third), "
-            + "N = L (4 H^2 + 2 H I) encoder weights, s the length of the token's own sequence, less 6 (H^2 + 2 H I) for each token but a "
-            + "sequence's first: of the last layer, behind its attention, a classifier reads no others";
+            + "N = L (4 H^2 + 2 H I) encoder weights, s the length of the token's own sequence, less 6 (H^2 + 2 H I) + 12 H s for each token but a "
+            + "sequence's first: of the last layer, of what its attention gives and behind it, a classifier reads no others";
 
     /** Of a batch of these lengths. */
     public static Work of(String model, BertConfig config, long parameters, Lengths source, boolean padded, int[] lengths) {
@@ -36,7 +36,7 @@ public record Work(String model, long parameters, long encoderWeights, String le
         long weights = layers * (4 * h * h + 2 * h * config.intermediateSize());
         double flop = 0;
         for (int n : lengths) {
-            flop += n * (6.0 * weights + 12.0 * layers * h * n);
+            flop += n * (6.0 * weights + 12.0 * layers * h * n) - (n - 1) * 12.0 * h * n;
         }
         int real = Arrays.stream(lengths).sum();
         flop -= 6.0 * (h * h + 2 * h * config.intermediateSize()) * (real - lengths.length);

@@ -124,6 +124,11 @@ public final class Pass {
         return selects(layer) ? batch.shape().selected() : encoderTokens();
     }
 
+    /** First tokens of each sequence that ask in the layer's attention: the very first where no other's answer is read, else all. */
+    int queries(int layer) {
+        return selects(layer) && outputRows == OutputRows.FIRST ? 1 : batch.shape().longest();
+    }
+
     /** {@link #dropoutRows} of {@link #rows}. */
     long dropoutRows(int layer) {
         return training() && selects(layer) ? batch.selectedDropoutRows() : dropoutRows();

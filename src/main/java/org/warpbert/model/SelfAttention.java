@@ -35,7 +35,7 @@ final class SelfAttention {
                 p.rng(), p.dropoutRows(layer), r, h);
     }
 
-    /** qkv = input Wqkv^T + bqkv, [T, 3H]; context = attention(qkv), [T, H]. */
+    /** qkv = input Wqkv^T + bqkv, [T, 3H]; context = attention(qkv), [T, H], of those that a selecting layer reads at least. */
     static void attend(Pass p, int layer, LayerAddresses w, long input) {
         Activations.Layer a = p.activations.layers[layer];
         int t = p.encoderTokens();
@@ -45,7 +45,7 @@ final class SelfAttention {
         p.multiplyAndAdd(w, qkv, input, w.qkvWeight(), w.qkvBias(), t, h, 3 * h);
         p.backend.attentionForward(p.dtype(), a.context().address(), Activations.orNull(a.lse()), qkv, p.batch.encoderCuSeqlens(), p.batch.keyMask(),
                 scale(headSize), p.attentionDropout(), Pass.site(layer, PROBABILITIES), p.rng(), p.dropoutRows(), t,
-                p.batch.shape().sequences(), p.config.numAttentionHeads(), headSize, p.batch.shape().longest());
+                p.batch.shape().sequences(), p.config.numAttentionHeads(), headSize, p.batch.shape().longest(), p.queries(layer));
     }
 
     /** From backward.residual (of attentionOut, [R, H]) to backward.gradient, that of the layer's input [T, H] where it is {@code wanted}. */
@@ -79,7 +79,7 @@ final class SelfAttention {
         p.backend.attentionBackward(p.dtype(), dqkv, workspace, dContext, a.context().address(), a.lse().address(),
                 a.qkv().address(), p.batch.encoderCuSeqlens(), p.batch.keyMask(), scale(headSize), p.attentionDropout(),
                 Pass.site(layer, PROBABILITIES), p.rng(), p.dropoutRows(), t, p.batch.shape().sequences(), heads, headSize,
-                p.batch.shape().longest());
+                p.batch.shape().longest(), p.queries(layer));
         p.backend.biasActivationBackward(p.dtype(), dqkv, dw.qkvBias(), workspace, dqkv, 0, 0, Activation.IDENTITY, t, 3L * h);
         p.backend.gemm().backwardWeight(p.dtype(), dw.qkvWeight(), dqkv, input, p.accumulate, t, h, 3 * h);
         if (wanted) {
