@@ -45,7 +45,7 @@ class BenchCommandTest {
         int tokens = 0;
         for (int n : lengths) {
             tokens += n;
-            flop += n * (6.0 * weights + 12.0 * 2 * 128 * n) - (n - 1) * 6.0 * (128 * 128 + 2 * 128 * 512);
+            flop += n * (6.0 * weights + 12.0 * 2 * 128 * n) - (n - 1) * (6.0 * (128 * 128 + 2 * 128 * 512) + 12.0 * 128 * n);
         }
         assertEquals(weights, work.path("encoder_weights").asLong());
         assertEquals(tokens, work.path("real_tokens").asInt());
