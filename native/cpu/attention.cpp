@@ -202,10 +202,10 @@ wb_status attention_forward(wb_context* ctx, wb_dtype dtype, void* out, float* l
   return WB_OK;
 }
 
-wb_status attention_backward(wb_context* ctx, wb_dtype dtype, void* dqkv, float* workspace, const void* dout,
-                             const void* out, const float* lse, const void* qkv, const int32_t* cu_seqlens,
-                             const uint8_t* key_mask, float scale, float p, int32_t site, const int64_t* rng,
-                             const int32_t* dropout_rows, int64_t T, int64_t B, int64_t A, int64_t D,
+wb_status attention_backward(wb_context* ctx, wb_dtype dtype, void* dqkv, float* dbias, float* workspace,
+                             const void* dout, const void* out, const float* lse, const void* qkv,
+                             const int32_t* cu_seqlens, const uint8_t* key_mask, float scale, float p, int32_t site,
+                             const int64_t* rng, const int32_t* dropout_rows, int64_t T, int64_t B, int64_t A, int64_t D,
                              int64_t /*max_seqlen*/, int64_t queries) {
   if (T == 0) return require_float32(dtype, "attention_backward");
   if (wb_status status = check("attention_backward", dtype, scale, cu_seqlens, T, B, D)) return status;
@@ -216,7 +216,8 @@ wb_status attention_backward(wb_context* ctx, wb_dtype dtype, void* dqkv, float*
     backward_head(at, static_cast<float*>(dqkv), workspace + head * T, static_cast<const float*>(dout),
                   static_cast<const float*>(out), lse + head * T, thread_scratch(ctx, thread), at.task(task));
   });
-  return WB_OK;
+  if (!dbias) return WB_OK;
+  return bias_activation_backward(ctx, WB_F32, dqkv, dbias, workspace, dqkv, nullptr, nullptr, WB_IDENTITY, T, 3 * A * D);
 }
 
 }  // namespace warpbert::WB_ISA

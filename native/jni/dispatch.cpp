@@ -478,18 +478,18 @@ wb_status wb_attention_forward(wb_context* ctx, wb_dtype dtype, void* out, float
       site, rng, dropout_rows, T, B, A, D, max_seqlen, queries));
 }
 
-wb_status wb_attention_backward(wb_context* ctx, wb_dtype dtype, void* dqkv, float* workspace, const void* dout,
-    const void* out, const float* lse, const void* qkv, const int32_t* cu_seqlens, const uint8_t* key_mask,
-    float scale, float dropout, int32_t site, const int64_t* rng, const int32_t* dropout_rows, int64_t T, int64_t B,
-    int64_t A, int64_t D, int64_t max_seqlen, int64_t queries) {
+wb_status wb_attention_backward(wb_context* ctx, wb_dtype dtype, void* dqkv, float* dbias, float* workspace,
+    const void* dout, const void* out, const float* lse, const void* qkv, const int32_t* cu_seqlens,
+    const uint8_t* key_mask, float scale, float dropout, int32_t site, const int64_t* rng, const int32_t* dropout_rows,
+    int64_t T, int64_t B, int64_t A, int64_t D, int64_t max_seqlen, int64_t queries) {
   const char* op = "attention_backward";
   CHECK_ATTENTION(op);
   CHECK_POINTER(op, dqkv);
   CHECK_POINTER(op, workspace);
   CHECK_POINTER(op, dout);
   CHECK_POINTER(op, lse);
-  CHECK_DISTINCT(op, {ARG(dqkv), ARG(workspace)}, {ARG(dout), ARG(out), ARG(lse), ARG(qkv)});
-  return pass(ctx->ops, ctx->ops->attention_backward(ctx, dtype, dqkv, workspace, dout, out, lse, qkv, cu_seqlens,
+  CHECK_DISTINCT(op, {ARG(dqkv), ARG(dbias), ARG(workspace)}, {ARG(dout), ARG(out), ARG(lse), ARG(qkv)});
+  return pass(ctx->ops, ctx->ops->attention_backward(ctx, dtype, dqkv, dbias, workspace, dout, out, lse, qkv, cu_seqlens,
       key_mask, scale, dropout, site, rng, dropout_rows, T, B, A, D, max_seqlen, queries));
 }
 

@@ -35,6 +35,9 @@ void attention_case(const Case& c) {
   }
   const reference::Attention expected = reference::attention(widen(qkv), cu, mask, scale, drop, A, D);
   const Doubles gradient = reference::attention_backward(widen(dout), widen(qkv), cu, mask, scale, drop, A, D);
+  const Floats before = random_floats(3 * A * D, 63);
+  Doubles dbias = widen(before);
+  for (size_t i = 0; i < gradient.size(); ++i) dbias[i % dbias.size()] += gradient[i];
   Floats out32(T * A * D), lse32(A * T);
   for (size_t i = 0; i < out32.size(); ++i) out32[i] = (float)expected.out[i];
   for (size_t i = 0; i < lse32.size(); ++i) lse32[i] = (float)expected.lse[i];
@@ -47,7 +50,8 @@ void attention_case(const Case& c) {
   Input<int64_t> rng({drop.rng[0], drop.rng[1]});
   const int64_t longest = B ? *std::max_element(c.lengths.begin(), c.lengths.end()) : 0;
   check_case(name, [&](wb_context* ctx) -> Outputs {
-    Buffer<float> out(T * A * D), plain(T * A * D), lse(A * T), dqkv(T * 3 * A * D), workspace(A * T);
+    Buffer<float> out(T * A * D), plain(T * A * D), lse(A * T), dqkv(T * 3 * A * D), without(T * 3 * A * D);
+    Buffer<float> sums(before), workspace(A * T), workspace_of_sums(A * T + 3 * WB_REDUCE_BLOCKS * A * D);
     Input<float> in(poisoned), d(dout), o(out32), l(lse32);
     uint8_t* m = c.masked ? keys.data() : nullptr;
     OK(ctx->ops->attention_forward(ctx, WB_F32, out, lse, in, lengths, m, scale, drop.p, drop.site, rng, rows, T, B, A,
@@ -55,10 +59,13 @@ void attention_case(const Case& c) {
     OK(ctx->ops->attention_forward(ctx, WB_F32, plain, nullptr, in, lengths, m, scale, drop.p, drop.site, rng, rows, T,
                                    B, A, D, longest, longest));
     CHECK(out.values() == plain.values(), "without lse another result");
-    OK(ctx->ops->attention_backward(ctx, WB_F32, dqkv, workspace, d, o, l, in, lengths, m, scale, drop.p, drop.site,
-                                    rng, rows, T, B, A, D, longest, longest));
-    return {out.values(), lse.values(), dqkv.values()};
-  }, {expected.out, expected.lse, gradient}, 4e-6);
+    OK(ctx->ops->attention_backward(ctx, WB_F32, dqkv, sums, workspace_of_sums, d, o, l, in, lengths, m, scale, drop.p,
+                                    drop.site, rng, rows, T, B, A, D, longest, longest));
+    OK(ctx->ops->attention_backward(ctx, WB_F32, without, nullptr, workspace, d, o, l, in, lengths, m, scale, drop.p,
+                                    drop.site, rng, rows, T, B, A, D, longest, longest));
+    CHECK(dqkv.values() == without.values(), "with dbias another dqkv");
+    return {out.values(), lse.values(), dqkv.values(), sums.values()};
+  }, {expected.out, expected.lse, gradient, dbias}, 4e-6);
 }
 
 // Where only the first tokens of each sequence ask, the others' rows of out and lse stay as they are, what they hold of dout does not
@@ -91,7 +98,7 @@ void asking_case(const Case& c, int64_t queries) {
     Input<float> in(qkv), d(dout), o(out32), l(lse32);
     OK(ctx->ops->attention_forward(ctx, WB_F32, out, lse, in, lengths, nullptr, 0.3f, drop.p, drop.site, rng, nullptr, T, B, A, D, longest,
                                    queries));
-    OK(ctx->ops->attention_backward(ctx, WB_F32, dqkv, workspace, d, o, l, in, lengths, nullptr, 0.3f, drop.p, drop.site, rng, nullptr, T, B, A,
+    OK(ctx->ops->attention_backward(ctx, WB_F32, dqkv, nullptr, workspace, d, o, l, in, lengths, nullptr, 0.3f, drop.p, drop.site, rng, nullptr, T, B, A,
                                     D, longest, queries));
     return {out.values(), lse.values(), dqkv.values()};
   }, {expected.out, expected.lse, gradient}, 4e-6);

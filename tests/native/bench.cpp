@@ -120,7 +120,7 @@ void rows(int64_t T, int64_t H, int64_t I) {
 void attention(int64_t B, int64_t S, int64_t A, int64_t D, float drop) {
   const int64_t T = B * S;
   float *qkv = floats(T * 3 * A * D), *dqkv = floats(T * 3 * A * D), *out = floats(T * A * D), *dout = floats(T * A * D);
-  float *lse = floats(A * T), *workspace = floats(A * T);
+  float *lse = floats(A * T), *dbias = floats(3 * A * D), *workspace = floats(A * T + 3 * WB_REDUCE_BLOCKS * A * D);
   std::vector<int32_t> cu(B + 1);
   for (int64_t b = 0; b <= B; ++b) cu[b] = (int32_t)(b * S);
   const int64_t rng[2] = {1, 2};
@@ -128,14 +128,14 @@ void attention(int64_t B, int64_t S, int64_t A, int64_t D, float drop) {
     ops->attention_forward(ctx, WB_F32, out, lse, qkv, cu.data(), nullptr, 0.125f, drop, 1, rng, nullptr, T, B, A, D, S, S);
   });
   const double backward = time_of([&] {
-    ops->attention_backward(ctx, WB_F32, dqkv, workspace, dout, out, lse, qkv, cu.data(), nullptr, 0.125f, drop, 1, rng,
-                            nullptr, T, B, A, D, S, S);
+    ops->attention_backward(ctx, WB_F32, dqkv, dbias, workspace, dout, out, lse, qkv, cu.data(), nullptr, 0.125f, drop, 1,
+                            rng, nullptr, T, B, A, D, S, S);
   });
   const double flops = 2.0 * B * A * S * S * D; // of one product; 2 forward, 5 backward
   printf("attention B=%-3lld S=%-4lld A=%lld D=%lld p=%.1f  forward %8.1f us %6.1f GFLOP/s   backward %8.1f us %6.1f GFLOP/s\n",
          (long long)B, (long long)S, (long long)A, (long long)D, drop, forward * 1e6, 2 * flops / forward * 1e-9,
          backward * 1e6, 5 * flops / backward * 1e-9);
-  for (float* x : {qkv, dqkv, out, dout, lse, workspace}) ops->free(ctx, x);
+  for (float* x : {qkv, dqkv, out, dout, lse, dbias, workspace}) ops->free(ctx, x);
 }
 
 void whole_model() {

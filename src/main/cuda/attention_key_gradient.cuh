@@ -4,7 +4,8 @@
 //   WHOLE: the block owns all keys of a head of a sequence, 16 WARPS at a time. The warps leave ds^T in shared memory, and behind the
 //     next barrier, beside the next tile's products, each adds its share of ds k to 16 columns of dq, which lies in shared memory as
 //     the accumulators lie in lanes: what a lane adds to is its own. Keys come in order, so the sum is one sequence of additions.
-//     The block also computes delta, since it has all its rows. 10 n^2 D flops a head.
+//     The block also computes delta, since it has all its rows, and the sums of dq, dk and dv over them, for the gradient of their
+//     bias. 10 n^2 D flops a head.
 //   Else it owns 16 WARPS keys, and finds delta there.
 #pragma once
 #include "attention.cuh"
@@ -54,10 +55,43 @@ __device__ __forceinline__ float row_product(const T* dout, const T* out, bool v
   return warp_reduce<Sum, D / WIDTH<T>>(sum);
 }
 
+// Sums over the rows of accumulators whose lane has, of piece j of N, columns 8 j + 2t and the next: lane i is left with columns
+// 2 (i % 4N) and the next, in sums[0]. At every step a lane gives half of its pieces away, so N = 8 takes 14 shuffles, not 48.
+template <int N, int DISTANCE = 4>
+__device__ __forceinline__ void sum_rows(float (&sums)[N][2]) {
+  constexpr int STEP = DISTANCE / 4;  // of pieces: those that are left are its multiples
+  const bool odd = threadIdx.x & DISTANCE;
+#pragma unroll
+  for (int j = 0; j < N; j += 2 * STEP) {
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
+      if constexpr (STEP < N) {
+        const float kept = odd ? sums[j + STEP][i] : sums[j][i], given = odd ? sums[j][i] : sums[j + STEP][i];
+        sums[j][i] = kept + __shfl_xor_sync(0xffffffffu, given, DISTANCE);
+      } else {
+        sums[j][i] += __shfl_xor_sync(0xffffffffu, sums[j][i], DISTANCE);
+      }
+    }
+  }
+  if constexpr (DISTANCE < 16) sum_rows<N, 2 * DISTANCE>(sums);
+}
+
+// total += the column sums of a warp's 16 rows of accumulators, as sum_rows leaves them.
+template <int N>
+__device__ __forceinline__ void add_rows(float (&total)[2], const float (&o)[N][4]) {
+  float sums[N][2];
+#pragma unroll
+  for (int i = 0; i < 2 * N; ++i) sums[i / 2][i % 2] = o[i / 2][i % 2] + o[i / 2][i % 2 + 2];
+  sum_rows(sums);
+  total[0] += sums[0][0];
+  total[1] += sums[0][1];
+}
+
+// partial, of WHOLE: [B,3,A,D] =, the column sums of each sequence's dqkv before they are rounded; nullable.
 template <class T, int D, int WARPS, bool WHOLE>
 __global__ void __launch_bounds__(32 * WARPS, WARPS == 4 ? 2 : 1)
-    key_gradient(T* __restrict__ dqkv, float* delta, const T* __restrict__ dout, const T* __restrict__ out,
-                 const float* __restrict__ lse, const T* __restrict__ qkv, Attention a) {
+    key_gradient(T* __restrict__ dqkv, float* __restrict__ partial, float* delta, const T* __restrict__ dout,
+                 const T* __restrict__ out, const float* __restrict__ lse, const T* __restrict__ qkv, Attention a) {
   constexpr int KEYS = 16 * WARPS, QUERIES = KEY_GRADIENT_QUERIES, THREADS = 32 * WARPS;
   constexpr int OWN = KEYS * D, TILE = QUERIES * D, SCORES = KEYS * QUERIES;
   DYN_SMEM(T, tiles);
@@ -67,7 +101,11 @@ __global__ void __launch_bounds__(32 * WARPS, WARPS == 4 ? 2 : 1)
   float* const dq = row_values + 4 * QUERIES;
   const int head = blockIdx.y, begin = WHOLE ? 0 : blockIdx.x * KEYS;
   const Sequence sequence = sequence_of(a, blockIdx.z);
-  if (begin >= sequence.length) return;
+  auto bias_sum = [&](int i) -> float& { return partial[((int64_t(blockIdx.z) * 3 + i / D) * a.A + blockIdx.y) * D + i % D]; };
+  if (begin >= sequence.length) {
+    for (int i = threadIdx.x; WHOLE && partial && i < 3 * D; i += THREADS) bias_sum(i) = 0;
+    return;
+  }
   const int end = WHOLE ? sequence.length : min(begin + KEYS, sequence.length);
 
   const int warp = threadIdx.x / 32, warp_row = warp * 16, lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
@@ -122,6 +160,8 @@ __global__ void __launch_bounds__(32 * WARPS, WARPS == 4 ? 2 : 1)
   const int dq_column = warp % (D / 16) * 16, dq_row = warp / (D / 16) * QUERY_TILES * 16;
   uint32_t k_left[D / 16][4], v_left[D / 16][4], k_right[WHOLE ? KEYS / 16 : 1][4];
   const float scale = a.scale * LOG2E;
+  // Column sums, yet without the factors that gradients are stored with. Rows that aren't there add 0: their probabilities are 0.
+  float q_sums[2][2] = {}, k_sums[2] = {}, v_sums[2] = {};
 
   // dq of the tile at `query` += ds k, of the keys that are in k_right.
   auto add_query_gradient = [&](int query, int stage, bool first_keys, bool last_keys) {
@@ -144,6 +184,8 @@ __global__ void __launch_bounds__(32 * WARPS, WARPS == 4 ? 2 : 1)
       if (last_keys) {
         const int row = query + dq_row + 16 * m;
         store_sectors(dqkv + first_row + int64_t(row) * stride + dq_column, stride, sequence.length - row, o, a.scale);
+#pragma unroll
+        for (int i = 0; i < 4; ++i) q_sums[i / 2][i % 2] += o[i / 2][i % 2] + o[i / 2][i % 2 + 2];
       } else {
         store(kept, o[0]);
         store(kept + 4 * THREADS, o[1]);
@@ -222,7 +264,32 @@ __global__ void __launch_bounds__(32 * WARPS, WARPS == 4 ? 2 : 1)
     store_sectors(dk_rows, stride, sequence.length - row, dk, a.scale);
     store_sectors(dk_rows + a.A * D, stride, sequence.length - row, dv, a.dropout.scale);
     if (!WHOLE) break;
+    if (partial) {
+      add_rows(k_sums, dk);
+      add_rows(v_sums, dv);
+    }
   }
+
   // those of the last tile that did not ask have come out as 0
   if (WHOLE) clear_rows<D, THREADS>(dqkv + first_row, stride, (sequence.queries + QUERIES - 1) / QUERIES * QUERIES, sequence.length);
+  if constexpr (WHOLE) {
+    if (!partial) return;
+    // The warps' shares lie where k and v were, last read before the last barrier. Rows of D: those of dq, of which a warp has 16
+    // columns, then a row a warp of dk, and of dv. They are added in this order.
+    constexpr int Q_SHARES = WARPS * 16 / D;
+    float* const shares = reinterpret_cast<float*>(tiles);
+    sum_rows(q_sums);
+    if (lane < 8) store(shares + 16 * warp + 2 * lane, q_sums[0]);
+    if (2 * lane < D) {
+      store(shares + (Q_SHARES + warp) * D + 2 * lane, k_sums);
+      store(shares + (Q_SHARES + WARPS + warp) * D + 2 * lane, v_sums);
+    }
+    __syncthreads();
+    for (int i = threadIdx.x; i < 3 * D; i += THREADS) {
+      const int which = i / D, past = Q_SHARES + which * WARPS;
+      float sum = 0;
+      for (int share = which == 0 ? 0 : past - WARPS; share < past; ++share) sum += shares[share * D + i % D];
+      bias_sum(i) = sum * (which == 2 ? a.dropout.scale : a.scale);
+    }
+  }
 }

@@ -5,6 +5,7 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
 import java.util.function.Supplier;
 import java.util.stream.IntStream;
 import org.warpbert.backend.Philox.Draw;
@@ -47,7 +48,8 @@ final class AttentionCases {
         }
 
         String label() {
-            return "lengths=" + Arrays.toString(lengths) + " A=" + a + " D=" + d + (masked ? " masked" : "")
+            String sequences = lengths.length > 20 ? lengths.length + " of " + t() : Arrays.toString(lengths);
+            return "lengths=" + sequences + " A=" + a + " D=" + d + (masked ? " masked" : "")
                     + " dropout=" + draw.probability() + (draw.rows() == null ? "" : " rows")
                     + (sharpness == 1 ? "" : " sharp") + (queries == ALL ? "" : " queries=" + queries) + (scale == 0 ? "" : " scale=" + scale);
         }
@@ -70,12 +72,14 @@ final class AttentionCases {
         add(table, new Shape(new int[] {5}, 1, 256, 0, 1, false, NONE));
         add(table, new Shape(new int[] {97, 1, 64, 0, 65}, 3, 64, 0, 1, true, drop, 1));
         add(table, new Shape(new int[] {70, 130}, 2, 32, 0, 1, false, NONE, 33));
-        // heads for every multiprocessor of a GPU: their gradients take another way, and at 300 tokens a third
-        add(table, new Shape(new int[] {70, 3, 64, 1, 33, 32, 90, 2, 17, 65, 5, 31, 8, 1, 16, 9}, 12, 64, 0, 1, true, drop));
+        // heads for every multiprocessor of a GPU: their gradients take another way, and at 300 tokens a third; so does the bias's of
+        // more than 256 sequences
+        add(table, new Shape(new int[] {70, 3, 64, 0, 33, 32, 90, 2, 17, 65, 5, 31, 8, 1, 16, 9}, 12, 64, 0, 1, true, drop));
         add(table, new Shape(new int[] {300, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}, 12, 64, 0, 1, false, drop));
+        add(table, new Shape(new int[] {1, 129, 2, 7, 0, 33, 2, 4, 66, 1, 1, 1, 1, 1, 1, 1}, 12, 32, 0, 1, false, NONE));
         add(table, new Shape(new int[] {70, 3, 64, 1, 33, 32, 90, 2, 17, 65, 5, 31, 8, 1, 16, 9}, 12, 64, 0, 1, false, drop, 1));
         add(table, new Shape(new int[] {300, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}, 12, 64, 0, 1, true, NONE, 40));
-        add(table, new Shape(new int[] {1, 129, 2, 7, 1, 33, 2, 4, 66, 1, 1, 1, 1, 1, 1, 1}, 12, 32, 0, 1, false, NONE));
+        add(table, new Shape(IntStream.range(0, 300).map(b -> b % 4).toArray(), 1, 32, 0, 1, true, drop));
     }
 
     private static void add(OpTable table, Shape s) {
@@ -112,11 +116,18 @@ final class AttentionCases {
         OpCase forward = output(inputs(OpCase.of("attention_forward", s.label()), s, qkv, cu, mask), s, "out", t * width);
         output(forward, s, "lse", s.a * t).tolerance("out", tolerance(s), reason(s)).tolerance("lse", tolerance(s), reason(s))
                 .reference(() -> Map.of("out", torch.get().get("out"), "lse", lse));
-        OpCase backward = inputs(OpCase.of("attention_backward", s.label()), s, qkv, cu, mask).output("dqkv", 3 * t * width)
-                .scratch("workspace", s.a * t).input("dout", dout)
-                .input("out", table.operand(RowNorm.floats(forward.expected().get("out")))).input("lse", RowNorm.floats(lse))
+        float[] out = table.operand(RowNorm.floats(forward.expected().get("out")));
+        Function<String, OpCase> gradient = label -> inputs(OpCase.of("attention_backward", s.label() + label), s, qkv, cu, mask)
+                .output("dqkv", 3 * t * width).input("dout", dout).input("out", out).input("lse", RowNorm.floats(lse))
                 .tolerance("dqkv", 2 * tolerance(s), reason(s) + ", on the way there and back")
                 .reference(() -> Map.of("dqkv", torch.get().get("dqkv")));
+        OpCase withoutBias = gradient.apply(" dbias NULL").scratch("workspace", s.a * t);
+        double[] dqkv = withoutBias.expected().get("dqkv");
+        OpCase backward = gradient.apply("").added("dbias", Floats.normal(t + 7L * width, 3 * width))
+                .scratch("workspace", s.a * t + 3 * Backend.REDUCE_BLOCKS * width).known(Map.of("dbias", columnSums(dqkv, 3 * width)))
+                .tolerance("dbias", 2 * tolerance(s) + (table.dtype == Dtype.F32 ? 6e-8 * Math.sqrt(t) : Math.scalb(1.0, -Half.of(table.dtype).digits)),
+                        reason(s) + ", on the way there and back, and sqrt(T) for the sums; in 16 bits two roundings, of what they are made of")
+                .cancelling(Floats.norm(RowNorm.floats(dqkv)), "dbias"); // keys' sums are 0: a bias of all keys moves no weight
         if (s.draw.probability() == 0 && t > 10 && t < 1000 && s.queries == ALL) {
             spreads(s, cu, mask, forward, backward);
         }
@@ -124,9 +135,20 @@ final class AttentionCases {
         OpCase inference = inputs(OpCase.of("attention_forward", s.label() + " lse NULL"), s, qkv, cu, mask);
         output(inference, s, "out", t * width).tolerance("out", tolerance(s), reason(s)).reference(() -> Map.of("out", torch.get().get("out")));
         table.add(inference);
+        if (s.masked) {
+            table.add(withoutBias);
+        }
         if (s.sharpness == 1 && t < 1000 && s.queries == ALL) {
             table.add(new Difference(forward, "out", dout, backward, Map.of("out", "out", "lse", "lse"), Map.of("dqkv", "qkv")));
         }
+    }
+
+    private static double[] columnSums(double[] x, int columns) {
+        double[] sums = new double[columns];
+        for (int i = 0; i < x.length; i++) {
+            sums[i % columns] += x[i];
+        }
+        return sums;
     }
 
     /** The same value each time, made when it is first asked for: libtorch may be absent. */
@@ -156,7 +178,8 @@ final class AttentionCases {
             forward.spread("qkv", token * 3 * width + 2 * width + column, value, Map.of(
                     "out", i -> i / width >= first && i / width < last && i % width == column));
             if (mask == null) { // a hidden key's gradient is 0 * dout: what that is for NaN is nobody's promise
-                backward.spread("dout", token * width + column, value, Map.of("dqkv", i -> {
+                backward.spread("dout", token * width + column, value, Map.of(
+                        "dbias", i -> i < 2 * width ? i % width / s.d == head : i % width == column, "dqkv", i -> {
                     int row = i / (3 * width);
                     int part = i % (3 * width) / width; // q, k, v
                     boolean sameSequence = row >= first && row < last;

@@ -32,7 +32,7 @@ class OpErrorsTest {
             entry("residual_layernorm_forward", Set.of("z", "bias", "residual")),
             entry("residual_layernorm_backward", Set.of("dresidual", "dbias")),
             entry("attention_forward", Set.of("lse", "key_mask")),
-            entry("attention_backward", Set.of("key_mask")),
+            entry("attention_backward", Set.of("dbias", "key_mask")),
             entry("cross_entropy", Set.of("dlogits", "class_weights")),
             entry("mean_squared_error", Set.of("dprediction")),
             entry("binary_cross_entropy", Set.of("dlogits", "class_weights")),

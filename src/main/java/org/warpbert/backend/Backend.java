@@ -427,13 +427,16 @@ public final class Backend implements AutoCloseable {
         }
     }
 
-    /** dqkv[T,3,A,D] from dout of the first {@code queries} tokens of each sequence: of others dq is 0; workspace [A,T] floats. */
+    /**
+     * dqkv[T,3,A,D] from dout of the first {@code queries} tokens of each sequence: of others dq is 0. dbias[3,A,D] += column sums, or 0;
+     * workspace A*T floats, with dbias 3*256*A*D more.
+     */
     public void attentionBackward(
-            Dtype dtype, long dqkv, long workspace, long dout, long out, long lse, long qkv, long cuSeqlens,
+            Dtype dtype, long dqkv, long dbias, long workspace, long dout, long out, long lse, long qkv, long cuSeqlens,
             long keyMask, float scale, float probability, int site, long rng, long dropoutRows, long T, long B, long A, long D,
             long maxSeqlen, long queries) {
         int status = Native.wb_attention_backward(
-                context(), dtype.ordinal(), dqkv, workspace, dout, out, lse, qkv, cuSeqlens, keyMask, scale,
+                context(), dtype.ordinal(), dqkv, dbias, workspace, dout, out, lse, qkv, cuSeqlens, keyMask, scale,
                 probability, site, rng, dropoutRows, T, B, A, D, maxSeqlen, queries);
         if (status != OK) {
             throw failure("attentionBackward[T=" + T + ", B=" + B + ", A=" + A + ", D=" + D + ", maxSeqlen=" + maxSeqlen + ", queries=" + queries + "]", status);

@@ -141,7 +141,7 @@ final class Native {
 
     @Cast("wb_status") static native int wb_attention_backward(
             @Cast("wb_context*") long ctx, @Cast("wb_dtype") int dtype, @Cast("void*") long dqkv,
-            @Cast("float*") long workspace, @Cast("const void*") long dout, @Cast("const void*") long out,
+            @Cast("float*") long dbias, @Cast("float*") long workspace, @Cast("const void*") long dout, @Cast("const void*") long out,
             @Cast("const float*") long lse, @Cast("const void*") long qkv, @Cast("const int32_t*") long cuSeqlens,
             @Cast("const uint8_t*") long keyMask, float scale, float dropout, int site,
             @Cast("const int64_t*") long rng, @Cast("const int32_t*") long dropoutRows, @Cast("int64_t") long T,

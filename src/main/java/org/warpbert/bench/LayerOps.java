@@ -91,7 +91,6 @@ final class LayerOps {
     private List<Op> elementwise() {
         String rows = "[" + t + "," + h + "]";
         String wide = "[" + t + "," + i + "]";
-        String qkv = "[" + t + "," + 3 * h + "]";
         float eps = (float) c.layerNormEps();
         Activation act = c.hiddenAct();
         return List.of(
@@ -99,10 +98,8 @@ final class LayerOps {
                         () -> backend.biasActivationForward(dtype, y, x, p, act, t, i)),
                 new Op("bias_activation_backward " + act.configName(), wide, activates ? 0 : behind, 3 * ti, 0,
                         () -> backend.biasActivationBackward(dtype, y, q, workspace, a, x, p, act, t, i)),
-                new Op("bias_activation_backward bias of up", wide, activates ? behind : 0, ti, 0,
+                new Op("bias_activation_backward bias of up", wide, activates ? behind : 0, ti, 0, // in place: it reads and adds up
                         () -> backend.biasActivationBackward(dtype, y, q, workspace, y, 0, 0, Activation.IDENTITY, t, i)),
-                new Op("bias_activation_backward bias", qkv, layers, 3 * th, 0, // in place: it reads and adds up
-                        () -> backend.biasActivationBackward(dtype, y, q, workspace, y, 0, 0, Activation.IDENTITY, t, 3L * h)),
                 new Op("residual_layernorm_forward", rows, 2 * behind, 4 * th, 0,
                         () -> backend.residualLayernormForward(dtype, y, b, mean, rstd, x, p, a, q, r, eps, drop, SITE, rng, dropoutRows, t, h)),
                 new Op("residual_layernorm_backward", rows, 2 * behind, 4 * th, 0,
@@ -166,7 +163,7 @@ final class LayerOps {
                         () -> backend.attentionForward(dtype, y, lse, x, starts, mask, scale, probability, SITE, rng, dropoutRows,
                                 t, sequences, heads, size, batch.maxSeqlen(), queries)),
                 new Op("attention_backward" + how, shape, perStep, (all ? 8 : 5) * th, 5 * product,
-                        () -> backend.attentionBackward(dtype, a, workspace, b, y, lse, x, starts, mask, scale, probability, SITE, rng, dropoutRows,
+                        () -> backend.attentionBackward(dtype, a, q, workspace, b, y, lse, x, starts, mask, scale, probability, SITE, rng, dropoutRows,
                                 t, sequences, heads, size, batch.maxSeqlen(), queries)));
     }
 

@@ -118,7 +118,8 @@ final class Activations {
             Arrays.fill(layers, 0, lowest, free.into(embeddings));
             boolean any = lowest < layers.length;
             long reduction = Backend.REDUCE_BLOCKS * Math.max(3 * h, i);
-            long workspace = Math.max(Math.max(reduction, a * t), t * h + 2 * Backend.REDUCE_BLOCKS * h);
+            long attention = a * t + Backend.REDUCE_BLOCKS * 3 * h;
+            long workspace = Math.max(Math.max(reduction, attention), t * h + 2 * Backend.REDUCE_BLOCKS * h);
             backward = new Backward(
                     arena.add("backward.gradient", dtype, t, h),
                     any ? arena.add("backward.branch", dtype, t, h) : null,

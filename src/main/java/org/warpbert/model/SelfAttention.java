@@ -1,7 +1,5 @@
 package org.warpbert.model;
 
-import org.warpbert.backend.Activation;
-
 /**
  * Multi-head self-attention with its output projection, residual and LayerNorm (Vaswani et al. 2017, section 3.2;
  * post-norm). T tokens, H hidden size; behind the attention R rows, which are T but in a last layer whose head reads fewer.
@@ -76,11 +74,10 @@ final class SelfAttention {
             p.selectBackward(dContext, dRows);
             p.selectBackward(dInput, dResidual);
         }
-        p.backend.attentionBackward(p.dtype(), dqkv, workspace, dContext, a.context().address(), a.lse().address(),
+        p.backend.attentionBackward(p.dtype(), dqkv, dw.qkvBias(), workspace, dContext, a.context().address(), a.lse().address(),
                 a.qkv().address(), p.batch.encoderCuSeqlens(), p.batch.keyMask(), scale(headSize), p.attentionDropout(),
                 Pass.site(layer, PROBABILITIES), p.rng(), p.dropoutRows(), t, p.batch.shape().sequences(), heads, headSize,
                 p.batch.shape().longest(), p.queries(layer));
-        p.backend.biasActivationBackward(p.dtype(), dqkv, dw.qkvBias(), workspace, dqkv, 0, 0, Activation.IDENTITY, t, 3L * h);
         p.backend.gemm().backwardWeight(p.dtype(), dw.qkvWeight(), dqkv, input, p.accumulate, t, h, 3 * h);
         if (wanted) {
             p.backend.gemm().backwardInput(p.dtype(), dInput, dqkv, w.qkvWeight(), true, t, h, 3 * h);
