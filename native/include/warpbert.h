@@ -244,7 +244,7 @@ wb_status wb_attention_forward(wb_context* ctx, wb_dtype dtype,
 wb_status wb_attention_backward(wb_context* ctx, wb_dtype dtype,
     void* dqkv,                 /* [T,3,A,D] = */
     float* dbias,               /* [3,A,D] += column sums of dqkv, nullable */
-    float* workspace,           /* [A*T] scratch, with dbias [A*T + 3*WB_REDUCE_BLOCKS*A*D] */
+    float* workspace,           /* [A*T] scratch: row sums of dout*out; with dbias [A*T + 3*WB_REDUCE_BLOCKS*A*D] */
     const void* dout,           /* [T,A*D] */
     const void* out,            /* [T,A*D] of the forward */
     const float* lse,           /* [A,T] */
