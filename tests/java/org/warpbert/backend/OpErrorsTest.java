@@ -23,7 +23,7 @@ import org.warpbert.backend.OpHeader.Parameter;
 
 /** Bad arguments: an exception that names the op and the argument, and nothing written. */
 class OpErrorsTest {
-    private static final OpTable TABLE = new OpTable();
+    private static final OpTable TABLE = OpTable.of(Dtype.F32);
 
     /** Where the header says "nullable", of calls that give everything (a {@code workspace} with its {@code dbias}). */
     private static final Map<String, Set<String>> NULLABLE = Map.ofEntries(

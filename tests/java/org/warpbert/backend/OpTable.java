@@ -1,21 +1,25 @@
 package org.warpbert.backend;
 
 import java.util.ArrayList;
+import java.util.EnumMap;
 import java.util.List;
+import java.util.Map;
 
 /** THE table of op cases: every compute op of warpbert.h stands in it, at sizes on both sides of vectors, tiles and blocks. */
 final class OpTable {
+    private static final Map<Dtype, OpTable> TABLES = new EnumMap<>(Dtype.class); // for all tests: cases are hundreds of megabytes
+
     /** Of the {@code void*} tensors. */
     final Dtype dtype;
     final List<OpCase> cases = new ArrayList<>();
     final List<Difference> differences = new ArrayList<>();
 
-    OpTable() {
-        this(Dtype.F32);
+    /** The table of a type. Of 16 bits it is without differences (roundings are larger), and without ops that have no such tensors. */
+    static synchronized OpTable of(Dtype dtype) {
+        return TABLES.computeIfAbsent(dtype, OpTable::new);
     }
 
-    /** The same table with tensors of 16 bits: without differences (roundings are larger), and without ops that have none. */
-    OpTable(Dtype dtype) {
+    private OpTable(Dtype dtype) {
         this.dtype = dtype;
         EmbeddingCases.add(this);
         ActivationCases.add(this);
