@@ -78,7 +78,6 @@ final class AttentionCases {
         add(table, new Shape(new int[] {300, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}, 12, 64, 0, 1, false, drop));
         add(table, new Shape(new int[] {1, 129, 2, 7, 0, 33, 2, 4, 66, 1, 1, 1, 1, 1, 1, 1}, 12, 32, 0, 1, false, NONE));
         add(table, new Shape(new int[] {70, 3, 64, 1, 33, 1, 1, 2, 1, 1, 5, 1, 1, 1, 1, 9}, 12, 64, 0, 1, false, drop, 1));
-        add(table, new Shape(new int[] {300, 1, 41, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 5}, 12, 64, 0, 1, true, NONE, 40));
         add(table, new Shape(IntStream.range(0, 300).map(b -> b % 4).toArray(), 1, 32, 0, 1, true, drop));
     }
 
