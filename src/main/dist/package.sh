@@ -89,8 +89,8 @@ package() {
     fi
     [ "$version" -lt 22 ] || echo '--enable-native-access=ALL-UNNAMED' >>"$root/lib/java.options"
 
-    for file in "$root"/lib/*.jar; do
-        repack "$file"
+    for file in "$root"/lib/*.jar "$root"/lib/check/*.jar; do
+        [ ! -f "$file" ] || repack "$file" # there is no lib/check without CUDA
     done
 
     # jdk.crypto.ec is what TLS finds as a service: no class names it
