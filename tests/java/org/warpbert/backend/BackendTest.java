@@ -70,8 +70,12 @@ class BackendTest {
     @Test
     void isOpenedInAPrecision() {
         assertPrecision(Precision.F32, Dtype.F32, Backends.open("cpu", 1));
-        assertPrecision(Precision.F32, Dtype.F32, Backends.open("simt", 1));
-        assertPrecision(Precision.BF16, Dtype.BF16, Backends.open("simt", 1, Precision.BF16));
+        for (String name : TestBackends.available()) { // simt is not in the package, where this runs too
+            if (!name.equals("cpu")) {
+                assertPrecision(Precision.F32, Dtype.F32, Backends.open(name, 1, Precision.F32));
+                assertPrecision(Precision.BF16, Dtype.BF16, Backends.open(name, 1, Precision.BF16));
+            }
+        }
         assertTrue(failure(() -> Backends.open("cpu", 1, Precision.FP16)).contains("the precision fp16 (--precision) is not to be had on cpu"));
         assertPrecision(Precision.BF16, Dtype.F32, CpuBf16.open(1)); // products alone
     }
