@@ -5,8 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
+import static org.warpbert.backend.GemmTest.upload;
 
-import java.nio.ByteBuffer;
 import java.util.Arrays;
 import java.util.List;
 import java.util.function.DoubleUnaryOperator;
@@ -203,12 +203,6 @@ class ActivatedProductTest {
         }
     }
 
-    private static DeviceMemory upload(Backend backend, byte[] bytes) {
-        DeviceMemory memory = backend.allocate("an operand", bytes.length);
-        memory.upload(0, ByteBuffer.allocateDirect(bytes.length).put(bytes).flip());
-        return memory;
-    }
-
     private static DeviceMemory poisoned(Backend backend, Half half, int count) {
         return upload(backend, half.bytes(Floats.filled(count + 2 * MARGIN, OUTSIDE)));
     }
@@ -229,7 +223,7 @@ class ActivatedProductTest {
 
     /** At most twice what rounding alone costs; a GPU's library may take tanh.approx, whose 2^-11 is twice float16's rounding. */
     private static void assertNear(String name, Dtype dtype, double[] expected, float[] actual, String what) {
-        double[] rounded = Floats.widen(Half.of(dtype).round(narrow(expected)));
+        double[] rounded = Floats.widen(Half.of(dtype).round(RowNorm.floats(expected)));
         double unavoidable = Floats.relativeError(expected, rounded, 0);
         double error = Floats.relativeError(expected, Floats.widen(actual), 0);
         double most = (name.equals("cuda") && dtype == Dtype.F16 ? 4 : 2) * unavoidable + 1e-6;
@@ -243,11 +237,13 @@ class ActivatedProductTest {
         assertTrue(ofProduct > 0 && ofProduct < 1.25 * ofOp, what + ": the product's error " + ofProduct + ", the op's " + ofOp);
     }
 
-    private static double gelu(double x) {
+    /** GELU's tanh approximation. */
+    static double gelu(double x) {
         return 0.5 * x * (1 + Math.tanh(inner(x)));
     }
 
-    private static double slope(double x) {
+    /** Its derivative. */
+    static double slope(double x) {
         double t = Math.tanh(inner(x));
         return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * Math.sqrt(2 / Math.PI) * (1 + 3 * 0.044715 * x * x);
     }
@@ -258,14 +254,6 @@ class ActivatedProductTest {
 
     private static double[] apply(DoubleUnaryOperator function, float[] values) {
         return Arrays.stream(Floats.widen(values)).map(function).toArray();
-    }
-
-    private static float[] narrow(double[] values) {
-        float[] narrow = new float[values.length];
-        for (int i = 0; i < values.length; i++) {
-            narrow[i] = (float) values[i];
-        }
-        return narrow;
     }
 
     private static float[] transposed(float[] matrix, int rows, int columns) {

@@ -13,12 +13,11 @@ import org.warpbert.reference.TorchOps;
 
 /** Attention over packed sequences and its gradient: lengths round the tiles, masks with holes, sequences all masked. */
 final class AttentionCases {
+    private static final int ALL = Integer.MAX_VALUE; // queries
     private static final float UNTOUCHED = 0.5f; // what rows hold that no one asks for
     private static final Draw NONE = new Draw(0, 1, 0, 0, null);
 
     private AttentionCases() {}
-
-    private static final int ALL = Integer.MAX_VALUE;
 
     /**
      * @param sharpness factor of the queries: how far scores spread; {@code scale} 0 means 1 / sqrt(D)

@@ -197,7 +197,7 @@ class GemmTest {
         }
     }
 
-    private static DeviceMemory upload(Backend backend, byte[] bytes) {
+    static DeviceMemory upload(Backend backend, byte[] bytes) {
         DeviceMemory memory = backend.allocate("an operand", bytes.length);
         memory.upload(0, ByteBuffer.allocateDirect(bytes.length).put(bytes).flip());
         return memory;
