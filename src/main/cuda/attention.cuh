@@ -113,36 +113,17 @@ __device__ __forceinline__ void to_left(uint32_t (&a)[COLUMNS / 16][4], const fl
   }
 }
 
-// Writes the warp's 16 rows of accumulators, times two factors for rows g and g + 8, to rows 0 .. valid-1 of global memory,
-// through the warp's own rows of a tile, so that whole 16-byte chunks are written.
-template <int D, class T>
-__device__ __forceinline__ void store_rows(T* rows, int stride, int valid, const float (&o)[D / 8][4], float low,
-                                           float high, T* tile) {
-  const int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
-  __syncwarp();
-#pragma unroll
-  for (int j = 0; j < D / 8; ++j) {
-    const float first[2] = {o[j][0] * low, o[j][1] * low}, second[2] = {o[j][2] * high, o[j][3] * high};
-    store(tile + tile_offset<D>(g, j) + 2 * t, first);
-    store(tile + tile_offset<D>(g + 8, j) + 2 * t, second);
-  }
-  __syncwarp();
-#pragma unroll
-  for (int n = 0; n < D / 16; ++n) {
-    const int i = n * 32 + lane, row = i / (D / 8), chunk = i % (D / 8);
-    if (row < valid) copy16(rows + int64_t(row) * stride + chunk * 8, tile + tile_offset<D>(row, chunk));
-  }
-}
-
-// The same, times one factor, for N pieces of 8 columns and without the tile: of two neighbouring pieces the even lane of a pair
-// writes its share of the first and the odd one that of the second, 8 bytes each, so that a row gets whole sectors of 32.
+// Writes the warp's 16 rows of accumulators, N pieces of 8 columns, times two factors for rows g and g + 8, to rows 0 .. valid-1 of
+// global memory. Of two neighbouring pieces the even lane of a pair writes its share of the first and the odd one that of the
+// second, 8 bytes each, so that a row gets whole sectors of 32.
 template <int N, class T>
-__device__ __forceinline__ void store_sectors(T* rows, int stride, int valid, const float (&o)[N][4], float factor) {
+__device__ __forceinline__ void store_rows(T* rows, int stride, int valid, const float (&o)[N][4], float low, float high) {
   const int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4, odd = t % 2;
 #pragma unroll
   for (int j = 0; j < N; j += 2) {
 #pragma unroll
     for (int r = 0; r < 2; ++r) {
+      const float factor = r ? high : low;
       const uint32_t first = pack<T>(o[j][2 * r] * factor, o[j][2 * r + 1] * factor);
       const uint32_t second = pack<T>(o[j + 1][2 * r] * factor, o[j + 1][2 * r + 1] * factor);
       const uint32_t received = __shfl_xor_sync(0xffffffffu, odd ? first : second, 1);
@@ -167,4 +148,4 @@ wb_status attention_forward_f32(wb_context* ctx, float* out, float* lse, const f
 wb_status attention_backward_f32(wb_context* ctx, float* dqkv, const float* delta, const float* dout, const float* lse,
                                  const float* qkv, const Attention& a, int64_t B, int64_t D);
 
-wb_status check_attention(const char* op, float scale, int64_t B, int64_t A, int64_t D, int64_t max_seqlen, int64_t queries);
+wb_status check_attention(const char* op, float scale, int64_t B, int64_t A, int64_t D, int64_t max_seqlen);

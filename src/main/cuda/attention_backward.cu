@@ -66,7 +66,7 @@ extern "C" wb_status wb_attention_backward(wb_context* ctx, wb_dtype dtype, void
                                            const int32_t* cu_seqlens, const uint8_t* key_mask, float scale, float dropout,
                                            int32_t site, const int64_t* rng, const int32_t* dropout_rows, int64_t T, int64_t B,
                                            int64_t A, int64_t D, int64_t max_seqlen, int64_t queries) {
-  RETURN_IF_FAILED(check_attention("attention_backward", scale, B, A, D, max_seqlen, queries));
+  RETURN_IF_FAILED(check_attention("attention_backward", scale, B, A, D, max_seqlen));
   if (T == 0 || B == 0 || A == 0 || max_seqlen == 0) return WB_OK;
   if (!aligned16(dqkv) || !aligned16(dout) || !aligned16(out) || !aligned16(qkv)) {
     return fail(WB_INVALID_ARGUMENT, "attention_backward: dqkv, dout, out and qkv must be 16-byte aligned");

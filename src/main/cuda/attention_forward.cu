@@ -113,8 +113,7 @@ __global__ void __launch_bounds__(ATTENTION_THREADS)
     }
   }
   const int row = first + warp_row;
-  store_rows<D>(out + (sequence.begin + row) * a.A * D + head * D, a.A * D, sequence.queries - row, o, factor[0], factor[1],
-                q_tile + warp_row * D);
+  store_rows(out + (sequence.begin + row) * a.A * D + head * D, a.A * D, sequence.queries - row, o, factor[0], factor[1]);
 }
 
 template <class T, int D>
@@ -127,12 +126,11 @@ wb_status forward(wb_context* ctx, void* out, float* lse, const void* qkv, const
 
 }  // namespace
 
-wb_status check_attention(const char* op, float scale, int64_t B, int64_t A, int64_t D, int64_t max_seqlen, int64_t queries) {
+wb_status check_attention(const char* op, float scale, int64_t B, int64_t A, int64_t D, int64_t max_seqlen) {
   if (D != 32 && D != 64) return fail(WB_UNSUPPORTED, "%s: head size %lld; the kernels are made for 32 and 64", op, (long long)D);
   if (!(scale > 0)) return fail(WB_INVALID_ARGUMENT, "%s: scale %g is not above 0", op, double(scale));
   if (B > 65535 || A > 65535) return fail(WB_UNSUPPORTED, "%s: %lld sequences of %lld heads; a grid has 65,535 of each", op, (long long)B, (long long)A);
   if (max_seqlen > 65536) return fail(WB_UNSUPPORTED, "%s: a sequence of %lld tokens; 65,536 at most", op, (long long)max_seqlen);
-  if (queries < 1) return fail(WB_INVALID_ARGUMENT, "%s: %lld queries of a sequence; 1 at least", op, (long long)queries);
   return WB_OK;
 }
 
@@ -140,7 +138,7 @@ extern "C" wb_status wb_attention_forward(wb_context* ctx, wb_dtype dtype, void*
                                           const int32_t* cu_seqlens, const uint8_t* key_mask, float scale, float dropout,
                                           int32_t site, const int64_t* rng, const int32_t* dropout_rows, int64_t T,
                                           int64_t B, int64_t A, int64_t D, int64_t max_seqlen, int64_t queries) {
-  RETURN_IF_FAILED(check_attention("attention_forward", scale, B, A, D, max_seqlen, queries));
+  RETURN_IF_FAILED(check_attention("attention_forward", scale, B, A, D, max_seqlen));
   if (T == 0 || B == 0 || A == 0 || max_seqlen == 0) return WB_OK;
   if (!aligned16(out) || !aligned16(qkv)) return fail(WB_INVALID_ARGUMENT, "attention_forward: out and qkv must be 16-byte aligned");
   const Attention a = {cu_seqlens, key_mask, scale, make_dropout(dropout, site, rng, dropout_rows), T, A, int(max_seqlen), int(std::min(max_seqlen, queries))};

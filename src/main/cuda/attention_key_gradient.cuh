@@ -183,7 +183,7 @@ __global__ void __launch_bounds__(32 * WARPS, WARPS == 4 ? 2 : 1)
       }
       if (last_keys) {
         const int row = query + dq_row + 16 * m;
-        store_sectors(dqkv + first_row + int64_t(row) * stride + dq_column, stride, sequence.length - row, o, a.scale);
+        store_rows(dqkv + first_row + int64_t(row) * stride + dq_column, stride, sequence.length - row, o, a.scale, a.scale);
 #pragma unroll
         for (int i = 0; i < 4; ++i) q_sums[i / 2][i % 2] += o[i / 2][i % 2] + o[i / 2][i % 2 + 2];
       } else {
@@ -261,8 +261,8 @@ __global__ void __launch_bounds__(32 * WARPS, WARPS == 4 ? 2 : 1)
     }
     const int row = first + warp_row;
     T* const dk_rows = dqkv + first_row + int64_t(row) * stride + a.A * D;
-    store_sectors(dk_rows, stride, sequence.length - row, dk, a.scale);
-    store_sectors(dk_rows + a.A * D, stride, sequence.length - row, dv, a.dropout.scale);
+    store_rows(dk_rows, stride, sequence.length - row, dk, a.scale, a.scale);
+    store_rows(dk_rows + a.A * D, stride, sequence.length - row, dv, a.dropout.scale, a.dropout.scale);
     if (!WHOLE) break;
     if (partial) {
       add_rows(k_sums, dk);

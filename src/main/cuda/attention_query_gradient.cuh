@@ -92,6 +92,5 @@ __global__ void __launch_bounds__(ATTENTION_THREADS)
   }
 
   const int row = first + warp_row;
-  store_rows<D>(dqkv + (sequence.begin + row) * stride + head * D, stride, sequence.length - row, dq, a.scale, a.scale,
-                tiles + warp_row * D);
+  store_rows(dqkv + (sequence.begin + row) * stride + head * D, stride, sequence.length - row, dq, a.scale, a.scale);
 }

@@ -109,16 +109,6 @@ __device__ __forceinline__ void store_words(T* p, W... words) {
   *reinterpret_cast<Packed<uint32_t, N>*>(p) = {{words...}};
 }
 
-// 16 bytes, as they are.
-template <class T>
-__device__ __forceinline__ void copy16(T* to, const T* from) {
-#ifdef WB_SIMT
-  simt::vector_write(to, 16);
-  simt::vector_read(from, 16);
-#endif
-  *reinterpret_cast<Packed<T, WIDTH<T>>*>(to) = *reinterpret_cast<const Packed<T, WIDTH<T>>*>(from);
-}
-
 // ---- host side: from run-time values to templates
 
 // f(T()) for the type that `dtype` names.
