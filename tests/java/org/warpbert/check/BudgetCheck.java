@@ -42,6 +42,9 @@ final class BudgetCheck {
         int length = config.maxPositionEmbeddings();
         ParameterTable table = ClassificationHead.parameters(config, CLASSES);
         try (Backend backend = Backends.open(device, 0)) {
+            if (gpu && ByteSize.parse(memory) > backend.totalBytes()) {
+                return Found.skipped(String.format(Locale.ROOT, "the device has %,d bytes", backend.totalBytes()));
+            }
             MemoryBudget budget = MemoryBudget.limit(backend, ByteSize.parse(memory));
             BatchSizes sizes = BatchSizes.worst(Capacity.of(length, 1), batchSize);
             TrainingPlan plan = new TrainingPlan(config, table, new ClassificationHead(CLASSES), Dtype.F32, 0, sizes, null,
