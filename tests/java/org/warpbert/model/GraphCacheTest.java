@@ -158,15 +158,15 @@ class GraphCacheTest {
     }
 
     @Test
-    void theLeastRecentlyUsedGivesWay() {
+    void theLeastUsedGivesWayToWhatComesTwiceAsOften() {
         try (Backend backend = Backends.open("simt", 1); DeviceMemory memory = backend.allocate("floats", 16); GraphCache graphs = new GraphCache(backend, 2)) {
             int[] ran = {0};
             Runnable work = () -> {
                 ran[0]++;
                 backend.zero(memory.address(), 16);
             };
-            int[] sights = {1, 1, 2, 2, 1, 3, 3, 1, 2};
-            int[] runs = {1, 2, 3, 4, 4, 5, 6, 6, 7}; // eager or at a capture: 3 takes 2's place, which is new again
+            int[] sights = {1, 1, 2, 2, 1, 3, 3, 3, 3, 3, 3, 3, 1, 2};
+            int[] runs = {1, 2, 3, 4, 4, 5, 6, 7, 8, 9, 10, 10, 10, 11}; // eager or at a capture: at its sixth sight 3 takes the place of 2, which came twice
             for (int i = 0; i < sights.length; i++) {
                 graphs.run(GraphCache.Work.FORWARD, shape(sights[i]), work);
                 assertEquals(runs[i], ran[0], "sight " + i);
@@ -175,6 +175,29 @@ class GraphCacheTest {
             graphs.close();
             graphs.close();
             assertEquals(0, graphs.size());
+        }
+    }
+
+    /** What was asked often and is asked no longer counts half with every 1,024 passes. */
+    @Test
+    void whatIsNoLongerAskedGivesWay() {
+        try (Backend backend = Backends.open("simt", 1); DeviceMemory memory = backend.allocate("floats", 16); GraphCache graphs = new GraphCache(backend, 1)) {
+            int[] ran = {0};
+            Runnable work = () -> {
+                ran[0]++;
+                backend.zero(memory.address(), 16);
+            };
+            for (int i = 0; i < 2048; i++) {
+                graphs.run(GraphCache.Work.FORWARD, shape(1), work);
+            }
+            assertEquals(2, ran[0]);
+            int sights = 0;
+            for (int before = -1; before < ran[0] && sights < 4096; sights++) {
+                before = ran[0];
+                graphs.run(GraphCache.Work.FORWARD, shape(2), work);
+            }
+            assertTrue(sights > 1024 && sights < 3072, sights + " sights until it had a graph");
+            assertEquals(1, graphs.size());
         }
     }
 
