@@ -68,13 +68,14 @@ bool gelu(int epilogue) { return epilogue == EPILOGUE_GELU_BIAS || epilogue == E
 bool adds_bias(int epilogue) { return epilogue == EPILOGUE_BIAS || gelu(epilogue); }
 bool has_aux(int epilogue) { return epilogue == EPILOGUE_GELU_AUX_BIAS || epilogue == EPILOGUE_DGELU; }
 
-// What an epilogue needs must be there, what it does not must not. As the library may, this one has none that activates for
-// some shapes: for rows that are no multiple of 16.
+// What an epilogue needs must be there, what it does not must not. As the library may, this one has none for some shapes: for single
+// rows and columns, and none that activates for rows that are no multiple of 16.
 Status epilogues(const Operation* operation, const Layout* d) {
   const int epilogue = operation->epilogue;
   if (epilogue != EPILOGUE_DEFAULT && !adds_bias(epilogue) && !has_aux(epilogue)) return NOT_SUPPORTED;
   if (adds_bias(epilogue) != (operation->bias != nullptr) || has_aux(epilogue) != (operation->aux != nullptr)) return INVALID_VALUE;
   if (has_aux(epilogue) && (operation->aux_ld % 8 || operation->aux_ld < int64_t(d->rows))) return INVALID_VALUE;
+  if (epilogue != EPILOGUE_DEFAULT && (d->rows == 1 || d->columns == 1)) return INVALID_VALUE;
   if ((gelu(epilogue) || has_aux(epilogue)) && (d->type == R_32F || d->rows % 16)) return NOT_SUPPORTED;
   return SUCCESS;
 }

@@ -3,10 +3,12 @@ package org.warpbert.backend;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import static org.warpbert.backend.GemmTest.upload;
 
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.function.DoubleUnaryOperator;
@@ -18,7 +20,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 /** Products that compute an activation of their sums, and its slope, before they round: against float64, and against a product and an op. */
 class ActivatedProductTest {
     /** rows, in, out of the forward, out a multiple of 8; the backward goes back through [out, in]. */
-    private static final int[][] SIZES = {{1, 1, 8}, {31, 33, 32}, {97, 31, 1032}, {130, 768, 48}, {333, 97, 96}};
+    private static final int[][] SIZES = {{1, 1, 8}, {31, 33, 32}, {97, 31, 1032}, {130, 768, 48}, {333, 97, 96}, {1, 768, 3072}};
     private static final int MARGIN = 64;
     private static final float OUTSIDE = 7;
 
@@ -36,15 +38,20 @@ class ActivatedProductTest {
     @MethodSource("backends")
     void theForwardActivatesItsSums(String name, Dtype dtype) {
         try (Backend backend = Backends.open(name, 2)) {
+            List<String> absent = new ArrayList<>();
             for (int[] s : SIZES) {
                 Problem p = Problem.ofIntegers(s);
                 Result result = forward(backend, dtype, p, true);
+                Result inferred = forward(backend, dtype, p, false);
+                if (isAbsent(backend, s, result == null || inferred == null, absent)) {
+                    continue;
+                }
                 assertArrayEquals(Half.of(dtype).round(p.sums), result.kept, "kept " + Arrays.toString(s));
                 assertNear(name, dtype, apply(ActivatedProductTest::gelu, p.sums), result.y, "gelu" + Arrays.toString(s));
-                Result inferred = forward(backend, dtype, p, false);
                 assertArrayEquals(Floats.filled(p.sums.length, OUTSIDE), inferred.kept, "nothing is kept where nothing is to be");
                 assertNear(name, dtype, apply(ActivatedProductTest::gelu, p.sums), inferred.y, "gelu, inferred" + Arrays.toString(s));
             }
+            assumeTrue(absent.isEmpty(), () -> "cuBLASLt has no such epilogue at " + absent + "; the other sizes are as they should be");
         }
     }
 
@@ -52,6 +59,7 @@ class ActivatedProductTest {
     @MethodSource("backends")
     void theBackwardMultipliesItsSumsByTheSlope(String name, Dtype dtype) {
         try (Backend backend = Backends.open(name, 2)) {
+            List<String> absent = new ArrayList<>();
             for (int[] s : SIZES) {
                 Problem p = Problem.ofIntegers(s);
                 float[] kept = Half.of(dtype).round(Floats.normal(9, p.sums.length));
@@ -60,8 +68,12 @@ class ActivatedProductTest {
                 for (int i = 0; i < expected.length; i++) {
                     expected[i] = sums[i] * slope(kept[i]);
                 }
-                assertNear(name, dtype, expected, backward(backend, dtype, p, kept), "slope" + Arrays.toString(s));
+                float[] dx = backward(backend, dtype, p, kept);
+                if (!isAbsent(backend, s, dx == null, absent)) {
+                    assertNear(name, dtype, expected, dx, "slope" + Arrays.toString(s));
+                }
             }
+            assumeTrue(absent.isEmpty(), () -> "cuBLASLt has no such epilogue at " + absent + "; the other sizes are as they should be");
         }
     }
 
@@ -81,6 +93,7 @@ class ActivatedProductTest {
             float[] dx = GemmTest.multiply(GemmTest.Product.BACKWARD_INPUT, p.back(), p.dy, p.below);
             try (Backend backend = Backends.open(name, 2)) {
                 Result product = forward(backend, dtype, p, true);
+                assertNotNull(product, backend.describe());
                 float[] op = activate(backend, dtype, product.kept, s, Activation.GELU);
                 double[] y = Floats.widen(byErf(exact, s));
                 assertAsNear("forward about " + centre, y, product.y, op);
@@ -145,33 +158,46 @@ class ActivatedProductTest {
 
     private record Result(float[] y, float[] kept) {}
 
+    /** Null where the device has no such product. */
     private static Result forward(Backend backend, Dtype dtype, Problem p, boolean keep) {
         Half half = Half.of(dtype);
         int n = p.sums.length;
         try (DeviceMemory x = upload(backend, half.bytes(p.x)); DeviceMemory w = upload(backend, half.bytes(p.w));
                 DeviceMemory bias = upload(backend, half.bytes(p.bias)); DeviceMemory y = poisoned(backend, half, n); DeviceMemory kept = poisoned(backend, half, n)) {
-            attempted(backend, backend.gemm().forwardActivated(dtype, inside(y), keep ? inside(kept) : 0, x.address(), w.address(), bias.address(),
-                    Activation.GELU_TANH, p.s[0], p.s[1], p.s[2]));
+            if (!backend.gemm().forwardActivated(dtype, inside(y), keep ? inside(kept) : 0, x.address(), w.address(), bias.address(),
+                    Activation.GELU_TANH, p.s[0], p.s[1], p.s[2])) {
+                return null;
+            }
             return new Result(within(y, dtype, n), within(kept, dtype, n));
         }
     }
 
+    /** Null where the device has no such product. */
     private static float[] backward(Backend backend, Dtype dtype, Problem p, float[] kept) {
         Half half = Half.of(dtype);
         int n = p.sums.length;
         try (DeviceMemory dy = upload(backend, half.bytes(p.dy)); DeviceMemory w = upload(backend, half.bytes(p.below));
                 DeviceMemory x = upload(backend, half.bytes(kept)); DeviceMemory dx = poisoned(backend, half, n)) {
-            attempted(backend, backend.gemm().backwardInputActivated(dtype, inside(dx), dy.address(), w.address(), x.address(), Activation.GELU_TANH,
-                    p.s[0], p.s[2], p.s[1]));
+            if (!backend.gemm().backwardInputActivated(dtype, inside(dx), dy.address(), w.address(), x.address(), Activation.GELU_TANH,
+                    p.s[0], p.s[2], p.s[1])) {
+                return null;
+            }
             assertArrayEquals(kept, x.downloadFloats(dtype, 0, n), "only read");
             return within(dx, dtype, n);
         }
     }
 
-    /** A GPU's library may have none for a shape; what then happens is tested with the stand-in ({@link CudaGemmTest}). */
-    private static void attempted(Backend backend, boolean done) {
-        assumeTrue(done || !backend.name().equals("cuda"), "cuBLASLt has no algorithm for this epilogue at this shape");
-        assertTrue(done);
+    /**
+     * A GPU's library may have none for single rows and for rows off 16 bytes; of layers' shapes it must. What then happens is tested with the
+     * stand-in ({@link CudaGemmTest}).
+     */
+    private static boolean isAbsent(Backend backend, int[] s, boolean absent, List<String> all) {
+        if (absent) {
+            boolean must = s[0] > 1 && s[1] % 8 == 0 && s[2] % 8 == 0;
+            assertTrue(backend.name().equals("cuda") && !must, backend.describe() + " has no such product at " + Arrays.toString(s));
+            all.add(Arrays.toString(s));
+        }
+        return absent;
     }
 
     private static float[] activate(Backend backend, Dtype dtype, float[] x, int[] s, Activation activation) {

@@ -46,6 +46,8 @@ final class CudaGemmOnStandIn {
             }
             nothing(backend, gemm);
             refusals(backend, gemm);
+            String described = gemm.describe();
+            assertTrue(described.startsWith("cuBLASLt 13.2.3, without an epilogue for ") && described.contains(" products, first FORWARD with bias[f32, rows=1, "), described);
             gemm.close();
             gemm.close();
             assertEquals(before, backend.allocatedBytes());

@@ -22,8 +22,8 @@ import org.warpbert.backend.ColumnMajorGemm.Product;
  * them; float32 is multiplied as float32 unless TF32 is allowed. Algorithms are asked for once for each {@link GemmKey}.
  * A call makes no object: pointers are made here, once, and given new addresses.
  *
- * <p>An {@link Epilogue}'s bias is in y's type, and added before y is rounded. Of those that compute an activation the library may have none
- * for a shape, which is asked for once: then it says no, and an op does it.
+ * <p>An {@link Epilogue}'s bias is in y's type, and added before y is rounded. The library may have none for a shape, which is asked for once:
+ * then an op does it, and {@link #describe} says so.
  */
 final class CudaGemm implements Gemm {
     /** What NVIDIA recommends for sm_90 and newer, and enough for all. */
@@ -44,6 +44,8 @@ final class CudaGemm implements Gemm {
     private final GemmKey key = new GemmKey();
     private final LruCache<GemmKey, GemmPlan> plans = new LruCache<>(MOST_PLANS, GemmPlan::close);
     private Thread thread = Thread.currentThread();
+    private String refusal = ""; // the first
+    private int refusals;
 
     /** A pointer that can be pointed elsewhere. */
     private static final class Address extends Pointer {
@@ -76,7 +78,13 @@ final class CudaGemm implements Gemm {
 
     @Override
     public void forwardBias(Dtype dtype, long y, long x, long w, long bias, int rows, int in, int out) {
-        multiply(Product.FORWARD, Epilogue.BIAS, dtype, y, w, x, bias, 0, false, rows, in, out);
+        if (multiply(Product.FORWARD, Epilogue.BIAS, dtype, y, w, x, bias, 0, false, rows, in, out)) {
+            return;
+        }
+        forward(dtype, y, x, w, rows, in, out); // y is rounded twice then
+        long wide = workspace.address(); // products and ops take turns, so it is free
+        backend.cast(wide, Dtype.F32, bias, dtype, out);
+        backend.biasActivationForward(dtype, y, y, wide, Activation.IDENTITY, rows, out);
     }
 
     @Override
@@ -136,12 +144,19 @@ final class CudaGemm implements Gemm {
                 d, plan.d, plan.algorithm, scratch, WORKSPACE_BYTES, stream);
         if (status != CUBLAS_STATUS_SUCCESS) {
             if (epilogue.optional() && status == CUBLAS_STATUS_NOT_SUPPORTED) { // of what it recommended itself
-                plan.refuse();
+                plan.refuse(this, key, status);
                 return false;
             }
             check(key.toString(), status);
         }
         return true;
+    }
+
+    /** Keeps what {@link #describe} tells. */
+    void refused(GemmKey what, int status) {
+        if (refusals++ == 0) {
+            refusal = what + ": " + cublasLtGetStatusName(status).getString();
+        }
     }
 
     /** A status of cuBLASLt as an error that names what was asked of it. */
@@ -160,7 +175,8 @@ final class CudaGemm implements Gemm {
 
     @Override
     public String describe() {
-        return "cuBLASLt " + version() + (tf32 ? ", TF32 for float32" : "");
+        return "cuBLASLt " + version() + (tf32 ? ", TF32 for float32" : "")
+                + (refusals == 0 ? "" : ", without an epilogue for " + refusals + " products, first " + refusal);
     }
 
     private static String version() {

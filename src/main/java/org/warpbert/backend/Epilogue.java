@@ -38,6 +38,6 @@ enum Epilogue {
 
     /** Whether a product and an op do the same, where the library has no algorithm for this. */
     boolean optional() {
-        return this != NONE && this != BIAS;
+        return this != NONE;
     }
 }

@@ -50,7 +50,7 @@ final class GemmPlan implements AutoCloseable {
     cublasLtMatrixLayoutOpaque_t d;
     private final cublasLtMatmulHeuristicResult_t recommended = new cublasLtMatmulHeuristicResult_t();
     private final LongPointer held = new LongPointer(1L);
-    private boolean available;
+    private boolean available = true;
 
     /** @param bias and {@code kept} of the first call, 0 without: the library takes their alignment for that of all */
     GemmPlan(CudaGemm owner, cublasLtContext handle, GemmKey key, int computeType, long bias, long kept) {
@@ -121,9 +121,10 @@ final class GemmPlan implements AutoCloseable {
                 if (status == CUBLAS_STATUS_SUCCESS) {
                     status = found.get() == 0 ? CUBLAS_STATUS_NOT_SUPPORTED : recommended.state();
                 }
-                available = status == CUBLAS_STATUS_SUCCESS;
                 if (!key.epilogue().optional()) {
                     owner.check(key.toString(), status);
+                } else if (status != CUBLAS_STATUS_SUCCESS) {
+                    refuse(owner, key, status);
                 }
             } finally {
                 cublasLtMatmulPreferenceDestroy(preference);
@@ -147,8 +148,9 @@ final class GemmPlan implements AutoCloseable {
     }
 
     /** From now on the library cannot do this. */
-    void refuse() {
+    void refuse(CudaGemm owner, GemmKey key, int status) {
         available = false;
+        owner.refused(key, status);
     }
 
     /** Where the next call's bias stands, which its epilogue adds to every column of d, and what it keeps or reads besides; 0: it has none. */

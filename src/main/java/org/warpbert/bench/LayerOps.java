@@ -2,6 +2,7 @@ package org.warpbert.bench;
 
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.BooleanSupplier;
 import java.util.stream.Stream;
 import org.warpbert.backend.Activation;
 import org.warpbert.backend.Backend;
@@ -173,7 +174,7 @@ final class LayerOps {
                 .flatMap(List::stream).toList();
     }
 
-    /** Those of up's forward and down's backward that compute the activation too, with what they keep or read for it; or what stands for them. */
+    /** Those of up's forward and down's backward that compute the activation too, with what they keep or read for it; or, so named, what stands for them. */
     private List<Op> activatedProducts() {
         if (!activates) {
             return List.of();
@@ -183,19 +184,26 @@ final class LayerOps {
         long bias = tensors.of(dtype, i);
         long bytes = dtype.bytes() * ((long) t * h + (long) h * i) + 2 * ti;
         double flop = 2.0 * t * h * i;
+        String forward = how(() -> backend.gemm().forwardActivated(dtype, y, a, x, up, bias, activation, t, h, i));
+        String backward = how(() -> backend.gemm().backwardInputActivated(dtype, y, x, down, a, activation, t, i, h));
         return List.of(
-                new Op("gemm_forward up and activation", "[" + t + "," + h + "] x [" + i + "," + h + "]", behind, bytes, flop, () -> {
+                new Op("gemm_forward up and activation" + forward, "[" + t + "," + h + "] x [" + i + "," + h + "]", behind, bytes, flop, () -> {
                     if (!backend.gemm().forwardActivated(dtype, y, a, x, up, bias, activation, t, h, i)) {
                         backend.gemm().forwardBias(dtype, a, x, up, bias, t, h, i);
                         backend.biasActivationForward(dtype, y, a, 0, activation, t, i);
                     }
                 }),
-                new Op("gemm_backward_input down and activation", "[" + t + "," + i + "] x [" + h + "," + i + "]", behind, bytes, flop, () -> {
+                new Op("gemm_backward_input down and activation" + backward, "[" + t + "," + i + "] x [" + h + "," + i + "]", behind, bytes, flop, () -> {
                     if (!backend.gemm().backwardInputActivated(dtype, y, x, down, a, activation, t, i, h)) {
                         backend.gemm().backwardInput(dtype, y, x, down, false, t, i, h);
                         backend.biasActivationBackward(dtype, y, 0, 0, y, a, 0, activation, t, i);
                     }
                 }));
+    }
+
+    /** Without a backend ops are named, not run. */
+    private String how(BooleanSupplier product) {
+        return backend == null || product.getAsBoolean() ? "" : ", by a product and an op";
     }
 
     /** Each product alone; @param biased whether the forward adds a bias itself */
