@@ -73,14 +73,15 @@ void cross_entropy_row(float* loss, float* dlogits, const float* x, int32_t labe
 
 wb_status cross_entropy(wb_context* ctx, wb_dtype dtype, float* loss, void* dlogits, const void* logits,
                         const int32_t* labels, const float* class_weights, float smoothing, int32_t ignore_label,
-                        float gradient_scale, int64_t N, int64_t C) {
+                        float gradient_scale, int64_t N, int64_t C, int64_t stride) {
   if (wb_status status = require_float32(dtype, "cross_entropy")) return status;
   const Row row = {class_weights, smoothing / (float)C, 1.0f - smoothing};
   parallel_tasks(ctx, N, N * C, [=](int64_t n) {
-    float* d = dlogits ? static_cast<float*>(dlogits) + n * C : nullptr;
+    float* d = dlogits ? static_cast<float*>(dlogits) + n * stride : nullptr;
+    if (d) memset(d + C, 0, (stride - C) * sizeof(float));
     const int32_t label = labels[n];
     if (label != ignore_label && label >= 0 && label < C) {
-      cross_entropy_row(loss + n, d, static_cast<const float*>(logits) + n * C, label, row, gradient_scale, C);
+      cross_entropy_row(loss + n, d, static_cast<const float*>(logits) + n * stride, label, row, gradient_scale, C);
       return;
     }
     const float value = label == ignore_label ? 0.0f : NAN;

@@ -38,7 +38,7 @@
 extern "C" {
 #endif
 
-#define WB_ABI 11           /* raised on every change of this file; a backend of another number is refused */
+#define WB_ABI 12           /* raised on every change of this file; a backend of another number is refused */
 #define WB_REDUCE_BLOCKS 256 /* rows of partial sums that a two-stage reduction may use; sizes the workspaces below */
 
 typedef enum wb_status {
@@ -286,14 +286,16 @@ wb_status wb_dropout_backward(wb_context* ctx, wb_dtype dtype,
  *   loss[n]    = -sum_c w[c] * q[c] * log softmax(logits[n])[c]          (0 for an ignored row)
  *   dlogits[n] = gradient_scale * d loss[n] / d logits[n]                (0 for an ignored row)
  * The caller divides: gradient_scale is 1 / (the batch's normaliser), times the loss scale. dlogits may be logits.
- * A label outside [0,C) that is not ignore_label gives loss NaN and a NaN gradient row: it cannot pass unseen. */
+ * A label outside [0,C) that is not ignore_label gives loss NaN and a NaN gradient row: it cannot pass unseen.
+ * Rows are `stride` elements apart, C or more. What stands in logits behind a row's C columns is not looked at, and dlogits is 0
+ * there: a vocabulary of no round size has rows of one, which products and 16-byte accesses want. */
 wb_status wb_cross_entropy(wb_context* ctx, wb_dtype dtype,
     float* loss,                /* [N] = */
-    void* dlogits,              /* [N,C] =, nullable */
-    const void* logits,         /* [N,C] */
+    void* dlogits,              /* [N,stride] =, nullable */
+    const void* logits,         /* [N,stride] */
     const int32_t* labels,      /* [N] */
     const float* class_weights, /* [C], nullable */
-    float smoothing, int32_t ignore_label, float gradient_scale, int64_t N, int64_t C);
+    float smoothing, int32_t ignore_label, float gradient_scale, int64_t N, int64_t C, int64_t stride);
 
 /* For regression, with p and t the elements of prediction and target:
  *   loss = (p - t)^2;  dprediction = gradient_scale * 2 (p - t)

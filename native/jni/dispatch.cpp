@@ -553,11 +553,13 @@ wb_status wb_dropout_backward(wb_context* ctx, wb_dtype dtype, void* dx, const v
 
 wb_status wb_cross_entropy(wb_context* ctx, wb_dtype dtype, float* loss, void* dlogits, const void* logits,
     const int32_t* labels, const float* class_weights, float smoothing, int32_t ignore_label, float gradient_scale,
-    int64_t N, int64_t C) {
+    int64_t N, int64_t C, int64_t stride) {
   const char* op = "cross_entropy";
   CHECK_CONTEXT(op);
   CHECK_TYPE(op, dtype);
   CHECK_SHAPE(op, N, C);
+  if (stride < C) return fail(WB_INVALID_ARGUMENT, "%s: rows of C = %lld are %lld elements apart", op, (long long)C, (long long)stride);
+  CHECK_SHAPE(op, N, stride);
   if (!(smoothing >= 0 && smoothing <= 1)) return fail(WB_INVALID_ARGUMENT, "%s: smoothing is %g, it must be in [0, 1]", op, smoothing);
   if (N == 0) return WB_OK;
   CHECK_POINTER(op, loss);
@@ -566,7 +568,7 @@ wb_status wb_cross_entropy(wb_context* ctx, wb_dtype dtype, float* loss, void* d
   CHECK_DISTINCT(op, {ARG(loss), ARG(dlogits)}, {ARG(class_weights)});
   CHECK_DISTINCT(op, {ARG(loss)}, {ARG(logits)});
   return pass(ctx->ops, ctx->ops->cross_entropy(ctx, dtype, loss, dlogits, logits, labels, class_weights, smoothing,
-      ignore_label, gradient_scale, N, C));
+      ignore_label, gradient_scale, N, C, stride));
 }
 
 wb_status wb_mean_squared_error(wb_context* ctx, wb_dtype dtype, float* loss, void* dprediction, const void* prediction,

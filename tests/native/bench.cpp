@@ -169,7 +169,7 @@ void whole_model() {
   std::vector<int32_t> labels(N, 5);
   report("cross_entropy [64,30522]", 8.0 * N * C, [&] {
     float loss[64];
-    ops->cross_entropy(ctx, WB_F32, loss, p, g, labels.data(), nullptr, 0, -100, 1, N, C);
+    ops->cross_entropy(ctx, WB_F32, loss, p, g, labels.data(), nullptr, 0, -100, 1, N, C, C);
   });
   for (float* x : {p, m, v, g}) ops->free(ctx, x);
 }

@@ -3,9 +3,9 @@
 
 namespace {
 
-void cross_entropy_case(int64_t N, int64_t C, bool weighted, float smoothing, bool in_place) {
+void cross_entropy_case(int64_t N, int64_t C, int64_t stride, bool weighted, float smoothing, bool in_place) {
   const std::string name = "cross_entropy " + std::to_string(N) + "x" + std::to_string(C)
-      + (weighted ? " weighted" : "") + (smoothing > 0 ? " smoothed" : "") + (in_place ? " in place" : "");
+      + " of " + std::to_string(stride) + (weighted ? " weighted" : "") + (smoothing > 0 ? " smoothed" : "") + (in_place ? " in place" : "");
   const Floats logits = random_floats(N * C, 91, 4.0f);
   Floats weights(C);
   for (int64_t c = 0; c < C; ++c) weights[c] = 0.25f + (float)(c % 5);
@@ -17,23 +17,23 @@ void cross_entropy_case(int64_t N, int64_t C, bool weighted, float smoothing, bo
       widen(logits), labels, weighted ? widen(weights) : Doubles(), smoothing, -100, scale, N, C);
   Input<int32_t> l(labels);
   check_case(name, [&](wb_context* ctx) -> Outputs {
-    Buffer<float> loss(N), alone(N), gradient(N * C), x(logits);
+    Buffer<float> loss(N), alone(N), gradient(N * stride), x(reference::spaced(logits, C, stride, (float)NAN));
     Input<float> w(weights);
     float* given = weighted ? w.data() : nullptr;
-    OK(ctx->ops->cross_entropy(ctx, WB_F32, alone, nullptr, x, l, given, smoothing, -100, scale, N, C));
-    OK(ctx->ops->cross_entropy(ctx, WB_F32, loss, in_place ? x : gradient, x, l, given, smoothing, -100, scale, N, C));
+    OK(ctx->ops->cross_entropy(ctx, WB_F32, alone, nullptr, x, l, given, smoothing, -100, scale, N, C, stride));
+    OK(ctx->ops->cross_entropy(ctx, WB_F32, loss, in_place ? x : gradient, x, l, given, smoothing, -100, scale, N, C, stride));
     CHECK(N == 0 || memcmp(loss.data(), alone.data(), N * sizeof(float)) == 0, "without dlogits another loss");
     return {loss.values(), (in_place ? x : gradient).values()};
-  }, {expected.loss, expected.dlogits});
+  }, {expected.loss, reference::spaced(expected.dlogits, C, stride, 0.0)});
 }
 
 void cross_entropies() {
   for (int64_t C : {1, 2, 31, 32, 33, 97, 768, 1025, 30522}) {
-    cross_entropy_case(C == 30522 ? 4 : 9, C, false, 0.0f, false);
-    cross_entropy_case(C == 30522 ? 4 : 9, C, true, 0.1f, true);
-    if (C < 1000) cross_entropy_case(33, C, false, 0.2f, false);
+    cross_entropy_case(C == 30522 ? 4 : 9, C, C, false, 0.0f, false);
+    cross_entropy_case(C == 30522 ? 4 : 9, C, C + 6, true, 0.1f, true);
+    if (C < 1000) cross_entropy_case(33, C, C + 1, false, 0.2f, false);
   }
-  cross_entropy_case(0, 5, false, 0.0f, false);
+  cross_entropy_case(0, 5, 5, false, 0.0f, false);
   const Doubles logits = widen(random_floats(3 * 5, 93)), weights = {1, 2, 0.5, 3, 1};
   const std::vector<int32_t> labels = {4, -100, 1};
   check_derivative("derivative of cross_entropy", [&](const Doubles& at) {
@@ -46,7 +46,7 @@ void cross_entropies() {
   Input<int32_t> zero(std::vector<int32_t>{0, 0, 0});
   Input<float> x(Floats{1000, -1000, -INFINITY, /**/ NAN, 0, 1, /**/ 0, INFINITY, 1});
   Buffer<float> loss(3), d(9);
-  OK(ctx->ops->cross_entropy(ctx, WB_F32, loss, d, x, zero, nullptr, 0, -100, 1, 3, 3));
+  OK(ctx->ops->cross_entropy(ctx, WB_F32, loss, d, x, zero, nullptr, 0, -100, 1, 3, 3, 3));
   CHECK(loss[0] == 0 && d[0] == 0 && d[1] == 0 && d[2] == 0, "a certain row: %g", loss[0]);
   CHECK(std::isnan(loss[1]) && std::isnan(loss[2]), "NaN and Inf: %g %g", loss[1], loss[2]);
   for (int i = 3; i < 9; ++i) CHECK(std::isnan(d[i]), "d[%d] = %g", i, d[i]);

@@ -35,6 +35,16 @@ Doubles attention_backward(const Doubles& dout, const Doubles& qkv, const std::v
                            const std::vector<uint8_t>& mask, double scale, const Dropout& dropout, int64_t A, int64_t D);
 
 struct CrossEntropy { Doubles loss, dlogits; };
+// Rows of C values as rows of `stride`, filled up.
+template <class T>
+std::vector<T> spaced(const std::vector<T>& values, int64_t C, int64_t stride, T filler) {
+  std::vector<T> result;
+  for (size_t at = 0; at < values.size(); at += C) {
+    result.insert(result.end(), values.begin() + at, values.begin() + at + C);
+    result.insert(result.end(), stride - C, filler);
+  }
+  return result;
+}
 CrossEntropy cross_entropy(const Doubles& logits, const std::vector<int32_t>& labels, const Doubles& weights,
                            double smoothing, int32_t ignore_label, double gradient_scale, int64_t N, int64_t C);
 

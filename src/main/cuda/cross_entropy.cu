@@ -14,39 +14,56 @@ struct Loss {
   float gradient_scale;
 };
 
-// f(first column, N logits) over this thread's share of a row. Steps are of N * G columns.
+// f(first column, N logits) over this thread's share of a row. Steps are of N * G columns. Behind the row's C columns logits are -inf.
 template <int N, int G, class T, class F>
 __device__ __forceinline__ void for_logits(const T* row, int64_t C, F f) {
   for (int64_t c = int64_t(threadIdx.x % G) * N; c < C; c += int64_t(G) * N) {
     float x[N];
     load(x, row + c);
+    if (c + N > C) {
+#pragma unroll
+      for (int i = 0; i < N; ++i) x[i] = c + i < C ? x[i] : -INFINITY;
+    }
     f(c, x);
   }
 }
 
-template <int N, int G, class T>
-__device__ __forceinline__ void fill(T* row, float value, int64_t C) {
-  float x[N];
+// N elements of a row at column c, of which those behind its C columns become 0.
+template <int N, class T>
+__device__ __forceinline__ void store_row(T* row, int64_t c, int64_t C, float (&x)[N]) {
+  if (c + N > C) {
 #pragma unroll
-  for (int i = 0; i < N; ++i) x[i] = value;
-  for (int64_t c = int64_t(threadIdx.x % G) * N; c < C; c += int64_t(G) * N) store(row + c, x);
+    for (int i = 0; i < N; ++i) x[i] = c + i < C ? x[i] : 0.0f;
+  }
+  store(row + c, x);
+}
+
+// Columns first .. C - 1 become `value`, and 0 those from C to stride. `first` is a multiple of N.
+template <int N, int G, class T>
+__device__ __forceinline__ void fill(T* row, float value, int64_t first, int64_t C, int64_t stride) {
+  for (int64_t c = first + int64_t(threadIdx.x % G) * N; c < stride; c += int64_t(G) * N) {
+    float x[N];
+#pragma unroll
+    for (int i = 0; i < N; ++i) x[i] = value;
+    store_row(row, c, C, x);
+  }
 }
 
 template <class T, int N, int G>
 __global__ void __launch_bounds__(G == 32 ? SMALL_BLOCK : G, 4)
     cross_entropy(float* __restrict__ loss, T* dlogits, const T* logits, const int32_t* __restrict__ labels, Loss how,
-                  int64_t rows, int64_t C) {
+                  int64_t rows, int64_t C, int64_t stride) {
   DYN_SMEM(float, scratch);
   const int64_t n = G == 32 ? int64_t(blockIdx.x) * (SMALL_BLOCK / 32) + threadIdx.x / 32 : int64_t(blockIdx.x);
   if (n >= rows) return;  // a whole group at once
   const bool first = threadIdx.x % G == 0;
   const int64_t label = labels[n];
-  const T* row = logits + n * C;
-  T* out = dlogits ? dlogits + n * C : nullptr;
+  const T* row = logits + n * stride;
+  T* out = dlogits ? dlogits + n * stride : nullptr;
   if (label == how.ignore_label || label < 0 || label >= C) {
     const float value = label == how.ignore_label ? 0.0f : NAN;
     if (first) loss[n] = value;
-    if (out) fill<N, G>(out, value, C);
+    if (out) fill<N, G>(out, value, 0, C, stride);
     return;
   }
 
@@ -66,7 +83,7 @@ __global__ void __launch_bounds__(G == 32 ? SMALL_BLOCK : G, 4)
     for (int i = 0; i < N; ++i) sum += expf(x[i] - origin);
     if (how.smoothing != 0 && how.class_weights) {
 #pragma unroll
-      for (int i = 0; i < N; ++i) weight += how.class_weights[c + i] * spread;
+      for (int i = 0; i < N; ++i) weight += c + i < C ? how.class_weights[c + i] * spread : 0.0f;
     }
   });
   const float label_weight = (how.class_weights ? how.class_weights[label] : 1.0f) * (1.0f - how.smoothing);
@@ -87,15 +104,16 @@ __global__ void __launch_bounds__(G == 32 ? SMALL_BLOCK : G, 4)
       for (int i = 0; i < N; ++i) {
         const float centred = x[i] - row_maximum;
         float target = c + i == label ? label_weight : 0.0f;
-        if (how.smoothing != 0) {
+        if (how.smoothing != 0 && c + i < C) {
           const float share = (how.class_weights ? how.class_weights[c + i] : 1.0f) * spread;
           target += share;
           if (share != 0) spread_loss += share * (log_sum - centred);
         }
         x[i] = (expf(centred) * factor - target) * how.gradient_scale;
       }
-      if (out) store(out + c, x);
+      if (out) store_row(out, c, C, x);
     });
+    if (out) fill<N, G>(out, 0.0f, (C + N - 1) / N * N, C, stride);
   }
   if (how.smoothing != 0) spread_loss = group_reduce<Sum, G>(spread_loss, scratch);
   const float label_loss = label_weight == 0 ? 0.0f : label_weight * (log_sum - (label_logit - row_maximum));
@@ -106,23 +124,24 @@ __global__ void __launch_bounds__(G == 32 ? SMALL_BLOCK : G, 4)
 
 extern "C" wb_status wb_cross_entropy(wb_context* ctx, wb_dtype dtype, float* loss, void* dlogits, const void* logits,
                                       const int32_t* labels, const float* class_weights, float smoothing,
-                                      int32_t ignore_label, float gradient_scale, int64_t N, int64_t C) {
+                                      int32_t ignore_label, float gradient_scale, int64_t N, int64_t C,
+                                      int64_t stride) {
   if (N == 0) return WB_OK;
   const Loss how = {class_weights, smoothing, ignore_label, gradient_scale};
   return by_type(dtype, [&](auto type) {
     using T = decltype(type);
     return by_width<T>(
-        C,
+        stride,
         [&](auto width) {
           constexpr int W = decltype(width)::value;
           T* const out = static_cast<T*>(dlogits);
           const T* const in = static_cast<const T*>(logits);
           if (C <= 1024) {
             return LAUNCH((cross_entropy<T, W, 32>), dim3(unsigned(ceil_div(N, SMALL_BLOCK / 32))), SMALL_BLOCK, 0, ctx, loss,
-                          out, in, labels, how, N, C);
+                          out, in, labels, how, N, C, stride);
           }
           return LAUNCH((cross_entropy<T, W, 256>), dim3(unsigned(N)), 256, 256 / 32 * sizeof(float), ctx, loss, out, in,
-                        labels, how, N, C);
+                        labels, how, N, C, stride);
         },
         static_cast<const T*>(dlogits), static_cast<const T*>(logits));
   });

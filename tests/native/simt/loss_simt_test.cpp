@@ -3,14 +3,15 @@
 
 static void test_cross_entropy() {
   struct Case {
-    int64_t N, C;
+    int64_t N, C, stride;
     float smoothing;
     bool weights;
   };
   for (wb_dtype type : all_types) {
-    for (const Case& c : {Case{9, 2, 0, false}, Case{5, 3, 0.1f, true}, Case{6, 1, 0, false}, Case{4, 1000, 0, true},
-                          Case{3, 1025, 0.2f, false}, Case{3, 2048, 0.1f, true}, Case{2, 30522, 0, false}}) {
-      const int64_t N = c.N, C = c.C;
+    for (const Case& c : {Case{9, 2, 2, 0, false}, Case{5, 3, 4, 0.1f, true}, Case{6, 1, 16, 0, false}, Case{4, 1000, 1000, 0, true},
+                          Case{3, 1021, 1032, 0.2f, true}, Case{3, 1025, 1025, 0.2f, false}, Case{3, 2045, 2048, 0.1f, true},
+                          Case{3, 1030, 1072, 0.1f, true}, Case{2, 30522, 30528, 0, false}}) {
+      const int64_t N = c.N, C = c.C, stride = c.stride;
       Floats logits = random_floats(N * C, 1, 4);
       logits[0] += 30;
       std::vector<int32_t> labels = random_ints(N, 2, int32_t(C));
@@ -24,18 +25,18 @@ static void test_cross_entropy() {
       const reference::CrossEntropy r = reference::cross_entropy(widen(logits), labels, c.weights ? widen(weights) : Doubles(),
                                                                  c.smoothing, -100, scale, N, C);
       check_schedules(
-          std::string("cross_entropy ") + name_of(type) + " " + std::to_string(N) + "x" + std::to_string(C),
+          std::string("cross_entropy ") + name_of(type) + " " + std::to_string(N) + "x" + std::to_string(C) + " of " + std::to_string(stride),
           [&](wb_context* ctx) {
-            Tensor x(ctx, type, logits), dx(ctx, type, N * C), w(ctx, WB_F32, weights);
+            Tensor x(ctx, type, reference::spaced(logits, C, stride, float(NAN))), dx(ctx, type, N * stride), w(ctx, WB_F32, weights);
             Tensor loss(ctx, WB_F32, N), only(ctx, WB_F32, N), again(ctx, WB_F32, N);
             Elements<int32_t> tl(ctx, labels);
             float* const cw = c.weights ? w.floats() : nullptr;
-            OK(ops->cross_entropy(ctx, type, loss.floats(), dx.data(), x.data(), tl, cw, c.smoothing, -100, scale, N, C));
-            OK(ops->cross_entropy(ctx, type, only.floats(), nullptr, x.data(), tl, cw, c.smoothing, -100, scale, N, C));
-            OK(ops->cross_entropy(ctx, type, again.floats(), x.data(), x.data(), tl, cw, c.smoothing, -100, scale, N, C));
+            OK(ops->cross_entropy(ctx, type, loss.floats(), dx.data(), x.data(), tl, cw, c.smoothing, -100, scale, N, C, stride));
+            OK(ops->cross_entropy(ctx, type, only.floats(), nullptr, x.data(), tl, cw, c.smoothing, -100, scale, N, C, stride));
+            OK(ops->cross_entropy(ctx, type, again.floats(), x.data(), x.data(), tl, cw, c.smoothing, -100, scale, N, C, stride));
             return Outputs{loss.values(), only.values(), dx.values(), x.values()};
           },
-          {r.loss, r.loss, r.dlogits, r.dlogits}, {4e-6, 4e-6, 2 * tolerance(type), 2 * tolerance(type)}, 2e-6);
+          {r.loss, r.loss, reference::spaced(r.dlogits, C, stride, 0.0), reference::spaced(r.dlogits, C, stride, 0.0)}, {4e-6, 4e-6, 2 * tolerance(type), 2 * tolerance(type)}, 2e-6);
     }
   }
 }

@@ -105,7 +105,7 @@ final class CudnnReference implements AutoCloseable {
         try (DeviceMemory x = floats(random(1)); DeviceMemory p = memory(SIZE); DeviceMemory dp = memory(SIZE); DeviceMemory theirs = memory(SIZE);
                 DeviceMemory ours = memory(SIZE); DeviceMemory loss = memory(ROWS); DeviceMemory target = memory(ROWS)) {
             target.upload(labels);
-            backend.crossEntropy(Dtype.F32, loss.address(), ours.address(), x.address(), target.address(), 0, 0, -100, 1, ROWS, COLUMNS);
+            backend.crossEntropy(Dtype.F32, loss.address(), ours.address(), x.address(), target.address(), 0, 0, -100, 1, ROWS, COLUMNS, COLUMNS);
             backend.synchronize();
             ok(cudnnSoftmaxForward(handle, CUDNN_SOFTMAX_ACCURATE, CUDNN_SOFTMAX_MODE_CHANNEL, one, tensor, at(x), zero, tensor, at(p)));
             float[] probabilities = read(p);

@@ -483,15 +483,15 @@ public final class Backend implements AutoCloseable {
         }
     }
 
-    /** loss[N] and dlogits[N,C] = gradientScale * gradient in one pass; dlogits may be logits, or 0. */
+    /** loss[N] and dlogits[N,C] = gradientScale * gradient in one pass; dlogits may be logits, or 0. Rows are {@code stride} elements apart, C or more. */
     public void crossEntropy(
             Dtype dtype, long loss, long dlogits, long logits, long labels, long classWeights, float smoothing,
-            int ignoreLabel, float gradientScale, long N, long C) {
+            int ignoreLabel, float gradientScale, long N, long C, long stride) {
         int status = Native.wb_cross_entropy(
                 context(), dtype.ordinal(), loss, dlogits, logits, labels, classWeights, smoothing, ignoreLabel,
-                gradientScale, N, C);
+                gradientScale, N, C, stride);
         if (status != OK) {
-            throw failure("crossEntropy[N=" + N + ", C=" + C + "]", status);
+            throw failure("crossEntropy[N=" + N + ", C=" + C + ", stride=" + stride + "]", status);
         }
     }
 

@@ -172,7 +172,7 @@ final class Native {
             @Cast("wb_context*") long ctx, @Cast("wb_dtype") int dtype, @Cast("float*") long loss,
             @Cast("void*") long dlogits, @Cast("const void*") long logits, @Cast("const int32_t*") long labels,
             @Cast("const float*") long classWeights, float smoothing, int ignoreLabel, float gradientScale,
-            @Cast("int64_t") long N, @Cast("int64_t") long C);
+            @Cast("int64_t") long N, @Cast("int64_t") long C, @Cast("int64_t") long stride);
 
     @Cast("wb_status") static native int wb_mean_squared_error(
             @Cast("wb_context*") long ctx, @Cast("wb_dtype") int dtype, @Cast("float*") long loss,

@@ -9,6 +9,7 @@ import org.warpbert.backend.Backend;
 import org.warpbert.backend.Dtype;
 import org.warpbert.backend.Gemm;
 import org.warpbert.model.BertConfig;
+import org.warpbert.model.ParameterTable;
 import org.warpbert.text.PackedBatch;
 
 /** The ops of embeddings, encoder layers and heads, on a batch's own rows. T tokens, B sequences, H hidden, I intermediate size. */
@@ -224,14 +225,15 @@ final class LayerOps {
 
     private List<Op> heads() {
         int v = c.vocabSize();
+        int wide = ParameterTable.decodedWords(v);
         long firsts = tensors.ints(Arrays.copyOf(batch.cuSeqlens(), sequences));
         int share = Math.max(1, Math.round(MASKED_SHARE * t));
         int judged = Math.max(MASKED, share);
         int most = Math.max(sequences, judged);
         long labels = tensors.ints(new int[most]);
         long losses = tensors.floats(most);
-        long logits = tensors.of(dtype, (long) judged * v);
-        long gradient = tensors.of(dtype, (long) judged * v);
+        long logits = tensors.of(dtype, (long) judged * wide);
+        long gradient = tensors.of(dtype, (long) judged * wide);
         long target = tensors.zeros(4L * sequences * BenchModel.CLASSES);
         long answers = tensors.floats(2L * sequences);
         long spans = tensors.of(dtype, 2L * t);
@@ -245,11 +247,11 @@ final class LayerOps {
                 new Op("dropout_forward", rows, 1, 2 * bh, 0, () -> backend.dropoutForward(dtype, y, x, 0.1f, SITE, rng, dropoutRows, sequences, h)),
                 new Op("dropout_backward", rows, 1, 2 * bh, 0, () -> backend.dropoutBackward(dtype, y, x, 0.1f, SITE, rng, dropoutRows, sequences, h)),
                 new Op("cross_entropy classes", "[" + sequences + "," + BenchModel.CLASSES + "]", 1, 2L * dtype.bytes() * sequences * BenchModel.CLASSES, 0,
-                        () -> backend.crossEntropy(dtype, losses, gradient, logits, labels, 0, 0, PackedBatch.IGNORE, 1, sequences, BenchModel.CLASSES)),
+                        () -> backend.crossEntropy(dtype, losses, gradient, logits, labels, 0, 0, PackedBatch.IGNORE, 1, sequences, BenchModel.CLASSES, BenchModel.CLASSES)),
                 new Op("cross_entropy words", "[" + MASKED + "," + v + "]", 0, 2L * dtype.bytes() * MASKED * v, 0,
-                        () -> backend.crossEntropy(dtype, losses, gradient, logits, labels, 0, 0, PackedBatch.IGNORE, 1, MASKED, v)),
+                        () -> backend.crossEntropy(dtype, losses, gradient, logits, labels, 0, 0, PackedBatch.IGNORE, 1, MASKED, v, wide)),
                 new Op("cross_entropy words of 15%", "[" + share + "," + v + "]", 0, 2L * dtype.bytes() * share * v, 0,
-                        () -> backend.crossEntropy(dtype, losses, gradient, logits, labels, 0, 0, PackedBatch.IGNORE, 1, share, v)),
+                        () -> backend.crossEntropy(dtype, losses, gradient, logits, labels, 0, 0, PackedBatch.IGNORE, 1, share, v, wide)),
                 new Op("mean_squared_error", "[" + sequences + ",1]", 0, 12L * sequences, 0,
                         () -> backend.meanSquaredError(dtype, losses, gradient, logits, target, 1, sequences, 1)),
                 new Op("binary_cross_entropy", "[" + sequences + "," + BenchModel.CLASSES + "]", 0, 12L * sequences * BenchModel.CLASSES, 0,

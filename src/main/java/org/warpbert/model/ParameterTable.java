@@ -15,10 +15,12 @@ import org.warpbert.WarpBertException;
  * (those of queries, keys and values, and of the feed-forward's first layer), matrices. Products read the last two in their own type. Gradients of the first three
  * are added to by their ops and must be cleared before a step; those of matrices are written by the step's first GEMM.
  * Weight decay holds for tables and matrices. Query, key and value of a layer are neighbours, so that one GEMM does
- * all three. Slices start at multiples of 64 bytes; the gaps hold zeros.
+ * all three. Slices start at multiples of 64 bytes; the gaps hold zeros. Word embeddings that decode, and the decoder's bias, have room
+ * behind them for zeros up to {@link #decodedWords}.
  */
 public final class ParameterTable {
     static final int ALIGNMENT = 16; // floats
+    private static final int DECODED_WORDS = 8; // of which a multiple is 16 bytes wide in 16 bits
     static final String WORDS = "embeddings.word_embeddings.weight"; // the first parameter
 
     /** Which part of the buffers a parameter belongs to. */
@@ -87,6 +89,9 @@ public final class ParameterTable {
                     offset = isFusedTail(slice.name) ? offset : align(offset);
                     slices.put(slice.name, new Slice(slice.name, slice.shape, region, offset));
                     offset += slice.count();
+                    if (tablesMultiply && slice.name.equals(WORDS)) {
+                        offset += (decodedWords((int) slice.shape[0]) - slice.shape[0]) * slice.shape[1];
+                    }
                 }
             }
             offset = align(offset);
@@ -101,6 +106,11 @@ public final class ParameterTable {
 
     private static long align(long offset) {
         return (offset + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    }
+
+    /** Columns of the logits of a vocabulary: no fewer than it has words, and whole 16 bytes in every type. */
+    public static int decodedWords(int vocabulary) {
+        return (vocabulary + DECODED_WORDS - 1) / DECODED_WORDS * DECODED_WORDS;
     }
 
     /** Elements of each flat buffer, gaps included. */

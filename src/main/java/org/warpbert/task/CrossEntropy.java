@@ -49,6 +49,6 @@ final class CrossEntropy implements LogitLoss {
     @Override
     public void compute(Pass pass, long losses, long gradient, long logits, float gradientScale, int classes) {
         pass.backend().crossEntropy(pass.dtype(), losses, gradient, logits, pass.labels(), weights == null ? 0 : onDevice.address(),
-                smoothing, PackedBatch.IGNORE, gradientScale, pass.sequences(), classes);
+                smoothing, PackedBatch.IGNORE, gradientScale, pass.sequences(), classes, classes);
     }
 }

@@ -1,5 +1,6 @@
 package org.warpbert.task;
 
+import java.util.Arrays;
 import org.warpbert.backend.Activation;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.Dtype;
@@ -8,6 +9,7 @@ import org.warpbert.model.BertConfig;
 import org.warpbert.model.Linear;
 import org.warpbert.model.LossTerm;
 import org.warpbert.model.ParameterBuffers;
+import org.warpbert.model.ParameterTable;
 import org.warpbert.model.Pass;
 import org.warpbert.model.PassPlan;
 import org.warpbert.text.PackedBatch;
@@ -15,7 +17,8 @@ import org.warpbert.text.PackedBatch;
 /**
  * From hidden states to pieces of the vocabulary (Devlin et al. 2019, section 3.1, as their code has it): dense, activation,
  * LayerNorm, then the word embeddings as decoder, and a bias. Logits are made for a chunk of rows at a time, in one buffer
- * where their gradient takes their place. M rows, H hidden size, V vocabulary.
+ * where their gradient takes their place. M rows, H hidden size, V vocabulary; W: V rounded up ({@link ParameterTable#decodedWords}),
+ * of which the last rows of decoder and bias are zeros, and stay so since their logits' gradients are 0.
  */
 final class MaskedWordDecoder {
     private static final String TRANSFORM = "cls.predictions.transform.";
@@ -28,7 +31,7 @@ final class MaskedWordDecoder {
     private Arena.Tensor mean; // [M], training
     private Arena.Tensor rstd; // [M], training
     private Arena.Tensor transformed; // [M, H]
-    private Arena.Tensor logits; // [chunk, V]
+    private Arena.Tensor logits; // [chunk, W]
     private Arena.Tensor loss; // [M]
     private Arena.Tensor gradient; // [M, H], of transformed, then of product; training
     private Arena.Tensor workspace; // the bias's gradient's; training
@@ -37,12 +40,13 @@ final class MaskedWordDecoder {
     private long gammaGradient;
     private long beta;
     private long betaGradient;
-    private long decoder; // [V, H]
-    private long decoderGradient; // [V, H], or 0: the embeddings are frozen
-    private long bias; // [V]
-    private long biasGradient; // [V]
+    private long decoder; // [W, H]
+    private long decoderGradient; // [W, H], or 0: the embeddings are frozen
+    private long bias; // [W]
+    private long biasGradient; // [W]
     private int hidden;
     private int vocabulary;
+    private int width; // W
     private int count;
     private int inChunk;
     private int[] predicted = {};
@@ -56,9 +60,10 @@ final class MaskedWordDecoder {
         int m = plan.capacity().labelled();
         hidden = config.hiddenSize();
         vocabulary = config.vocabSize();
+        width = ParameterTable.decodedWords(vocabulary);
         product = arena.add("mlm.product", plan.dtype(), m, hidden);
         transformed = arena.add("mlm.transformed", plan.dtype(), m, hidden);
-        logits = arena.add("mlm.logits", plan.dtype(), Math.min(m, chunk), vocabulary);
+        logits = arena.add("mlm.logits", plan.dtype(), Math.min(m, chunk), width);
         loss = arena.add("mlm.loss", Dtype.F32, m);
         activated = product;
         if (plan.training()) {
@@ -66,7 +71,7 @@ final class MaskedWordDecoder {
             mean = arena.add("mlm.mean", Dtype.F32, m);
             rstd = arena.add("mlm.rstd", Dtype.F32, m);
             gradient = arena.add("mlm.gradient", plan.dtype(), m, hidden);
-            workspace = arena.add("mlm.workspace", Dtype.F32, Backend.REDUCE_BLOCKS, vocabulary);
+            workspace = arena.add("mlm.workspace", Dtype.F32, Backend.REDUCE_BLOCKS, width);
         }
     }
 
@@ -112,14 +117,14 @@ final class MaskedWordDecoder {
             score(pass, from);
             crossEntropy(pass, from, true, gradientScale);
             backend.biasActivationBackward(pass.dtype(), logits.address(), biasGradient, workspace.address(), logits.address(),
-                    0, 0, Activation.IDENTITY, inChunk, vocabulary);
+                    0, 0, Activation.IDENTITY, inChunk, width);
             if (decoderGradient != 0) {
                 // tables' gradients are cleared before a step: the embeddings' own backward adds to the same one
                 backend.gemm().backwardWeight(pass.dtype(), decoderGradient, logits.address(), row(pass, transformed, from), true,
-                        inChunk, hidden, vocabulary);
+                        inChunk, hidden, width);
             }
             backend.gemm().backwardInput(pass.dtype(), row(pass, gradient, from), logits.address(), decoder, false, inChunk,
-                    hidden, vocabulary);
+                    hidden, width);
         }
         backend.residualLayernormBackward(pass.dtype(), gradient.address(), 0, 0, gammaGradient, betaGradient, pass.workspace(),
                 gradient.address(), activated.address(), mean.address(), rstd.address(), gamma, 0, 0, 0, 0, count, hidden);
@@ -129,14 +134,14 @@ final class MaskedWordDecoder {
     /** Logits of the chunk of rows that begins here. */
     private void score(Pass pass, int from) {
         inChunk = Math.min(chunk, count - from);
-        pass.backend().gemm().forward(pass.dtype(), logits.address(), row(pass, transformed, from), decoder, inChunk, hidden, vocabulary);
-        pass.backend().biasActivationForward(pass.dtype(), logits.address(), logits.address(), bias, Activation.IDENTITY, inChunk, vocabulary);
+        pass.backend().gemm().forward(pass.dtype(), logits.address(), row(pass, transformed, from), decoder, inChunk, hidden, width);
+        pass.backend().biasActivationForward(pass.dtype(), logits.address(), logits.address(), bias, Activation.IDENTITY, inChunk, width);
     }
 
     private void crossEntropy(Pass pass, int from, boolean gradients, float gradientScale) {
         pass.backend().crossEntropy(pass.dtype(), loss.address() + (long) from * Float.BYTES, gradients ? logits.address() : 0,
                 logits.address(), pass.tokenLabels() + (long) from * Integer.BYTES, 0, 0, PackedBatch.IGNORE, gradientScale,
-                inChunk, vocabulary);
+                inChunk, vocabulary, width);
     }
 
     private long row(Pass pass, Arena.Tensor tensor, int from) {
@@ -145,7 +150,11 @@ final class MaskedWordDecoder {
 
     /** Row-major [M, V] of the batch last evaluated, where its M rows fit one chunk: else those of the last chunk. */
     float[] logits() {
-        return logits.downloadFloats(Math.multiplyExact(inChunk, vocabulary));
+        float[] scores = logits.downloadFloats(Math.multiplyExact(inChunk, width));
+        for (int m = 1; m < inChunk && width > vocabulary; m++) {
+            System.arraycopy(scores, m * width, scores, m * vocabulary, vocabulary);
+        }
+        return Arrays.copyOf(scores, inChunk * vocabulary);
     }
 
     /** Cross-entropy of each row of the batch last run backward or evaluated, [M]. */

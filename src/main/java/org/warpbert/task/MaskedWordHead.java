@@ -122,7 +122,7 @@ public final class MaskedWordHead implements Head {
 
     private void crossEntropy(Pass pass, long gradient, float gradientScale) {
         pass.backend().crossEntropy(pass.dtype(), loss.address(), gradient, logits.address(), pass.labels(), 0, 0,
-                PackedBatch.IGNORE, gradientScale, sequences, RELATIONS);
+                PackedBatch.IGNORE, gradientScale, sequences, RELATIONS, RELATIONS);
     }
 
     @Override

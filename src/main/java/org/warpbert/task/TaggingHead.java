@@ -71,7 +71,7 @@ public final class TaggingHead implements Head {
     @Override
     public void evaluate(Pass pass) {
         pass.backend().crossEntropy(pass.dtype(), loss.address(), 0, logits.address(), pass.tokenLabels(), 0, 0,
-                PackedBatch.IGNORE, 0, count, classes);
+                PackedBatch.IGNORE, 0, count, classes, classes);
     }
 
     @Override
@@ -83,7 +83,7 @@ public final class TaggingHead implements Head {
     public void backward(Pass pass, float[] gradientScales) {
         long gradient = pass.lastHiddenStateGradient();
         pass.backend().crossEntropy(pass.dtype(), loss.address(), logitsGradient.address(), logits.address(), pass.tokenLabels(),
-                0, 0, PackedBatch.IGNORE, gradientScales[0], count, classes);
+                0, 0, PackedBatch.IGNORE, gradientScales[0], count, classes, classes);
         classifier.backward(pass, gradient, logitsGradient.address(), 0, dropped.address(), Activation.IDENTITY, count);
         pass.backend().dropoutBackward(pass.dtype(), gradient, gradient, pass.headDropout(), pass.headSite(), pass.rng(),
                 pass.outputDropoutRows(), count, pass.config().hiddenSize());
