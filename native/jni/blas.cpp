@@ -59,14 +59,20 @@ void multiply_part(const void* job, int64_t part) {
       cut_rows ? p.n : to - from, p.k, 1, a, p.lda, b, p.ldb, p.beta, c, p.ldc);
 }
 
-const warpbert::Products& own(int32_t bf16) { return bf16 ? warpbert::bf16::products : warpbert::f32::products; }
+bool asked_for(const char* name) {
+  const char* asked = getenv("WARPBERT_GEMM");
+  return asked && strcmp(asked, name) == 0;
+}
 
-// Our own product where the CPU has AVX-512 (shares of OpenBLAS's time: docs/performance.md); WARPBERT_GEMM=openblas for the other.
+// The widest that this CPU has; WARPBERT_GEMM=avx2 for the narrower.
+const warpbert::Products& own(int32_t bf16) {
+  static const bool wide = warpbert::f32::products.had() && !asked_for("avx2");
+  return !wide ? warpbert::f32_avx2::products : bf16 ? warpbert::bf16::products : warpbert::f32::products;
+}
+
+// Our own products where the CPU has AVX2 (shares of OpenBLAS's time: docs/performance.md); WARPBERT_GEMM=openblas for the other.
 bool use_own() {
-  static const bool used = [] {
-    const char* asked = getenv("WARPBERT_GEMM");
-    return own(0).had() && !(asked && strcmp(asked, "openblas") == 0);
-  }();
+  static const bool used = own(0).had() && !asked_for("openblas");
   return used;
 }
 
@@ -122,10 +128,10 @@ wb_status multiply_packed(const void* call) {
 
 int32_t wb_blas_needed(void) { return !use_own(); }
 
-int32_t wb_blas_has_bf16(void) { return use_own() && own(1).had(); }
+int32_t wb_blas_has_bf16(void) { return use_own() && &own(1) == &warpbert::bf16::products && own(1).had(); }
 
 const char* wb_blas_core(void) {
-  if (use_own()) return "own AVX-512";
+  if (use_own()) return &own(0) == &warpbert::f32::products ? "own AVX-512" : "own AVX2";
   auto get = (const char* (*)())symbol("openblas_get_corename");
   return get ? get() : nullptr;
 }

@@ -1,4 +1,4 @@
-// Float32 matrix products on the threads of a context: our own where the CPU has AVX-512 (product.h), else by the OpenBLAS
+// Float32 matrix products on the threads of a context: our own where the CPU has AVX2 (product.h), else by the OpenBLAS
 // that JavaCPP has loaded into this process. With `bf16`, our own round operands to bfloat16; all that is stored is float32.
 #ifndef WARPBERT_BLAS_H
 #define WARPBERT_BLAS_H

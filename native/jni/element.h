@@ -1,7 +1,7 @@
-// What panels are made of: words of 32 bits, 16 to a vector. A word is a float, or, where this is compiled for AVX512-BF16, two
-// neighbours in depth, rounded to bfloat16. Everything else of a product is the same for both.
+// What panels are made of: words of 32 bits, 16 to a vector, 8 with AVX2. A word is a float, or, where this is compiled for
+// AVX512-BF16, two neighbours in depth, rounded to bfloat16. Everything else of a product is the same for all.
 //
-// For product.cpp alone, which is compiled once for either: nothing here may be inlined elsewhere.
+// For product.cpp alone, which is compiled once for each: nothing here may be inlined elsewhere.
 #ifndef WARPBERT_ELEMENT_H
 #define WARPBERT_ELEMENT_H
 
@@ -10,27 +10,44 @@
 
 #ifdef __AVX512BF16__
 #define WB_ELEMENT bf16
-#else
+#elif defined(__AVX512F__)
 #define WB_ELEMENT f32
+#else
+#define WB_ELEMENT f32_avx2
 #endif
 
 namespace warpbert::WB_ELEMENT {
 namespace {
 
-typedef __m512 V; // 16 words, whatever they are
-
-constexpr int kLanes = 16;
-
 int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 int64_t pieces_of(int64_t n, int64_t size) { return (n + size - 1) / size; }
 
+#ifdef __AVX512F__
+
+typedef __m512 V; // 16 words, whatever they are
+
 V load(const float* p) { return _mm512_loadu_ps(p); }
 void store(float* p, V v) { _mm512_storeu_ps(p, v); }
+V splat(float x) { return _mm512_set1_ps(x); }
+V load_first(const float* p, int64_t count) { return _mm512_maskz_loadu_ps((__mmask16)((1 << count) - 1), p); }
 
-// The first `count` of 16 floats, then zeros; what is behind them is not touched.
-V load_some(const float* p, int64_t count) {
-  return count >= kLanes ? load(p) : count <= 0 ? V{} : _mm512_maskz_loadu_ps((__mmask16)((1 << count) - 1), p);
+#else
+
+typedef __m256 V;
+
+V load(const float* p) { return _mm256_loadu_ps(p); }
+void store(float* p, V v) { _mm256_storeu_ps(p, v); }
+V splat(float x) { return _mm256_set1_ps(x); }
+V load_first(const float* p, int64_t count) {
+  return _mm256_maskload_ps(p, _mm256_cmpgt_epi32(_mm256_set1_epi32((int)count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)));
 }
+
+#endif
+
+constexpr int kLanes = sizeof(V) / 4;
+
+// The first `count` of a vector's floats, then zeros; what is behind them is not touched.
+V load_some(const float* p, int64_t count) { return count >= kLanes ? load(p) : count <= 0 ? V{} : load_first(p, count); }
 
 #ifdef __AVX512BF16__
 

@@ -1,7 +1,7 @@
 // The panels that a product reads: both operands in the order in which its kernel, which holds a tile of C in registers,
 // goes through them, as words (element.h).
 //
-// For product.cpp alone, which is compiled for AVX-512: nothing here may be inlined elsewhere.
+// For product.cpp alone, which is compiled once for each kind: nothing here may be inlined elsewhere.
 #ifndef WARPBERT_PANELS_H
 #define WARPBERT_PANELS_H
 
@@ -13,9 +13,10 @@
 namespace warpbert::WB_ELEMENT {
 namespace {
 
-typedef int32_t Lanes __attribute__((vector_size(64)));
+typedef int32_t Lanes __attribute__((vector_size(sizeof(V))));
 
-constexpr int kRows = 8, kVectors = 3, kColumns = kVectors * kLanes; // the tile: 24 of 32 registers, every BERT size a multiple
+// The tile: 24 of 32 registers with AVX-512, 12 of 16 with AVX2; every BERT size is a multiple of its columns.
+constexpr int kRows = kLanes == 16 ? 8 : 6, kVectors = kLanes == 16 ? 3 : 2, kColumns = kVectors * kLanes;
 
 // Memory for the panels of this thread's products; grown when a larger product comes, so that a step allocates nothing.
 struct Panels {
@@ -36,7 +37,8 @@ thread_local Panels a_panels, b_panels;
 
 // block[i][j] becomes block[j][i]: for each power of two, the off-diagonal halves change places.
 inline __attribute__((always_inline)) void transpose(V* block) {
-  constexpr Lanes lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  Lanes lane{};
+  for (int i = 0; i < kLanes; ++i) lane[i] = i;
 #pragma GCC unroll 4
   for (int step = 1; step < kLanes; step *= 2) {
     const Lanes odd = (lane & step) != 0;
@@ -51,7 +53,7 @@ inline __attribute__((always_inline)) void transpose(V* block) {
   }
 }
 
-// The first kWidth words of 16.
+// The first kWidth words of a vector.
 template <int kWidth>
 void put(float* to, V words) {
   if (kWidth >= kLanes) store(to, words);
@@ -63,7 +65,7 @@ void put(float* to, V words) {
 // read soon is fetched meanwhile: a row is too short, and the next too far, for the processor to foresee it.
 template <int kWidth>
 void pack(float* to, const float* from, int64_t row, bool along_depth, int64_t lines, int64_t depth) {
-  constexpr int kStored = kWidth < kLanes ? kWidth : kLanes; // 16 of B's panels, 8 of A's
+  constexpr int kStored = kWidth < kLanes ? kWidth : kLanes; // a vector of B's panels, kRows of A's
   const int64_t words = pieces_of(depth, kDeep);
   if (!along_depth) {
     constexpr int64_t ahead = 8;

@@ -3,7 +3,7 @@
 // its piece needs into its own cache and multiplies, while the memory, which has little to do meanwhile, brings what its next
 // piece will pack. In training B is mostly a layer's weights, which no cache kept since they were used last.
 //
-// This file is compiled for AVX-512, once more for AVX512-BF16 (element.h), each time into a namespace of its own: nothing here
+// This file is compiled for AVX2, for AVX-512 and for AVX512-BF16 (element.h), each time into a namespace of its own: nothing here
 // may be inlined elsewhere, so it uses no templates of the library.
 #include "product.h"
 
@@ -16,11 +16,15 @@ namespace {
 
 constexpr int64_t kDepth = 384;         // words of a block: 8 rows of it are 12 KB, which stay in L1
 constexpr int64_t kHeight = 192 * kRows; // of a block: 2.4 MB of A, which stay in L3
-constexpr int64_t kTileColumns = 4;      // panels of B used together: 295 KB, which stay in L2
+constexpr int64_t kTileColumns = 192 / kColumns; // panels of B used together: 295 KB, which stay in L2
 constexpr int64_t kHighest = 64;         // panels of A in a piece: to pack B for each so many costs next to nothing
 constexpr int64_t kLowest = 16;          // and for each so many is still better than threads that wait
 constexpr int64_t kPieces = 6;           // for each thread, so that none waits long for the last
 constexpr int64_t kStride = 16;          // steps of depth between fetches
+constexpr int64_t kLine = 16;            // floats of a cache line
+// What stays in L1 while the other operand's panels pass by: a panel of B where it is small (AVX2: 25 KB), else one of A.
+constexpr bool kColumnsFirst = kLanes == 8;
+constexpr int kUnrolled = kLanes == 8 ? 4 : 1; // steps of depth: 12 multiplications in one are few beside the loop's own instructions
 
 // Cache lines that will be wanted, rows of them, fetched some at a time.
 struct Lines {
@@ -28,7 +32,7 @@ struct Lines {
   int64_t row, in_row, line, left; // bytes from row to row; lines in each; the next line of this row; lines in all
 
   Lines(const float* first, int64_t floats, int64_t rows, int64_t width)
-      : at((const char*)first), row(floats * (int64_t)sizeof(float)), in_row(pieces_of(width, kLanes)), line(0), left(rows * in_row) {}
+      : at((const char*)first), row(floats * (int64_t)sizeof(float)), in_row(pieces_of(width, kLine)), line(0), left(rows * in_row) {}
   void fetch(int64_t lines) {
     for (lines = least(lines, left), left -= lines; lines > 0; --lines) {
       __builtin_prefetch(at + line * 64, 0, 2);
@@ -37,22 +41,23 @@ struct Lines {
   }
 };
 
-// c[8,48] = (add ? c : 0) + a b over a depth of so many words. Meanwhile the lines of c are fetched, which are wanted at the end, and
+// c[kRows,kColumns] = (add ? c : 0) + a b over a depth of so many words. Meanwhile the lines of c are fetched, which are wanted at the end, and
 // `share` of the `ahead` now and then.
 void multiply_tile(float* c, int64_t c_row, const float* a, const float* b, int64_t words, bool add, Lines& ahead, int64_t share) {
   for (int i = 0; i < kRows; ++i) {
-    for (int j = 0; j < kVectors; ++j) __builtin_prefetch(c + i * c_row + j * kLanes, 1);
+    for (int j = 0; j < kColumns; j += kLine) __builtin_prefetch(c + i * c_row + j, 1);
   }
   V sums[kRows][kVectors] = {};
   for (int64_t deep = 0; deep < words; deep += kStride) {
     ahead.fetch(share);
+#pragma GCC unroll kUnrolled
     for (int64_t d = deep, end = least(deep + kStride, words); d < end; ++d, a += kRows, b += kColumns) {
       V right[kVectors];
 #pragma GCC unroll 3
       for (int j = 0; j < kVectors; ++j) right[j] = load(b + j * kLanes);
 #pragma GCC unroll 8
       for (int i = 0; i < kRows; ++i) {
-        const V left = _mm512_set1_ps(a[i]);
+        const V left = splat(a[i]);
 #pragma GCC unroll 3
         for (int j = 0; j < kVectors; ++j) sums[i][j] = add_product(sums[i][j], left, right[j]);
       }
@@ -147,22 +152,21 @@ void multiply_piece(const void* argument, int64_t piece) {
   }
   Lines ahead = wanted(block, piece + block.threads); // others take the pieces between
   const int64_t share = pieces_of(ahead.left, (row_end - row_from) * (end - from) * pieces_of(block.words, kStride));
-  for (int64_t i = row_from; i < row_end; ++i) {
+  const int64_t high = row_end - row_from, wide = end - from;
+  for (int64_t tile = 0; tile < high * wide; ++tile) {
+    const int64_t i = row_from + (kColumnsFirst ? tile % high : tile / wide), j = from + (kColumnsFirst ? tile / high : tile % wide);
     const float* a = block.a_panels + i * kRows * block.words;
-    const int64_t rows = least(kRows, block.rows - i * kRows);
-    for (int64_t j = from; j < end; ++j) {
-      const int64_t columns = least(kColumns, block.columns - j * kColumns);
-      float* c = block.c + i * kRows * block.c_row + j * kColumns;
-      if (rows == kRows && columns == kColumns) {
-        multiply_tile(c, block.c_row, a, right[j - from], block.words, block.add, ahead, share);
-        continue;
-      }
-      alignas(64) float edge[kRows * kColumns];
-      multiply_tile(edge, kColumns, a, right[j - from], block.words, false, ahead, share);
-      for (int64_t r = 0; r < rows; ++r) {
-        for (int64_t s = 0; s < columns; ++s) {
-          c[r * block.c_row + s] = block.add ? c[r * block.c_row + s] + edge[r * kColumns + s] : edge[r * kColumns + s];
-        }
+    const int64_t rows = least(kRows, block.rows - i * kRows), columns = least(kColumns, block.columns - j * kColumns);
+    float* c = block.c + i * kRows * block.c_row + j * kColumns;
+    if (rows == kRows && columns == kColumns) {
+      multiply_tile(c, block.c_row, a, right[j - from], block.words, block.add, ahead, share);
+      continue;
+    }
+    alignas(64) float edge[kRows * kColumns];
+    multiply_tile(edge, kColumns, a, right[j - from], block.words, false, ahead, share);
+    for (int64_t r = 0; r < rows; ++r) {
+      for (int64_t s = 0; s < columns; ++s) {
+        c[r * block.c_row + s] = block.add ? c[r * block.c_row + s] + edge[r * kColumns + s] : edge[r * kColumns + s];
       }
     }
   }
@@ -197,7 +201,7 @@ Matrix from(Matrix x, int64_t i, int64_t j) {
 }
 
 bool had() {
-  static const bool has = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw")
+  static const bool has = kLanes == 8 ? __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") : __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw")
       && __builtin_cpu_supports("avx512vl") && (kDeep == 1 || __builtin_cpu_supports("avx512bf16"));
   return has;
 }

@@ -29,12 +29,13 @@ float rounded_to_bf16(float x) {
   return x;
 }
 
+const Kind kNarrow = {"AVX2 product ", warpbert::f32_avx2::products, as_it_is};
 const Kind kFloats = {"product ", warpbert::f32::products, as_it_is};
 const Kind kPairs = {"bf16 product ", warpbert::bf16::products, rounded_to_bf16};
 
 struct Sizes { int64_t m, n, k; };
 // less than a tile; one more and one less than tiles, panels, pieces; beyond a block's height and depth
-const Sizes kSizes[] = {{1, 1, 1}, {7, 47, 5}, {9, 49, 17}, {33, 97, 31}, {64, 192, 383}, {65, 193, 385}, {1537, 50, 9}, {300, 721, 400}, {3, 3121, 770}, {17, 51, 771}};
+const Sizes kSizes[] = {{1, 1, 1}, {7, 47, 5}, {9, 49, 17}, {33, 97, 31}, {64, 192, 383}, {65, 193, 385}, {1537, 50, 9}, {1153, 15, 9}, {13, 193, 33}, {300, 721, 400}, {3, 3121, 770}, {17, 51, 771}};
 const int64_t kGap = 3;
 const int kThreads = 5; // pieces are handed to as many threads as a context has
 
@@ -107,14 +108,11 @@ void product_case(const Kind& kind, Sizes s, bool add, bool finite) {
 }  // namespace
 
 void test_products() {
-  if (!warpbert::f32::products.had()) {
-    printf("  no products of our own: this processor lacks AVX-512\n");
-    return;
-  }
-  std::vector<const Kind*> kinds = {&kFloats};
-  if (warpbert::bf16::products.had()) kinds.push_back(&kPairs);
-  else printf("  no products in bfloat16: this processor lacks AVX512-BF16\n");
-  for (const Kind* kind : kinds) {
+  for (const Kind* kind : {&kNarrow, &kFloats, &kPairs}) {
+    if (!kind->products.had()) {
+      printf("  no %s: this processor lacks %s\n", kind->name.c_str(), kind == &kNarrow ? "AVX2" : kind == &kFloats ? "AVX-512" : "AVX512-BF16");
+      continue;
+    }
     for (Sizes s : kSizes) {
       for (bool add : {false, true}) {
         for (bool finite : {true, false}) product_case(*kind, s, add, finite);

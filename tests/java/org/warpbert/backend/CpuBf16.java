@@ -5,7 +5,7 @@ import org.junit.jupiter.api.Assumptions;
 /** The CPU in bf16, which takes AVX512-BF16: where there is none, a test that asks for it is skipped. */
 public final class CpuBf16 {
     /** Why a test is skipped. */
-    public static final String ABSENT = "this CPU has no AVX512-BF16, or WARPBERT_GEMM=openblas is set";
+    public static final String ABSENT = "this CPU has no AVX512-BF16, or WARPBERT_GEMM is set";
 
     private CpuBf16() {}
 

@@ -5,9 +5,11 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -18,6 +20,7 @@ import java.util.SplittableRandom;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.warpbert.WarpBertException;
 
@@ -284,17 +287,19 @@ class GemmTest {
         }
     }
 
-    /** Machines without AVX-512 multiply by OpenBLAS, and have no bf16; on those with it, a process of its own does. */
-    @Test
-    void openBlasInsteadOfOurOwn() throws IOException, InterruptedException {
+    /** What narrower machines multiply by, and have no bf16 with; on others, a process of its own does. */
+    @ParameterizedTest
+    @CsvSource(delimiter = ';', value = {"openblas; OpenBLAS (", "avx2; products (own AVX2)"})
+    void othersInsteadOfTheWidest(String asked, String described) throws IOException, InterruptedException {
+        assumeTrue(asked.equals("openblas") || Files.readString(Path.of("/proc/cpuinfo")).contains(" avx2 "), "this CPU has no AVX2");
         ProcessBuilder builder = new ProcessBuilder(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-Xmx1g",
                 "-Dorg.bytedeco.javacpp.maxphysicalbytes=0", "-cp", System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")),
                 GemmTest.class.getName()).redirectErrorStream(true);
-        builder.environment().put("WARPBERT_GEMM", "openblas");
+        builder.environment().put("WARPBERT_GEMM", asked);
         Process process = builder.start();
         String said = new String(process.getInputStream().readAllBytes());
         assertEquals(0, process.waitFor(), said);
-        assertTrue(said.contains("by OpenBLAS ("), said);
+        assertTrue(said.contains("by " + described), said);
         assertTrue(said.contains("the precision bf16 (--precision) is not to be had on cpu, which computes in f32: bf16 takes a CPU with AVX512-BF16"), said);
     }
 

@@ -142,14 +142,14 @@ class PlanTest {
 
     @Test
     void aNewModelIsPlannedAsItWillBe() throws IOException {
-        String[] args = {"plan", "--task", "mlm", "--layers", "2", "--hidden", "32", "--heads", "1", "--vocab-size", "500", "--batch-size", "4", "--device", "cpu",
+        String[] args = {"plan", "--task", "mlm", "--layers", "2", "--hidden", "32", "--heads", "1", "--vocab-size", "496", "--batch-size", "4", "--device", "cpu",
             "--memory", "1GiB", "--json"};
         JsonNode plan = CommandRun.of(args).done().json();
         assertTrue(plan.path("fits").asBoolean());
         long weights = plan.path("breakdown").path("weights").asLong();
         args[10] = "600";
         long more = CommandRun.of(args).done().json().path("breakdown").path("weights").asLong();
-        assertEquals(100 * (32 + 1) * 4, more - weights, 64, "100 words more, and their bias");
+        assertEquals(104 * (32 + 1) * 4, more - weights, 64, "104 words more, and their bias");
     }
 
     @Test

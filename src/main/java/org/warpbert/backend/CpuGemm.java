@@ -4,8 +4,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Products on the backend's own threads, in float32: by kernels of our own where the CPU has AVX-512, else by OpenBLAS
- * (everywhere with {@code WARPBERT_GEMM=openblas} in the environment). Operands of 16 bits are widened first and the result is
+ * Products on the backend's own threads, in float32: by kernels of our own where the CPU has AVX-512 or AVX2, else by OpenBLAS
+ * (everywhere with {@code WARPBERT_GEMM=openblas} in the environment; {@code avx2} chooses the narrower of our own). Operands of 16 bits are widened first and the result is
  * rounded once, which is what tensor cores do. Leading dimensions are the row lengths: nothing is padded.
  *
  * <p>In bf16 our own round float32 operands to bfloat16 as they read them, and sum in float32; what is stored stays float32.

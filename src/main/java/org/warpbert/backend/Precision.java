@@ -27,7 +27,7 @@ public enum Precision {
         if (!had.contains(decided)) {
             throw new WarpBertException("the precision " + this + " (--precision) is not to be had on " + kind + ", which computes in "
                     + had.stream().map(Precision::toString).collect(Collectors.joining(", "))
-                    + (this == BF16 ? ": bf16 takes a CPU with AVX512-BF16, and our own products (no WARPBERT_GEMM=openblas)" : ""));
+                    + (this == BF16 ? ": bf16 takes a CPU with AVX512-BF16, and our own products for it (no WARPBERT_GEMM)" : ""));
         }
         return decided;
     }
