@@ -10,6 +10,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -46,7 +47,7 @@ class RunFolderTest {
         }
         assertFalse(Files.exists(dir.resolve("a/run")));
         assertFalse(Files.exists(dir.resolve("a/run.partial")));
-        assertNull(RunFolder.abandonOpen());
+        assertNull(abandoned());
     }
 
     @Test
@@ -61,10 +62,42 @@ class RunFolderTest {
         assertEquals(2, Files.readAllLines(dir.resolve("run/metrics.jsonl")).size());
     }
 
+    /** What an interrupt says of the runs under way. */
+    private static String abandoned() {
+        AtomicReference<String> said = new AtomicReference<>();
+        RunFolder.abandonOpen(said::set);
+        return said.get();
+    }
+
+    @Test
+    void runsOfOneProcessKnowOfEachOther() throws IOException {
+        try (RunFolder first = RunFolder.open(dir.resolve("a"), false); RunFolder second = RunFolder.open(dir.resolve("b"), false)) {
+            String message = assertThrows(WarpBertException.class, () -> RunFolder.open(dir.resolve("a"), false)).getMessage();
+            assertTrue(message.contains("another run"), message);
+            first.metric(STEP);
+            second.metric(STEP);
+            assertEquals(dir.resolve("a").toAbsolutePath() + " was not written; " + dir.resolve("b").toAbsolutePath() + " was not written", abandoned());
+            assertEquals(List.of(), names());
+        }
+    }
+
+    @Test
+    void noRunBeginsWhileAnInterruptEndsTheProcess() throws Exception {
+        Thread late = new Thread(() -> RunFolder.open(dir.resolve("run"), false).close());
+        RunFolder.abandonOpen(said -> {
+            late.start();
+            while (late.isAlive() && late.getState() != Thread.State.BLOCKED) {
+                Thread.onSpinWait();
+            }
+            assertFalse(Files.exists(dir.resolve("run.partial")));
+        });
+        late.join();
+    }
+
     @Test
     void anInterruptAbandonsTheRunUnderWay() throws IOException {
         RunFolder.open(dir.resolve("run"), false);
-        assertEquals(dir.resolve("run").toAbsolutePath() + " was not written", RunFolder.abandonOpen());
+        assertEquals(dir.resolve("run").toAbsolutePath() + " was not written", abandoned());
         assertEquals(List.of(), names());
     }
 

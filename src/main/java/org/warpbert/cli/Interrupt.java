@@ -1,6 +1,5 @@
 package org.warpbert.cli;
 
-import org.warpbert.WarpBertException;
 import org.warpbert.train.RunFolder;
 
 /** Ctrl-C, or a polite kill: one line, exit code 1, and no half-written run folder; one that can go on stays. */
@@ -15,19 +14,12 @@ final class Interrupt {
         Runtime.getRuntime().addShutdownHook(new Thread(() -> {
             if (!finished) {
                 underWay = true;
-                terminal.note((terminal.interactive() ? System.lineSeparator() : "") + "warpbert: interrupted" + abandoned()); // not onto a progress bar
-                Runtime.getRuntime().halt(1);
+                RunFolder.abandonOpen(runs -> {
+                    terminal.note((terminal.interactive() ? System.lineSeparator() : "") + "warpbert: interrupted" + (runs == null ? "" : "; " + runs)); // not onto a progress bar
+                    Runtime.getRuntime().halt(1); // before a run that was about to begin makes its folder
+                });
             }
         }, "interrupt"));
-    }
-
-    private static String abandoned() {
-        try {
-            String run = RunFolder.abandonOpen();
-            return run == null ? "" : "; " + run;
-        } catch (WarpBertException e) {
-            return "; " + e.getMessage();
-        }
     }
 
     static void finished() {

@@ -8,12 +8,16 @@ import java.io.BufferedWriter;
 import java.io.IOException;
 import java.nio.channels.Channels;
 import java.nio.channels.FileChannel;
+import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
-import java.util.concurrent.atomic.AtomicReference;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.function.Consumer;
 import java.util.stream.Stream;
 import org.warpbert.WarpBertException;
 import org.warpbert.format.AtomicFile;
@@ -32,7 +36,8 @@ public final class RunFolder implements AutoCloseable {
             .build();
 
     private static final String METRICS = "metrics.jsonl";
-    private static final AtomicReference<RunFolder> OPEN = new AtomicReference<>();
+    /** This process's runs under way, by their places; whoever opens, closes or abandons one holds its monitor. */
+    private static final Map<Path, RunFolder> OPEN = new HashMap<>();
 
     private final Path place;
     private final Path staging;
@@ -78,11 +83,12 @@ public final class RunFolder implements AutoCloseable {
 
     /** Two runs of one name would write into each other's folder. */
     private static void refuseUnderWay(Path place, Path staging) throws IOException {
-        RunFolder ours = OPEN.get();
-        boolean underWay = ours != null && ours.place.equals(place);
+        boolean underWay = OPEN.containsKey(place);
         if (!underWay && Files.exists(staging.resolve(METRICS))) {
             try (FileChannel channel = FileChannel.open(staging.resolve(METRICS), StandardOpenOption.WRITE)) {
                 underWay = channel.tryLock() == null;
+            } catch (OverlappingFileLockException e) {
+                underWay = true; // ours, by another name of its place
             }
         }
         if (underWay) {
@@ -113,9 +119,11 @@ public final class RunFolder implements AutoCloseable {
             throw new WarpBertException(out + " holds other things than a run; it is not replaced, give another folder (--out)");
         }
         try {
-            RunFolder folder = new RunFolder(place, place.resolveSibling(place.getFileName() + ".partial"), overwrite, resume);
-            OPEN.set(folder);
-            return folder;
+            synchronized (OPEN) {
+                RunFolder folder = new RunFolder(place, place.resolveSibling(place.getFileName() + ".partial"), overwrite, resume);
+                OPEN.put(place, folder);
+                return folder;
+            }
         } catch (IOException e) {
             throw new WarpBertException(out + " cannot be written: " + AtomicFile.reason(e), e);
         }
@@ -178,52 +186,66 @@ public final class RunFolder implements AutoCloseable {
 
     /** Gives the whole folder its name. */
     public void commit() {
-        try {
-            metrics.close();
-            SavedRun.deleteBut(staging, null);
-            Path replaced = place.resolveSibling(place.getFileName() + ".replaced");
-            AtomicFile.deleteFolder(replaced);
-            if (Files.exists(place) && (overwrite || isEmpty(place))) {
-                Files.move(place, replaced, StandardCopyOption.ATOMIC_MOVE);
+        synchronized (OPEN) { // an interrupt waits until it has it
+            try {
+                metrics.close();
+                SavedRun.deleteBut(staging, null);
+                Path replaced = place.resolveSibling(place.getFileName() + ".replaced");
+                AtomicFile.deleteFolder(replaced);
+                if (Files.exists(place) && (overwrite || isEmpty(place))) {
+                    Files.move(place, replaced, StandardCopyOption.ATOMIC_MOVE);
+                }
+                Files.move(staging, place, StandardCopyOption.ATOMIC_MOVE);
+                finished = true;
+                AtomicFile.deleteFolder(replaced);
+            } catch (IOException e) {
+                throw new WarpBertException(place + " cannot be written: " + AtomicFile.reason(e) + "; the run is in " + staging, e);
+            } finally {
+                OPEN.remove(place, this);
             }
-            Files.move(staging, place, StandardCopyOption.ATOMIC_MOVE);
-            finished = true;
-            AtomicFile.deleteFolder(replaced);
-        } catch (IOException e) {
-            throw new WarpBertException(place + " cannot be written: " + AtomicFile.reason(e) + "; the run is in " + staging, e);
-        } finally {
-            OPEN.compareAndSet(this, null);
         }
     }
 
     /** Removes what an unfinished run has written, unless it can go on from it. */
     @Override
     public void close() {
-        OPEN.compareAndSet(this, null);
-        if (!finished) {
-            finished = true;
-            try {
-                metrics.close();
-                if (saved == null) {
-                    AtomicFile.deleteFolder(staging);
+        synchronized (OPEN) {
+            OPEN.remove(place, this);
+            if (!finished) {
+                finished = true;
+                try {
+                    metrics.close();
+                    if (saved == null) {
+                        AtomicFile.deleteFolder(staging);
+                    }
+                } catch (IOException e) {
+                    throw new WarpBertException(staging + " cannot be removed: " + AtomicFile.reason(e), e);
                 }
-            } catch (IOException e) {
-                throw new WarpBertException(staging + " cannot be removed: " + AtomicFile.reason(e), e);
             }
         }
     }
 
     /**
-     * For an interrupt: {@link #close}s the folder of the run under way.
+     * For an interrupt: {@link #close}s the folders of the runs under way.
      *
-     * @return what became of it, for the user; null where no run is under way
+     * @param last told what became of them, for the user; null where no run is under way. Until it returns no run begins or ends
      */
-    public static String abandonOpen() {
-        RunFolder folder = OPEN.getAndSet(null);
-        if (folder == null) {
-            return null;
+    public static void abandonOpen(Consumer<String> last) {
+        synchronized (OPEN) {
+            StringBuilder said = new StringBuilder();
+            for (RunFolder folder : new TreeMap<>(OPEN).values()) {
+                said.append(said.isEmpty() ? "" : "; ").append(folder.abandon());
+            }
+            last.accept(said.isEmpty() ? null : said.toString());
         }
-        folder.close();
-        return folder.place + (folder.saved == null ? " was not written" : " was stopped; it can go on (--resume) after step " + folder.saved.steps());
+    }
+
+    private String abandon() {
+        try {
+            close();
+        } catch (WarpBertException e) {
+            return e.getMessage();
+        }
+        return place + (saved == null ? " was not written" : " was stopped; it can go on (--resume) after step " + saved.steps());
     }
 }
