@@ -127,4 +127,13 @@ class RunFolderTest {
         assertThrows(WarpBertException.class, () -> RunFolder.open(dir.resolve("thesis.txt/run"), false));
         assertEquals(List.of("thesis.txt"), names());
     }
+
+    @Test
+    void whatStandsInARunsFolderBesidesItIsNotLost() throws IOException {
+        Path run = Files.createDirectories(dir.resolve("run/sub")).getParent();
+        Files.writeString(run.resolve("summary.json"), "{}");
+        String message = assertThrows(WarpBertException.class, () -> RunFolder.open(run, true)).getMessage();
+        assertTrue(message.contains("other things than a run (sub)"), message);
+        assertEquals(List.of("run"), names());
+    }
 }

@@ -14,8 +14,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
@@ -36,6 +38,9 @@ public final class RunFolder implements AutoCloseable {
             .build();
 
     private static final String METRICS = "metrics.jsonl";
+    /** All that a run's folder holds when it is whole. */
+    private static final Set<String> FILES = Set.of(METRICS, "summary.json", "training.png", "config.json", "model.safetensors", "vocab.txt",
+            "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json");
     /** This process's runs under way, by their places; whoever opens, closes or abandons one holds its monitor. */
     private static final Map<Path, RunFolder> OPEN = new HashMap<>();
 
@@ -115,8 +120,9 @@ public final class RunFolder implements AutoCloseable {
         if (!overwrite && !isEmpty(place)) {
             throw new WarpBertException(out + " exists and is not empty; give another folder (--out), or have it replaced (--overwrite)");
         }
-        if (!isEmpty(place) && !Files.exists(place.resolve("summary.json"))) {
-            throw new WarpBertException(out + " holds other things than a run; it is not replaced, give another folder (--out)");
+        Path other = other(place);
+        if (other != null) {
+            throw new WarpBertException(out + " holds other things than a run (" + other + "); it is not replaced, give another folder (--out)");
         }
         try {
             synchronized (OPEN) {
@@ -126,6 +132,19 @@ public final class RunFolder implements AutoCloseable {
             }
         } catch (IOException e) {
             throw new WarpBertException(out + " cannot be written: " + AtomicFile.reason(e), e);
+        }
+    }
+
+    /** What of a folder no run has written, or null: everything where it is no run's at all. */
+    private static Path other(Path folder) {
+        if (isEmpty(folder)) {
+            return null;
+        }
+        boolean run = Files.exists(folder.resolve("summary.json"));
+        try (Stream<Path> files = Files.list(folder)) {
+            return files.map(Path::getFileName).filter(file -> !run || !FILES.contains(file.toString())).min(Comparator.naturalOrder()).orElse(null);
+        } catch (IOException e) {
+            throw new WarpBertException(folder + " cannot be read: " + AtomicFile.reason(e), e);
         }
     }
 
