@@ -69,6 +69,7 @@ class SquadFileTest {
         refused(file("{\"data\":[{\"paragraphs\":[{\"context\":\" \",\"qas\":[]}]}]}"), "article 1, paragraph 1", "context is empty");
         refused(file("{\"data\":[{\"paragraphs\":{}}]}"), "article 1", "\"paragraphs\" must be a list");
         refused(file("{\"data\":["), "squad.json", "malformed JSON at line 1");
+        refused(file("{\"data\":[]}\n{\"data\":[]}"), "squad.json", "malformed JSON at line 2");
         refused(file("[]"), "squad.json", "\"data\"");
         refused(folder.resolve("nowhere.json"), "nowhere.json");
     }

@@ -1,6 +1,7 @@
 package org.warpbert.text;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
@@ -26,7 +27,7 @@ import org.warpbert.format.AtomicFile;
  * @param first     where the first of them is, for a note; null where there is none
  */
 public record SquadFile(Path file, String version, int articles, List<Question> questions, int misplaced, String first) {
-    private static final ObjectMapper JSON = new ObjectMapper();
+    private static final ObjectMapper JSON = new ObjectMapper().enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS); // what is behind the end would be lost
 
     /** Reads questions with answers: every one must have {@code answers} or say that it {@code is_impossible}. */
     public static SquadFile read(Path file) {
