@@ -139,4 +139,21 @@ class ReadBackTest {
             assertTrue(message.contains("not a number at step 2;") && message.contains("(it was 9.0"), message);
         }
     }
+
+    @Test
+    void aLossBeyondFloatEndsTheRun() {
+        Hyperparameters hyper = new Hyperparameters(1, 4, 24, 1e-3, 0, 0.01, 1, 0.0, Schedule.LINEAR, 0, 0, 42, false);
+        try (Backend backend = Backends.open("cpu", 1); Parameters parameters = TINY.parameters(backend);
+                Trainer trainer = new Trainer(backend, TINY.config, parameters, new ClassificationHead(CLASSES), hyper, 10, Capacity.of(40, 4))) {
+            float[] weights = parameters.get("classifier.bias");
+            Arrays.fill(weights, -3e38f);
+            weights[0] = 3e38f;
+            parameters.set("classifier.bias", weights);
+            String message = assertThrows(WarpBertException.class, () -> {
+                trainer.submit(batch(0));
+                trainer.submit(batch(1));
+            }).getMessage();
+            assertTrue(message.contains("infinite at step 1;"), message);
+        }
+    }
 }

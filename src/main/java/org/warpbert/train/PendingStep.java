@@ -68,8 +68,8 @@ final class PendingStep implements AutoCloseable {
     void await() {
         readBack.sums(sums);
         loss = Head.loss(sums, normalisers);
-        if (Double.isNaN(loss)) {
-            throw new WarpBertException("the loss is not a number at step " + number + "; a lower learning rate (--lr) may help (it was " + lr + ")");
+        if (!Double.isFinite(loss)) {
+            throw new WarpBertException("the loss is " + (Double.isNaN(loss) ? "not a number" : "infinite") + " at step " + number + "; a lower learning rate (--lr) may help (it was " + lr + ")");
         }
         gradNorm = readBack.gradNorm();
     }
