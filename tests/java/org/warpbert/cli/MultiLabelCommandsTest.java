@@ -151,6 +151,7 @@ class MultiLabelCommandsTest {
         finetune(data, "--class-weights", "food", "--out", no).misusedWith("'food'", "LABEL=WEIGHT");
         Path flags = Files.writeString(folder.resolve("flags.tsv"), "text\tfood\tsport\nsoup\t1\t0\nbread\t1\t0\n");
         finetune(flags, "--multi-label", "--label", "food,sport", "--out", no).failedWith("No row to learn from", "flags.tsv", "label sport");
+        finetune(flags, "--multi-label", "--label", "food,food", "--out", no).misusedWith("(--label) is named twice: food,food");
         finetune(flags, "--multi-label", "--label", "food,music", "--out", no).failedWith("flags.tsv", "no column 'music'");
         Path lists = Files.writeString(folder.resolve("lists.jsonl"), "{\"text\":\"a\",\"labels\":[{}]}\n");
         finetune(lists, "--multi-label", "--out", no).failedWith("lists.jsonl, line 1", "'labels'");

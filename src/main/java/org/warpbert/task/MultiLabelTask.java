@@ -3,6 +3,7 @@ package org.warpbert.task;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Set;
 import java.util.function.Consumer;
 import org.warpbert.WarpBertException;
 import org.warpbert.model.BertConfig;
@@ -33,6 +34,9 @@ public final class MultiLabelTask implements Task {
     public MultiLabelTask(String name, Columns columns, String separator) {
         if (separator.isEmpty()) {
             throw new WarpBertException("the separator of labels (--label-separator) is empty");
+        }
+        if (columns.flags() != null && Set.copyOf(columns.flags()).size() < columns.flags().size()) {
+            throw new WarpBertException("a column of labels (--label) is named twice: " + String.join(",", columns.flags()));
         }
         this.name = name;
         this.columns = columns;
