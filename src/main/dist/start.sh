@@ -13,6 +13,9 @@ start() {
         terminal=(-Dwarpbert.terminal=true)
         size=$(stty size <&2 2>/dev/null) && [ "${size##* }" -gt 20 ] && terminal+=("-Dwarpbert.columns=${size##* }")
     fi
+    # Java reads arguments and file names as the locale says. Where there is none, as in containers, that would be ASCII: every other letter lost.
+    case $(locale charmap 2>/dev/null) in ANSI_X3.4-1968 | "") export LC_ALL=C.UTF-8 ;; esac
+    [ -e /proc/self/fd/0 ] || exec </dev/null # with a closed standard input, Java takes its number for a file of its own, and crashes when that is read
     # shellcheck disable=SC2086 # WARPBERT_JAVA_OPTS holds several options
     exec "$java" "@$options_file" ${terminal[@]+"${terminal[@]}"} ${WARPBERT_JAVA_OPTS:-} -cp "$classes" "$main" "$@"
 }

@@ -80,6 +80,8 @@ class PackageTest {
         Run predicted = run(link, "predict", "--model", "run", "--json", "a fine film");
         assertEquals(0, predicted.code, predicted.err);
         assertTrue(predicted.out.contains("good") || predicted.out.contains("bad"), predicted.out);
+        Run korean = run(link, "predict", "--model", "run", "--json", "재미있다"); // an empty environment names no locale
+        assertTrue(korean.out.contains("재미있다"), korean.out + korean.err);
         Run wrong = run(link, "embed", "--model", "all-MiniLM-L6-v2", "--device", "cuda:999", "x");
         assertEquals(1, wrong.code);
         assertEquals(1, wrong.err.lines().filter(l -> l.startsWith("warpbert: ")).count(), wrong.err);
