@@ -3,9 +3,11 @@ package org.warpbert.cli;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeFalse;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
@@ -41,6 +43,12 @@ class PlanTest {
         System.arraycopy(new String[] {"plan", "--model", model, "--json"}, 0, args, 0, 4);
         System.arraycopy(more, 0, args, 4, more.length);
         return CommandRun.of(args).done().json();
+    }
+
+    @Test
+    void aDeviceThatIsNotThereNeedsItsMemory() {
+        assumeFalse(Files.exists(Path.of("/dev/nvidiactl")), "there is a GPU");
+        CommandRun.of("plan", "--model", model, "--device", "cuda").failedWith("to plan for a GPU that is not here, say what memory it has (--memory)");
     }
 
     @Test

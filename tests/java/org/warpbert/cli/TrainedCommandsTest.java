@@ -6,10 +6,13 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.zip.GZIPOutputStream;
 import javax.imageio.ImageIO;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -77,6 +80,13 @@ class TrainedCommandsTest {
         CommandRun fromFile = CommandRun.of("predict", "--model", run.toString(), "--json", "--file", file.toString()).done();
         assertEquals(lines, fromFile.jsonLines());
         assertTrue(fromFile.err().contains("1 blank lines skipped"), fromFile.err());
+        Path gzipped = folder.resolve("texts.txt.gz");
+        try (OutputStream out = new GZIPOutputStream(Files.newOutputStream(gzipped))) {
+            out.write(asLines.getBytes(StandardCharsets.UTF_8));
+        }
+        assertEquals(lines, CommandRun.of("predict", "--model", run.toString(), "--json", "--file", gzipped.toString()).done().jsonLines());
+        Files.write(gzipped, new byte[0]);
+        CommandRun.of("predict", "--model", run.toString(), "--file", gzipped.toString()).failedWith("texts.txt.gz", "it ends too early");
         assertEquals(lines, CommandRun.withInput(asLines, "predict", "--model", run.toString(), "--json").done().jsonLines());
         String[] plain = CommandRun.of("predict", "--model", run.toString(), texts[1]).done().out().split("\t");
         assertEquals("motion", plain[0]);

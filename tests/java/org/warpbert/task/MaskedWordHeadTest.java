@@ -2,6 +2,7 @@ package org.warpbert.task;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.ArrayList;
@@ -16,6 +17,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.warpbert.WarpBertException;
 import org.warpbert.backend.Activation;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.Backends;
@@ -254,6 +256,13 @@ class MaskedWordHeadTest {
             }
             assertEquals(squares, (at[1] - at[0]) / (2 * step), 1e-3 * squares);
         }
+    }
+
+    @Test
+    void whatIsNoNumberHasNoLargest() {
+        assertEquals(1, Evaluation.argmax(new float[] {Float.NaN, 1, 3, 3}, 1, 3));
+        String message = assertThrows(WarpBertException.class, () -> Evaluation.argmax(new float[] {1, Float.NaN}, 0, 2)).getMessage();
+        assertTrue(message.contains("not a number"), message);
     }
 
     /** Never [M, V]: only a chunk of logits, whatever the number of masked rows. */

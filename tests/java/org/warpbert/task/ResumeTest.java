@@ -174,6 +174,16 @@ class ResumeTest {
         assertRefused("moments.bin holds more", PLAIN, cpu, train, new Saving(2, true));
         bytes[bytes.length / 2] ^= 1;
         Files.write(moments, bytes);
+        Path metrics = folder.resolve("stopped.partial/metrics.jsonl");
+        byte[] lines = Files.readAllBytes(metrics);
+        Files.write(metrics, Arrays.copyOf(lines, 10));
+        assertRefused("metrics.jsonl has lost lines since the run was saved", PLAIN, cpu, train, new Saving(2, true));
+        Files.write(metrics, lines);
+        Path state = folder.resolve("stopped.partial/state-4/state.json");
+        byte[] said = Files.readAllBytes(state);
+        Files.writeString(state, "{}");
+        assertRefused("state.json is no state of a run", PLAIN, cpu, train, new Saving(2, true));
+        Files.write(state, said);
         Summary whole = run("whole", PLAIN, cpu, train, Saving.NONE, 0);
         assertSameRun(whole, run("stopped", PLAIN, cpu, train, new Saving(0, true), 0)); // refusals have changed nothing
     }

@@ -22,7 +22,7 @@ import picocli.CommandLine.Option;
 
 /** What fine-tuning would take, before anything is taken: also for a device that is not there. */
 @Command(name = "plan", description = "Say what fine-tuning will take of memory, and how batches will be computed in it.",
-        footer = {"", "With --train the real lengths count, else the worst: every text as long as --max-length. Without --model, of a new one, as for pretrain.",
+        footer = {"", "Whether it fits is said, and no error: the exit code is 0 (--json: fits).", "With --train the real lengths count, else the worst: every text as long as --max-length. Without --model, of a new one, as for pretrain.",
                 "  warpbert plan --model bert-base-uncased --batch-size 10 --max-length 512 --device cuda --memory 9.07GB",
                 "  warpbert plan --task tag --labels 9 --model bert-base-uncased --max-length 256 --memory 4GiB",
                 "  warpbert plan --task nsp --layers 4 --hidden 256 --batch-size 64 --memory 2GiB"})
@@ -121,8 +121,11 @@ final class PlanCommand extends WarpBertCommand {
         try {
             return Backends.open(device.device, device.threads, device.precision);
         } catch (WarpBertException e) {
-            if (device.memory == 0 || !device.device.startsWith(ABSENT)) {
+            if (!device.device.startsWith(ABSENT)) {
                 throw e;
+            }
+            if (device.memory == 0) {
+                throw new WarpBertException(e.getMessage() + "; to plan for a GPU that is not here, say what memory it has (--memory)", e);
             }
             return null;
         }

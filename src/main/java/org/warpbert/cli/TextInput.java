@@ -1,16 +1,11 @@
 package org.warpbert.cli;
 
-import java.io.BufferedInputStream;
-import java.io.IOException;
-import java.io.InputStream;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
 import java.util.regex.Pattern;
 import org.warpbert.WarpBertException;
-import org.warpbert.format.AtomicFile;
 import org.warpbert.text.Example;
 import org.warpbert.text.Examples;
 import org.warpbert.text.TextTable;
@@ -152,19 +147,8 @@ final class TextInput {
         }
     }
 
-    /** The lines of a file, or of standard input where it is null. */
+    /** The lines of a file, plain or gzipped (.gz), or of standard input where it is null. */
     static Utf8Lines open(Path file, Terminal terminal) {
-        return file == null ? new Utf8Lines(STDIN, terminal.in()) : new Utf8Lines(file, stream(file));
-    }
-
-    private static InputStream stream(Path file) {
-        if (Files.isDirectory(file)) {
-            throw new WarpBertException(file + " is a folder; a file with a text per line is needed.");
-        }
-        try {
-            return new BufferedInputStream(Files.newInputStream(file));
-        } catch (IOException e) {
-            throw new WarpBertException(file + " cannot be read: " + AtomicFile.reason(e) + ".", e);
-        }
+        return file == null ? new Utf8Lines(STDIN, terminal.in()) : Utf8Lines.open(file);
     }
 }

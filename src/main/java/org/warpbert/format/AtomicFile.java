@@ -1,6 +1,7 @@
 package org.warpbert.format;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
+import java.io.EOFException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -65,6 +66,7 @@ public final class AtomicFile {
         if (e instanceof AccessDeniedException) return "permission denied";
         if (e instanceof FileAlreadyExistsException || e instanceof NotDirectoryException) return "a file stands where a folder is needed";
         if (e instanceof JsonProcessingException json) return "it is not valid JSON (" + malformed(json) + ")";
+        if (e instanceof EOFException) return "it ends too early";
         return e.getMessage() == null ? e.toString() : e.getMessage();
     }
 

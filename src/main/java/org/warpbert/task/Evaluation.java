@@ -4,6 +4,7 @@ import com.fasterxml.jackson.annotation.JsonInclude;
 import java.nio.file.Path;
 import java.util.Iterator;
 import java.util.Map;
+import org.warpbert.WarpBertException;
 import org.warpbert.backend.Backend;
 import org.warpbert.model.BertConfig;
 import org.warpbert.model.Head;
@@ -93,10 +94,13 @@ public record Evaluation(String task, long examples, double loss, Map<String, Do
         }
     }
 
-    /** Index, within a row of {@code count} values from {@code from} on, of the largest; the first of equals. */
+    /** Index, within a row of {@code count} values from {@code from} on, of the largest; the first of equals. NaN is an error. */
     static int argmax(float[] values, int from, int count) {
         int best = 0;
-        for (int i = 1; i < count; i++) {
+        for (int i = 0; i < count; i++) {
+            if (Float.isNaN(values[from + i])) {
+                throw new WarpBertException("the model's answer is not a number: its weights are damaged, or too large for the precision (--precision)");
+            }
             if (values[from + i] > values[from + best]) {
                 best = i;
             }

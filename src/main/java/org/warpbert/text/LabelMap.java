@@ -84,7 +84,7 @@ public final class LabelMap {
 
     private static LabelMap sorted(TreeSet<String> seen, Path file) {
         if (seen.size() < 2) {
-            throw new WarpBertException("All rows of " + file + " have the label " + seen
+            throw new WarpBertException("All rows to learn from, of " + file + ", have the label " + seen
                     + "; a classifier needs at least two. Is it the right column?");
         }
         return sorted(seen);

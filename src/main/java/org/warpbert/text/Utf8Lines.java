@@ -16,6 +16,7 @@ import java.nio.file.Path;
 import java.util.Locale;
 import java.util.zip.GZIPInputStream;
 import org.warpbert.WarpBertException;
+import org.warpbert.format.AtomicFile;
 
 /**
  * Lines of a UTF-8 file, strictly decoded: a bad byte is an error that names its line and place, never a silent
@@ -68,7 +69,7 @@ public final class Utf8Lines implements AutoCloseable {
                     e.addSuppressed(again);
                 }
             }
-            throw new WarpBertException(file + " cannot be read: " + e.getMessage(), e);
+            throw new WarpBertException(file + " cannot be read: " + AtomicFile.reason(e), e);
         }
     }
 

@@ -72,6 +72,10 @@ public final class RunFolder implements AutoCloseable {
         FileChannel channel = FileChannel.open(staging.resolve(METRICS), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
         lock(channel); // while this run is under way; the system lets go of it when the process ends, however it ends
         if (resume) {
+            if (channel.size() < saved.metricsBytes()) {
+                channel.close();
+                throw new WarpBertException(staging.resolve(METRICS) + " has lost lines since the run was saved");
+            }
             channel.truncate(saved.metricsBytes()).position(saved.metricsBytes());
         }
         metricsFile = channel;

@@ -64,7 +64,14 @@ public final class SavedRun {
                     last = folder;
                 }
             }
-            return last == null ? null : new SavedRun(last, JSON.readValue(last.resolve(STATE).toFile(), State.class));
+            if (last == null) {
+                return null;
+            }
+            State state = JSON.readValue(last.resolve(STATE).toFile(), State.class);
+            if (state == null || state.settings == null || state.trainer == null || state.progress == null) {
+                throw new WarpBertException(last.resolve(STATE) + " is no state of a run");
+            }
+            return new SavedRun(last, state);
         } catch (IOException e) {
             throw new WarpBertException((last == null ? run : last.resolve(STATE)) + " cannot be read: " + AtomicFile.reason(e), e);
         }
