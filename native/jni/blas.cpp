@@ -64,10 +64,14 @@ bool asked_for(const char* name) {
   return asked && strcmp(asked, name) == 0;
 }
 
-// The widest that this CPU has; WARPBERT_GEMM=avx2 for the narrower.
+// Whether our own products are those for AVX-512; WARPBERT_GEMM=avx2 for the narrower.
+bool wide() {
+  static const bool is = warpbert::f32::products.had() && !asked_for("avx2");
+  return is;
+}
+
 const warpbert::Products& own(int32_t bf16) {
-  static const bool wide = warpbert::f32::products.had() && !asked_for("avx2");
-  return !wide ? warpbert::f32_avx2::products : bf16 ? warpbert::bf16::products : warpbert::f32::products;
+  return !wide() ? warpbert::f32_avx2::products : bf16 ? warpbert::bf16::products : warpbert::f32::products;
 }
 
 // Our own products where the CPU has AVX2 (shares of OpenBLAS's time: docs/performance.md); WARPBERT_GEMM=openblas for the other.
@@ -128,10 +132,10 @@ wb_status multiply_packed(const void* call) {
 
 int32_t wb_blas_needed(void) { return !use_own(); }
 
-int32_t wb_blas_has_bf16(void) { return use_own() && &own(1) == &warpbert::bf16::products && own(1).had(); }
+int32_t wb_blas_has_bf16(void) { return use_own() && wide() && own(1).had(); }
 
 const char* wb_blas_core(void) {
-  if (use_own()) return &own(0) == &warpbert::f32::products ? "own AVX-512" : "own AVX2";
+  if (use_own()) return wide() ? "own AVX-512" : "own AVX2";
   auto get = (const char* (*)())symbol("openblas_get_corename");
   return get ? get() : nullptr;
 }

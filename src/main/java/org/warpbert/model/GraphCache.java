@@ -90,7 +90,7 @@ final class GraphCache implements AutoCloseable {
         }
         long now = passes++ / EPOCH;
         of.sights = of.sights(now) + 1;
-        if (of.graph == null && of.sights > 1 && !full && hasPlaceFor(of, now)) {
+        if (of.graph == null && of.sights > 1 && !full && makesPlaceFor(of, now)) {
             capture(of, ops);
         }
         if (of.graph == null) {
@@ -100,8 +100,8 @@ final class GraphCache implements AutoCloseable {
         }
     }
 
-    /** Makes one where another is used half as often and no more. */
-    private boolean hasPlaceFor(Shape shape, long now) {
+    /** Whether there is place for a graph, for which another that is used half as often and no more gives way. */
+    private boolean makesPlaceFor(Shape shape, long now) {
         if (captured.size() < most) {
             return true;
         }
