@@ -31,6 +31,9 @@ void store(float* p, V v) { _mm512_storeu_ps(p, v); }
 V splat(float x) { return _mm512_set1_ps(x); }
 V load_first(const float* p, int64_t count) { return _mm512_maskz_loadu_ps((__mmask16)((1 << count) - 1), p); }
 
+constexpr int kRows = 8; // of a tile
+void store_rows(float* p, V v) { __builtin_memcpy(p, &v, sizeof v / 2); } // the first kRows
+
 #else
 
 typedef __m256 V;
@@ -40,6 +43,12 @@ void store(float* p, V v) { _mm256_storeu_ps(p, v); }
 V splat(float x) { return _mm256_set1_ps(x); }
 V load_first(const float* p, int64_t count) {
   return _mm256_maskload_ps(p, _mm256_cmpgt_epi32(_mm256_set1_epi32((int)count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)));
+}
+
+constexpr int kRows = 6;
+void store_rows(float* p, V v) {
+  _mm_storeu_ps(p, _mm256_castps256_ps128(v));
+  _mm_storel_pi((__m64*)(p + 4), _mm256_extractf128_ps(v, 1));
 }
 
 #endif

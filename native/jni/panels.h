@@ -15,8 +15,8 @@ namespace {
 
 typedef int32_t Lanes __attribute__((vector_size(sizeof(V))));
 
-// The tile: 24 of 32 registers with AVX-512, 12 of 16 with AVX2; every BERT size is a multiple of its columns.
-constexpr int kRows = kLanes == 16 ? 8 : 6, kVectors = kLanes == 16 ? 3 : 2, kColumns = kVectors * kLanes;
+// The tile, whose sums take 24 of 32 registers with AVX-512, 12 of 16 with AVX2; every BERT size is a multiple of its columns.
+constexpr int kVectors = kLanes == 16 ? 3 : 2, kColumns = kVectors * kLanes;
 
 // Memory for the panels of this thread's products; grown when a larger product comes, so that a step allocates nothing.
 struct Panels {
@@ -53,11 +53,12 @@ inline __attribute__((always_inline)) void transpose(V* block) {
   }
 }
 
-// The first kWidth words of a vector.
+// The first kWidth words of a vector: a panel of A has fewer lines than a vector.
 template <int kWidth>
-void put(float* to, V words) {
-  if (kWidth >= kLanes) store(to, words);
-  else __builtin_memcpy(to, &words, kWidth * sizeof(float));
+inline __attribute__((always_inline)) void put(float* to, V words) {
+  static_assert(kWidth == kLanes || kWidth == kRows, "a panel of B is made of whole vectors");
+  if (kWidth == kLanes) store(to, words);
+  else store_rows(to, words);
 }
 
 // to[d][0..kWidth) = line 0..kWidth-1 at word d of depth; lines from `lines` on are 0, and so is what a last word lacks. A line is
@@ -81,6 +82,7 @@ void pack(float* to, const float* from, int64_t row, bool along_depth, int64_t l
   for (int first = 0; first < kWidth; first += kLanes) {
     for (int64_t d = 0; d < words; d += kLanes) {
       V block[kLanes];
+#pragma GCC unroll 16
       for (int i = 0; i < kLanes; ++i) {
         const float* in = from + (first + i) * row + d * kDeep;
         const bool there = i < kStored && first + i < lines;
@@ -88,7 +90,13 @@ void pack(float* to, const float* from, int64_t row, bool along_depth, int64_t l
         block[i] = there ? along(in, depth - d * kDeep) : V{};
       }
       transpose(block);
-      for (int64_t i = 0; i < least(kLanes, words - d); ++i) put<kStored>(to + (d + i) * kWidth + first, block[i]);
+      float* out = to + d * kWidth + first;
+      if (words - d < kLanes) {
+        for (int64_t i = 0; i < words - d; ++i) put<kStored>(out + i * kWidth, block[i]);
+        continue;
+      }
+#pragma GCC unroll 16
+      for (int i = 0; i < kLanes; ++i) put<kStored>(out + i * kWidth, block[i]);
     }
   }
 }

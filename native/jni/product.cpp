@@ -20,11 +20,10 @@ constexpr int64_t kTileColumns = 192 / kColumns; // panels of B used together: 2
 constexpr int64_t kHighest = 64;         // panels of A in a piece: to pack B for each so many costs next to nothing
 constexpr int64_t kLowest = 16;          // and for each so many is still better than threads that wait
 constexpr int64_t kPieces = 6;           // for each thread, so that none waits long for the last
-constexpr int64_t kStride = 16;          // steps of depth between fetches
+constexpr int64_t kStride = kLanes == 8 ? 96 : 16; // steps of depth between fetches
 constexpr int64_t kLine = 16;            // floats of a cache line
 // What stays in L1 while the other operand's panels pass by: a panel of B where it is small (AVX2: 25 KB), else one of A.
 constexpr bool kColumnsFirst = kLanes == 8;
-constexpr int kUnrolled = kLanes == 8 ? 4 : 1; // steps of depth: 12 multiplications in one are few beside the loop's own instructions
 
 // Cache lines that will be wanted, rows of them, fetched some at a time.
 struct Lines {
@@ -42,15 +41,17 @@ struct Lines {
 };
 
 // c[kRows,kColumns] = (add ? c : 0) + a b over a depth of so many words. Meanwhile the lines of c are fetched, which are wanted at the end, and
-// `share` of the `ahead` now and then.
-void multiply_tile(float* c, int64_t c_row, const float* a, const float* b, int64_t words, bool add, Lines& ahead, int64_t share) {
+// `share` of the `ahead` now and then. A function of its own, and four steps at once: else GCC 12 keeps some of `right` in memory and
+// counts three pointers up at each step.
+__attribute__((noinline, noclone)) void multiply_tile(float* c, int64_t c_row, const float* a, const float* b, int64_t words, bool add,
+    Lines& ahead, int64_t share) {
   for (int i = 0; i < kRows; ++i) {
     for (int j = 0; j < kColumns; j += kLine) __builtin_prefetch(c + i * c_row + j, 1);
   }
   V sums[kRows][kVectors] = {};
   for (int64_t deep = 0; deep < words; deep += kStride) {
     ahead.fetch(share);
-#pragma GCC unroll kUnrolled
+#pragma GCC unroll 4
     for (int64_t d = deep, end = least(deep + kStride, words); d < end; ++d, a += kRows, b += kColumns) {
       V right[kVectors];
 #pragma GCC unroll 3
