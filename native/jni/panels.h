@@ -18,6 +18,8 @@ typedef int32_t Lanes __attribute__((vector_size(sizeof(V))));
 // The tile, whose sums take 24 of 32 registers with AVX-512, 12 of 16 with AVX2; every BERT size is a multiple of its columns.
 constexpr int kVectors = kLanes == 16 ? 3 : 2, kColumns = kVectors * kLanes;
 
+constexpr int64_t kLine = 16; // floats of a cache line
+
 // Memory for the panels of this thread's products; grown when a larger product comes, so that a step allocates nothing.
 struct Panels {
   float* at = nullptr;
@@ -61,24 +63,15 @@ inline __attribute__((always_inline)) void put(float* to, V words) {
   else store_rows(to, words);
 }
 
-// to[d][0..kWidth) = line 0..kWidth-1 at word d of depth; lines from `lines` on are 0, and so is what a last word lacks. A line is
-// a row of A or a column of B: its `depth` numbers are neighbours (`along`), or the lines' numbers of one depth are. What will be
-// read soon is fetched meanwhile: a row is too short, and the next too far, for the processor to foresee it.
+// A panel holds kWidth lines: rows of A, or columns of B. Its [word of depth][line] are words of the numbers of those lines. Where the operand
+// ends within a panel, the rest of it is 0, and so is what a last word lacks. What will be read soon is fetched meanwhile: a row is
+// too short, and the next too far, for the processor to foresee it.
+
+// One panel of lines whose `depth` numbers are neighbours, line after line a `row` apart.
 template <int kWidth>
-void pack(float* to, const float* from, int64_t row, bool along_depth, int64_t lines, int64_t depth) {
+void pack_along(float* to, const float* from, int64_t row, int64_t lines, int64_t depth) {
   constexpr int kStored = kWidth < kLanes ? kWidth : kLanes; // a vector of B's panels, kRows of A's
   const int64_t words = pieces_of(depth, kDeep);
-  if (!along_depth) {
-    constexpr int64_t ahead = 8;
-    for (int64_t d = 0; d < words; ++d) {
-      const float* in = from + d * kDeep * row;
-      for (int first = 0; first < kWidth; first += kLanes) {
-        for (int i = 0; kWidth == kColumns && i < kDeep; ++i) __builtin_prefetch(in + (ahead + i) * row + first);
-        put<kStored>(to + d * kWidth + first, across(in + first, row, lines - first, d * kDeep + 1 < depth));
-      }
-    }
-    return;
-  }
   for (int first = 0; first < kWidth; first += kLanes) {
     for (int64_t d = 0; d < words; d += kLanes) {
       V block[kLanes];
@@ -97,6 +90,27 @@ void pack(float* to, const float* from, int64_t row, bool along_depth, int64_t l
       }
 #pragma GCC unroll 16
       for (int i = 0; i < kLanes; ++i) put<kStored>(out + i * kWidth, block[i]);
+    }
+  }
+}
+
+// All panels of lines whose numbers at one depth are neighbours, depth after depth a `row` apart. A row is read once for all panels: rows
+// that are a power of two apart would push each other out of the caches before the next panel came to them.
+template <int kWidth>
+void pack_across(float* to, const float* from, int64_t row, int64_t lines, int64_t depth) {
+  constexpr int kStored = kWidth < kLanes ? kWidth : kLanes;
+  constexpr int64_t kAhead = 8;
+  const int64_t words = pieces_of(depth, kDeep);
+  for (int64_t d = 0; d < words; ++d) {
+    const float* in = from + d * kDeep * row;
+    for (int i = 0; i < kDeep; ++i) {
+      for (int64_t line = 0; line < lines; line += kLine) __builtin_prefetch(in + (kAhead + i) * row + line);
+    }
+    float* out = to + d * kWidth;
+    for (int64_t panel = 0; panel < lines; panel += kWidth, out += kWidth * words) {
+      for (int first = 0; first < kWidth; first += kLanes) {
+        put<kStored>(out + first, across(in + panel + first, row, lines - panel - first, d * kDeep + 1 < depth));
+      }
     }
   }
 }

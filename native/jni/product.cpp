@@ -21,7 +21,6 @@ constexpr int64_t kHighest = 64;         // panels of A in a piece: to pack B fo
 constexpr int64_t kLowest = 16;          // and for each so many is still better than threads that wait
 constexpr int64_t kPieces = 6;           // for each thread, so that none waits long for the last
 constexpr int64_t kStride = kLanes == 8 ? 96 : 16; // steps of depth between fetches
-constexpr int64_t kLine = 16;            // floats of a cache line
 // What stays in L1 while the other operand's panels pass by: a panel of B where it is small (AVX2: 25 KB), else one of A.
 constexpr bool kColumnsFirst = kLanes == 8;
 
@@ -109,10 +108,13 @@ constexpr int64_t kRowPanelsAtOnce = 6;
 void pack_piece(const void* argument, int64_t piece) {
   const Block& block = *(const Block*)argument;
   const int64_t from = piece * kRowPanelsAtOnce, end = least(from + kRowPanelsAtOnce, block.row_panels());
+  float* to = block.a_panels + from * kRows * block.words;
+  const float* first = block.a.at + from * kRows * (block.a.transposed ? 1 : block.a.row);
+  if (block.a.transposed) return pack_across<kRows>(to, first, block.a.row, least(end * kRows, block.rows) - from * kRows, block.depth);
   for (int64_t panel = from; panel < end; ++panel) {
-    const int64_t first = panel * kRows;
-    pack<kRows>(block.a_panels + first * block.words, block.a.at + first * (block.a.transposed ? 1 : block.a.row), block.a.row,
-                !block.a.transposed, least(kRows, block.rows - first), block.depth);
+    pack_along<kRows>(to, first, block.a.row, least(kRows, block.rows - panel * kRows), block.depth);
+    to += kRows * block.words;
+    first += kRows * block.a.row;
   }
 }
 
@@ -148,7 +150,9 @@ void multiply_piece(const void* argument, int64_t piece) {
       continue;
     }
     float* to = own + (j - from) * kColumns * block.words;
-    pack<kColumns>(to, block.column(j * kColumns), block.b.row, block.b.transposed, least(kColumns, block.columns - j * kColumns), block.depth);
+    const float* first = block.column(j * kColumns);
+    if (block.b.transposed) pack_along<kColumns>(to, first, block.b.row, least(kColumns, block.columns - j * kColumns), block.depth);
+    else if (j == from) pack_across<kColumns>(to, first, block.b.row, least(end * kColumns, block.columns) - j * kColumns, block.depth); // all
     right[j - from] = to;
   }
   Lines ahead = wanted(block, piece + block.threads); // others take the pieces between
@@ -190,7 +194,7 @@ void pack_weights_piece(const void* argument, int64_t piece) {
   const int64_t floats = kColumns * weights.k, words = kColumns * pieces_of(weights.k, kDeep);
   float* scratch = weights.scratch + piece * words;
   for (int64_t panel = weights.panels * piece / weights.pieces; panel < weights.panels * (piece + 1) / weights.pieces; ++panel) {
-    pack<kColumns>(scratch, weights.w + panel * floats, weights.k, true, kColumns, weights.k);
+    pack_along<kColumns>(scratch, weights.w + panel * floats, weights.k, kColumns, weights.k);
     memcpy(weights.w + panel * floats, scratch, words * sizeof(float));
   }
 }
