@@ -163,6 +163,13 @@ class ResumeTest {
         assertRefused("train_sha256 was ", PLAIN, cpu, dev, new Saving(2, true));
         assertRefused("device was cpu and is simt", PLAIN, on("simt", Precision.F32), train, new Saving(2, true));
         assertRefused("holds a run that was stopped after step 4; go on with it (--resume), or begin anew (--overwrite)", PLAIN, cpu, train, new Saving(2, false));
+        Path weights = folder.resolve("stopped.partial/state-4/model.safetensors");
+        byte[] tensors = Files.readAllBytes(weights);
+        tensors[tensors.length - 2] ^= 1;
+        Files.write(weights, tensors);
+        assertRefused("model.safetensors is damaged", PLAIN, cpu, train, new Saving(2, true));
+        tensors[tensors.length - 2] ^= 1;
+        Files.write(weights, tensors);
         Path moments = folder.resolve("stopped.partial/state-4/moments.bin");
         byte[] bytes = Files.readAllBytes(moments);
         bytes[bytes.length / 2] ^= 1;

@@ -9,6 +9,7 @@ import org.apache.commons.csv.CSVFormat;
 import org.apache.commons.csv.CSVParser;
 import org.apache.commons.csv.CSVRecord;
 import org.warpbert.WarpBertException;
+import org.warpbert.format.AtomicFile;
 
 /** TSV without quoting, and CSV after RFC 4180. */
 final class DelimitedTable extends TextTable {
@@ -28,7 +29,7 @@ final class DelimitedTable extends TextTable {
         try {
             csv = quoted ? CSVFormat.RFC4180.builder().setIgnoreEmptyLines(false).get().parse(lines.reader()) : null;
         } catch (IOException e) {
-            throw new WarpBertException(file() + " cannot be read: " + e.getMessage(), e);
+            throw new WarpBertException(file() + " cannot be read: " + AtomicFile.reason(e), e);
         }
         records = quoted ? csv.iterator() : null;
         CellRow row = read();

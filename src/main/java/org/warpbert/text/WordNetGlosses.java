@@ -12,6 +12,7 @@ import java.util.regex.Pattern;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipFile;
 import org.warpbert.WarpBertException;
+import org.warpbert.format.AtomicFile;
 
 /**
  * Text classification from WordNet 3.1: the definition of each synset, and which of the 45 lexicographer files it
@@ -83,7 +84,7 @@ public final class WordNetGlosses {
                 }
             }
         } catch (IOException e) {
-            throw new WarpBertException(jar + " cannot be read: " + e.getMessage(), e);
+            throw new WarpBertException(jar + " cannot be read: " + AtomicFile.reason(e), e);
         }
         return synsets;
     }

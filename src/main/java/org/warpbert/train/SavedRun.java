@@ -7,6 +7,7 @@ import java.io.DataInputStream;
 import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.OutputStream;
 import java.nio.channels.Channels;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -46,9 +47,10 @@ public final class SavedRun {
      * @param trainer      where it stands
      * @param progress     what the task's side knows of the run so far
      * @param metricsBytes length of {@code metrics.jsonl} then
+     * @param weightsCrc   CRC-32C of {@code model.safetensors}
      * @param momentsCrc   CRC-32C of {@code moments.bin}
      */
-    private record State(JsonNode settings, Trainer.State trainer, JsonNode progress, long metricsBytes, long momentsCrc) {}
+    private record State(JsonNode settings, Trainer.State trainer, JsonNode progress, long metricsBytes, long weightsCrc, long momentsCrc) {}
 
     private SavedRun(Path folder, State state) {
         this.folder = folder;
@@ -94,10 +96,11 @@ public final class SavedRun {
         try {
             AtomicFile.deleteFolder(folder);
             Files.createDirectories(folder);
-            SafetensorsWriter.write(folder.resolve(Safetensors.FILE), parameters.shapes(), parameters::host);
+            Path weights = folder.resolve(Safetensors.FILE);
+            SafetensorsWriter.write(weights, parameters.shapes(), parameters::host);
             CRC32C crc = new CRC32C();
             AtomicFile.write(folder.resolve(MOMENTS), channel -> trainer.writeMoments(new CheckedOutputStream(Channels.newOutputStream(channel), crc)));
-            State state = new State(settings, at, progress, metricsBytes, crc.getValue());
+            State state = new State(settings, at, progress, metricsBytes, checksum(weights), crc.getValue());
             AtomicFile.write(folder.resolve(STATE), JSON.writerWithDefaultPrettyPrinter().writeValueAsBytes(state));
             deleteBut(run, folder);
             return new SavedRun(folder, state);
@@ -146,9 +149,29 @@ public final class SavedRun {
         }
     }
 
-    /** The weights, under their names in our tables. The caller closes it. */
+    /** The weights, under their names in our tables, found whole. The caller closes it. */
     public TensorSource weights() {
+        Path weights = folder.resolve(Safetensors.FILE);
+        try {
+            requireWhole(weights, checksum(weights), state.weightsCrc);
+        } catch (IOException e) {
+            throw new WarpBertException(weights + " cannot be read: " + AtomicFile.reason(e), e);
+        }
         return Safetensors.open(folder);
+    }
+
+    private static long checksum(Path file) throws IOException {
+        CRC32C crc = new CRC32C();
+        try (InputStream in = new CheckedInputStream(Files.newInputStream(file), crc)) {
+            in.transferTo(OutputStream.nullOutputStream());
+        }
+        return crc.getValue();
+    }
+
+    private static void requireWhole(Path file, long is, long was) {
+        if (is != was) {
+            throw new WarpBertException(file + " is damaged: its checksum is not that of " + STATE);
+        }
     }
 
     /** Has a trainer of the same run go on from here; its parameters hold {@link #weights} already. After an error it is of no use. */
@@ -165,8 +188,6 @@ public final class SavedRun {
         } catch (IOException e) {
             throw new WarpBertException(moments + " cannot be read: " + AtomicFile.reason(e), e);
         }
-        if (crc.getValue() != state.momentsCrc) {
-            throw new WarpBertException(moments + " is damaged: its checksum is not that of " + STATE);
-        }
+        requireWhole(moments, crc.getValue(), state.momentsCrc);
     }
 }
