@@ -121,7 +121,8 @@ void pack_piece(const void* argument, int64_t piece) {
 // What `piece` will pack of B, as it is stored. Behind a block's last piece come the first pieces of the block that is deeper.
 Lines wanted(const Block& block, int64_t piece) {
   const bool deeper = piece >= block.pieces();
-  const int64_t from = (deeper ? piece - block.pieces() : piece) / block.ranges() * block.group, end = least(from + block.group, block.column_panels());
+  const int64_t from = (deeper ? piece - block.pieces() : piece) / block.ranges() * block.group;
+  const int64_t end = least(from + block.group, block.column_panels());
   if ((deeper && block.last) || from >= end) return {nullptr, 0, 0, 0};
   if (from < block.ready_panels) {
     const float* first = block.ready + from * block.ready_row + (deeper ? block.words * kColumns : 0);
@@ -206,9 +207,9 @@ Matrix from(Matrix x, int64_t i, int64_t j) {
 }
 
 bool had() {
-  static const bool has = kLanes == 8 ? __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") : __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw")
+  if (kLanes == 8) return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw")
       && __builtin_cpu_supports("avx512vl") && (kDeep == 1 || __builtin_cpu_supports("avx512bf16"));
-  return has;
 }
 
 wb_status product(wb_context* ctx, int32_t threads, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, bool add, float* c,
