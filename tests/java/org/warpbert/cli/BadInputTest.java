@@ -54,6 +54,7 @@ class BadInputTest {
     void notUtf8() throws IOException {
         byte[] bytes = (GOOD + "bad\tcaf\u00e9\n").getBytes(StandardCharsets.ISO_8859_1);
         train(bytes).failedWith("data.tsv", "line 6", "UTF-8");
+        train(GOOD.getBytes(StandardCharsets.UTF_16LE)).failedWith("data.tsv looks like UTF-16", "UTF-8");
         CommandRun.withInput(bytes, "tokenize", "--model", "all-MiniLM-L6-v2").failedWith("standard input, line 6", "UTF-8");
         nothingWritten("data.tsv");
     }
@@ -87,7 +88,9 @@ class BadInputTest {
         train(GOOD, "--out", "/proc/warpbert/run").failedWith("/proc/warpbert/run", "cannot be written");
         train(GOOD, "--out", folder.resolve("data.tsv").toString()).failedWith("data.tsv", "file");
         train(GOOD, "--overwrite", "--out", folder.toString()).failedWith("other things than a run");
-        nothingWritten("data.tsv");
+        Path link = Files.createSymbolicLink(folder.resolve("link"), folder.resolve("nowhere"));
+        train(GOOD, "--out", link.toString()).failedWith("link to what does not exist");
+        nothingWritten("data.tsv", "link");
     }
 
     @Test
@@ -116,6 +119,12 @@ class BadInputTest {
         train(GOOD, "--dev-split", "2").misusedWith("--dev-split");
         train(GOOD, "--dev-split", "0.5", "--dev", "dev.tsv").misusedWith("(--dev)", "(--dev-split) exclude each other");
         train(GOOD, "--no-such-option").misusedWith("--no-such-option");
+        train(GOOD, "--threads", "-1").misusedWith("--threads", "0 (all cores) or more");
+        train(GOOD, "--threads", "two").misusedWith("--threads", "'two'");
+        train(GOOD, "--mask-share", "0.3").misusedWith("--mask-share", "mlm, nsp, sop", "not classify");
+        train(GOOD, "--task", "nsp").misusedWith("The task nsp knows its files", "--text");
+        CommandRun.of("pretrain", "--hidden", "1000000000", "--train", "t", "--out", "o").misusedWith("--hidden 1000000000");
+        CommandRun.of("embed", "--model", "all-MiniLM-L6-v2", "--npy", folder.toString(), "a").misusedWith("--npy", "is a folder");
         CommandRun.of("models", "get").misusedWith("NAME");
         CommandRun.of("embed", "--model", "all-MiniLM-L6-v2", "--batch-size", "0", "a").misusedWith("--batch-size");
         nothingWritten("data.tsv");

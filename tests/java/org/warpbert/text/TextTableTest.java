@@ -1,6 +1,7 @@
 package org.warpbert.text;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -98,6 +99,7 @@ class TextTableTest {
         String text = content.replace("\\n", "\n").replace("\\t", "\t");
         WarpBertException error = assertThrows(WarpBertException.class, () -> rows(name, text, Options.DEFAULT));
         assertTrue(error.getMessage().contains(name) && error.getMessage().contains(expected), error.getMessage());
+        assertFalse(error.getMessage().contains("Exception"), error.getMessage());
     }
 
     @Test

@@ -1,6 +1,7 @@
 package org.warpbert.cli;
 
 import com.fasterxml.jackson.annotation.JsonInclude;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -54,6 +55,9 @@ final class EmbedCommand extends WarpBertCommand {
         inference.check(this);
         if (npy != null && (layers != null || attentions)) {
             throw usage("--npy holds a vector for each text; --layers and --attentions are JSON lines");
+        }
+        if (npy != null && Files.isDirectory(npy)) {
+            throw usage("--npy " + npy + " is a folder; it must be a file");
         }
         fetch(inference.model);
         try (Embedder embedder = Embedder.load(inference.model, pooling, inference.device.compute(), terminal::note)) {

@@ -7,16 +7,22 @@ import picocli.CommandLine.Option;
 
 /** What is asked of running text. */
 final class MaskingOptions {
+    static final String NAMES = "--mask-share, --whole-word and --mask-seed";
+
     @Option(names = "--mask-share", paramLabel = "X", description = "Running text: this share of the pieces is masked (default: 0.15).")
-    private double share = Masking.SHARE;
+    private Double share;
 
     @Option(names = "--whole-word", description = "Running text: words are masked whole or not at all.")
     private boolean wholeWords;
 
     @Option(names = "--mask-seed", paramLabel = "N", description = "Running text: seed of masks and pairs (default: 42).")
-    private long seed = 42;
+    private Long seed;
+
+    boolean given() {
+        return share != null || wholeWords || seed != null;
+    }
 
     PretrainTask task(Objective objective) {
-        return new PretrainTask(objective, share, wholeWords, seed);
+        return new PretrainTask(objective, share == null ? Masking.SHARE : share, wholeWords, seed == null ? 42 : seed);
     }
 }

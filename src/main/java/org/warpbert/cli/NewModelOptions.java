@@ -3,6 +3,7 @@ package org.warpbert.cli;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
+import org.warpbert.WarpBertException;
 import org.warpbert.format.Vocabulary;
 import org.warpbert.model.BertConfig;
 import org.warpbert.text.Documents;
@@ -69,6 +70,9 @@ final class NewModelOptions {
             return BertConfig.read(config);
         }
         int h = or(hidden, 768);
+        if (intermediate == null && h > Integer.MAX_VALUE / 4) {
+            throw new WarpBertException("--hidden " + h + " is more than any machine could hold");
+        }
         return BertConfig.ofSizes(1, h, or(layers, 12), or(heads, Math.max(1, h / 64)), or(intermediate, 4 * h), or(positions, 512), 2);
     }
 

@@ -1,6 +1,8 @@
 package org.warpbert.cli;
 
+import java.util.Arrays;
 import java.util.List;
+import java.util.stream.Stream;
 import org.warpbert.format.ModelFolder;
 import org.warpbert.hub.Hub;
 import org.warpbert.model.BertConfig;
@@ -20,8 +22,9 @@ import picocli.CommandLine.Option;
 
 /** Which task, and how its data files are to be read. */
 final class TaskOptions {
-    private static final List<String> NAMES = List.of(ClassifyTask.NAME, ClassifyTask.PAIR, RegressTask.NAME, TagTask.NAME, QaTask.NAME, ChoiceTask.NAME,
-            PretrainTask.name(Objective.MLM), PretrainTask.name(Objective.NSP), PretrainTask.name(Objective.SOP));
+    private static final List<String> RUNNING_TEXT = Arrays.stream(Objective.values()).map(PretrainTask::name).toList();
+    private static final List<String> NAMES = Stream.concat(
+            Stream.of(ClassifyTask.NAME, ClassifyTask.PAIR, RegressTask.NAME, TagTask.NAME, QaTask.NAME, ChoiceTask.NAME), RUNNING_TEXT.stream()).toList();
 
     @Option(names = "--task", paramLabel = "NAME", description = "What to learn: classify (texts, or pairs with --pair), pair, regress (labels are numbers; texts, or pairs with --pair), tag (words of CoNLL or CoNLL-U files: "
             + "entities, parts of speech), qa (SQuAD's JSON), choice (SWAG's columns, or JSONL); from running text: mlm, nsp, sop (see pretrain).")
@@ -57,11 +60,14 @@ final class TaskOptions {
         if ((qa.given() || answerMetric != null) && !name.equals(QaTask.NAME)) {
             throw command.usage(QaOptions.NAMES + " and --answer-metric are for the task qa, not " + name);
         }
-        if (columns.given() && (name.equals(QaTask.NAME) || name.equals(ChoiceTask.NAME))) {
+        if (columns.given() && (name.equals(QaTask.NAME) || name.equals(ChoiceTask.NAME) || RUNNING_TEXT.contains(name))) {
             throw command.usage("The task " + name + " knows its files: --text, --pair, --label, --format, --no-header and --extra-cells are not for it");
         }
         if (labels.given() && !name.equals(ClassifyTask.NAME) && !name.equals(ClassifyTask.PAIR)) {
             throw command.usage(LabelOptions.NAMES + " are for the tasks classify and pair, not " + name);
+        }
+        if (masking.given() && NAMES.contains(name) && !RUNNING_TEXT.contains(name)) {
+            throw command.usage(MaskingOptions.NAMES + " are for running text (" + String.join(", ", RUNNING_TEXT) + "), not " + name);
         }
         return command.checked(() -> switch (name) {
             case ClassifyTask.NAME -> labels.task(command, name, columns.get(), several);

@@ -72,7 +72,7 @@ final class DelimitedTable extends TextTable {
         } catch (UncheckedIOException | IllegalStateException e) {
             boolean open = String.valueOf(e.getMessage()).contains("EOF reached");
             throw new WarpBertException(at(line) + (open ? "a quote that opens in this row is never closed"
-                    : "not proper CSV (a quote inside a cell, or text after a closing quote?): " + e.getMessage())
+                    : "not proper CSV (a quote inside a cell, or text after a closing quote?): " + (e.getCause() == null ? e : e.getCause()).getMessage())
                     + "; a file with literal quotes is read as TSV.", e);
         }
     }

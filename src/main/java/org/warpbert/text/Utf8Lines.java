@@ -14,6 +14,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Locale;
+import java.util.stream.IntStream;
 import java.util.zip.GZIPInputStream;
 import org.warpbert.WarpBertException;
 import org.warpbert.format.AtomicFile;
@@ -110,6 +111,9 @@ public final class Utf8Lines implements AutoCloseable {
             return null;
         }
         line++;
+        if (line == 1) {
+            refuseUtf16(bytes.toByteArray());
+        }
         String text = decode(ByteBuffer.wrap(bytes.toByteArray()));
         return line == 1 && text.startsWith("\uFEFF") ? text.substring(1) : text;
     }
@@ -120,6 +124,14 @@ public final class Utf8Lines implements AutoCloseable {
             filled = Math.max(0, in.read(buffer));
         }
         return at < filled;
+    }
+
+    /** Without a byte order mark UTF-16 is proper UTF-8 where its letters are ASCII: each with a NUL before or behind it. */
+    private void refuseUtf16(byte[] first) {
+        long nuls = IntStream.range(0, first.length).filter(i -> first[i] == 0).count();
+        if (nuls > first.length / 4) {
+            throw new WarpBertException(file + " looks like UTF-16: of the first line's bytes every other is 0; convert the file to UTF-8.");
+        }
     }
 
     private String decode(ByteBuffer encoded) {

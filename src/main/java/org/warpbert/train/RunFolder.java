@@ -121,6 +121,9 @@ public final class RunFolder implements AutoCloseable {
         if (Files.exists(place) && !Files.isDirectory(place)) {
             throw new WarpBertException(out + " is a file; a run (--out) makes a folder");
         }
+        if (Files.isSymbolicLink(place) && !Files.exists(place)) {
+            throw new WarpBertException(out + " is a link to what does not exist; make that folder, or give another (--out)");
+        }
         if (!overwrite && !isEmpty(place)) {
             throw new WarpBertException(out + " exists and is not empty; give another folder (--out), or have it replaced (--overwrite)");
         }
