@@ -15,6 +15,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.warpbert.WarpBertException;
+import org.warpbert.format.AtomicFile;
 
 class RunFolderTest {
     private static final TrainingListener.Step STEP = new TrainingListener.Step(1, 1, 0.5, Double.NaN, 2e-5, 65536, 7, 3.5);
@@ -135,5 +136,19 @@ class RunFolderTest {
         String message = assertThrows(WarpBertException.class, () -> RunFolder.open(run, true)).getMessage();
         assertTrue(message.contains("other things than a run (sub)"), message);
         assertEquals(List.of("run"), names());
+    }
+
+    @Test
+    void foldersOfTheNamesThatARunTakesMeanwhileAreNotLost() throws IOException {
+        for (String name : List.of("run.partial", "run.replaced")) {
+            Path mine = Files.createDirectories(dir.resolve(name));
+            RunFolder.open(dir.resolve("run"), false).close(); // it is empty
+            Files.createDirectories(mine);
+            Files.writeString(mine.resolve("thesis.txt"), "years of work");
+            String message = assertThrows(WarpBertException.class, () -> RunFolder.open(dir.resolve("run"), true)).getMessage();
+            assertTrue(message.contains(name + " holds other things than a run"), message);
+            assertEquals(List.of(name), names());
+            AtomicFile.deleteFolder(mine);
+        }
     }
 }

@@ -127,18 +127,29 @@ public final class RunFolder implements AutoCloseable {
         if (!overwrite && !isEmpty(place)) {
             throw new WarpBertException(out + " exists and is not empty; give another folder (--out), or have it replaced (--overwrite)");
         }
-        Path other = other(place);
-        if (other != null) {
-            throw new WarpBertException(out + " holds other things than a run (" + other + "); it is not replaced, give another folder (--out)");
-        }
+        Path staging = place.resolveSibling(place.getFileName() + ".partial");
+        refuseToReplace(place, other(place));
+        refuseToReplace(replaced(place), other(replaced(place)));
+        refuseToReplace(staging, isEmpty(staging) || Files.exists(staging.resolve(METRICS)) ? null : Path.of("no " + METRICS));
         try {
             synchronized (OPEN) {
-                RunFolder folder = new RunFolder(place, place.resolveSibling(place.getFileName() + ".partial"), overwrite, resume);
+                RunFolder folder = new RunFolder(place, staging, overwrite, resume);
                 OPEN.put(place, folder);
                 return folder;
             }
         } catch (IOException e) {
             throw new WarpBertException(out + " cannot be written: " + AtomicFile.reason(e), e);
+        }
+    }
+
+    /** Where a run stands while the one that takes its place moves there. */
+    private static Path replaced(Path place) {
+        return place.resolveSibling(place.getFileName() + ".replaced");
+    }
+
+    private static void refuseToReplace(Path folder, Path other) {
+        if (other != null) {
+            throw new WarpBertException(folder + " holds other things than a run (" + other + "); it is not replaced, give another folder (--out)");
         }
     }
 
@@ -216,7 +227,7 @@ public final class RunFolder implements AutoCloseable {
             try {
                 metrics.close();
                 SavedRun.deleteBut(staging, null);
-                Path replaced = place.resolveSibling(place.getFileName() + ".replaced");
+                Path replaced = replaced(place);
                 AtomicFile.deleteFolder(replaced);
                 if (Files.exists(place) && (overwrite || isEmpty(place))) {
                     Files.move(place, replaced, StandardCopyOption.ATOMIC_MOVE);
