@@ -43,7 +43,7 @@ public final class AutocastComparison {
     /** Of autocast, in the whole. */
     private double theirs() {
         double theirs = relative(Error::theirs);
-        assertTrue(theirs > (dtype == Dtype.F16 ? 5e-4 : 4e-3), "autocast computed in 16 bits: " + theirs);
+        assertTrue(theirs > (dtype == Dtype.F16 ? 1e-4 : 1e-3), "autocast computed in 16 bits: " + theirs); // in float32: some 1e-5
         return theirs;
     }
 
