@@ -4,7 +4,7 @@
  * Three libraries implement it (libwarpbert_cpu, libwarpbert_cuda, libwarpbert_simt), each exporting nothing but
  * wb_backend(), which returns a table of the functions below. The dispatcher (native/jni) implements the same
  * functions by checking their arguments and forwarding to the table of the context's backend. GEMMs are not here:
- * Java calls cuBLASLt or OpenBLAS for them.
+ * native/jni/product.cpp or OpenBLAS computes them on the CPU, cuBLASLt on a GPU.
  *
  * Conventions
  *   - Every function returns a wb_status; the text for the last failure on this thread is wb_last_error().
