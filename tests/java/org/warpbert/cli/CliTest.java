@@ -206,6 +206,26 @@ class CliTest {
         }
     }
 
+    /** Labels of CSV and JSON may hold tabs and line breaks, as texts and candidates may. */
+    @Test
+    void aResultIsOneLineWhateverItHolds() throws IOException {
+        String model = TinyModel.write(folder.resolve("tiny"), 32, 1).toString();
+        String run = folder.resolve("run").toString();
+        Path data = Files.writeString(folder.resolve("data.jsonl"), "{\"text\":\"w1 w2\",\"label\":\"a\\nb\"}\n{\"text\":\"w3\",\"label\":\"c\\td\"}\n");
+        String[] train = {"finetune", "--model", model, "--train", data.toString(), "--text", "text", "--label", "label", "--steps", "1", "--out", run};
+        CommandRun.of(train).done();
+        assertTrue(CommandRun.of("predict", "--model", run, "w1").done().out().matches("(a b|c d)\t0\\.\\d{4}\tw1\n"));
+
+        CommandRun.of(Stream.concat(Stream.of(train), Stream.of("--multi-label", "--overwrite")).toArray(String[]::new)).done();
+        assertTrue(CommandRun.of("predict", "--model", run, "--threshold", "0", "w1").done().out().matches("a b 0\\.\\d{4}, c d 0\\.\\d{4}\tw1\n"));
+        CommandRun judged = CommandRun.of("evaluate", "--model", run, "--data", data.toString(), "--text", "text", "--label", "label").done();
+        assertTrue(judged.out().contains("\n  a b "), judged.out());
+
+        Path questions = Files.writeString(folder.resolve("questions.jsonl"), "{\"question\":\"w1\",\"choices\":[\"w2\\nw3\",\"w2\\tw3\"],\"label\":0}\n");
+        CommandRun.of("finetune", "--task", "choice", "--model", model, "--train", questions.toString(), "--steps", "1", "--out", run, "--overwrite").done();
+        assertTrue(CommandRun.of("predict", "--model", run, "--file", questions.toString()).done().out().matches("[01]\t[01]\\.\\d{4}\tw2 w3\n"));
+    }
+
     @Test
     @Tag("heavy")
     void fillsMasks() throws IOException {

@@ -53,7 +53,7 @@ final class ChoicePredictions {
         if (command.json) {
             command.terminal.json(new Line(question.context(), question.question(), answer.choice(), text, answer.score(), answer.scores()));
         } else {
-            command.terminal.print(String.format(Locale.ROOT, "%d\t%.4f\t%s", answer.choice(), answer.score(), text));
+            command.terminal.print(String.format(Locale.ROOT, "%d\t%.4f\t%s", answer.choice(), answer.score(), TextInput.oneLine(text)));
         }
     }
 }

@@ -38,7 +38,7 @@ final class ClassPredictions {
                 }
                 command.terminal.json(new Line(chunk.texts().get(i), chunk.pair(i), p.label(), p.score(), scores));
             } else {
-                command.terminal.print(String.format(Locale.ROOT, "%s\t%.4f\t%s", p.label(), p.score(), chunk.line(i)));
+                command.terminal.print(String.format(Locale.ROOT, "%s\t%.4f\t%s", TextInput.oneLine(p.label()), p.score(), chunk.line(i)));
             }
         }
     }

@@ -60,7 +60,7 @@ final class EvaluateCommand extends WarpBertCommand {
     }
 
     private static String byType(String type, Map<String, Double> metrics) {
-        StringBuilder line = new StringBuilder(String.format("  %-16s", type));
+        StringBuilder line = new StringBuilder(String.format("  %-16s", TextInput.oneLine(type)));
         metrics.forEach((name, value) -> line.append(name.equals("support")
                 ? String.format(Locale.ROOT, "   %s %,.0f", name, value) : String.format(Locale.ROOT, "   %s %.4f", name, value)));
         return line.toString();

@@ -41,7 +41,7 @@ final class MultiLabelPredictions {
             scores.put(all.get(c), probabilities[c]);
             if (probabilities[c] > command.ask.threshold()) {
                 labels.add(all.get(c));
-                cells.add(String.format(Locale.ROOT, "%s %.4f", all.get(c), probabilities[c]));
+                cells.add(String.format(Locale.ROOT, "%s %.4f", TextInput.oneLine(all.get(c)), probabilities[c]));
             }
         }
         if (command.json) {

@@ -53,6 +53,7 @@ final class TextInput {
         }
     }
 
+    /** What may stand between the tabs of a line of the result. */
     static String oneLine(String text) {
         return BREAKS.matcher(text).replaceAll(" ");
     }
