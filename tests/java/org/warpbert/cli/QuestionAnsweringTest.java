@@ -140,7 +140,9 @@ class QuestionAnsweringTest {
         predict("--n-best", "0", "--context", "c", "q").misusedWith("--n-best is 0");
         predict("--stride", "0", "--context", "c", "q").misusedWith("(--stride) is 0");
         predict("--choice", "a", "--context", "c", "q").misusedWith("--choice is for models of the task choice, not qa");
-        predict("--max-length", "6", "--context", "c", "What is this?").failedWith("no room for its context");
+        predict("--max-length", "6", "--context", "c", "What is this?").failedWith("Question 1 leaves no room for its context");
+        predict("--max-length", "6", "--squad", data.toString()).failedWith("Question 0-1 leaves no room");
+        CommandRun.of("evaluate", "--model", run.toString(), "--data", data.toString(), "--max-length", "6").failedWith("texts.json: Question 0-1 leaves no room");
         CommandRun.of("evaluate", "--model", "all-MiniLM-L6-v2", "--task", "qa", "--data", data.toString()).failedWith("head for qa", "qa_outputs");
         Path bad = Files.writeString(folder.resolve("bad.json"), "{\"data\":[{\"title\":\"T\",\"paragraphs\":[{\"context\":\"c\",\"qas\":[{\"id\":\"i\",\"question\":\"q\"}]}]}]}");
         String[] train = {"finetune", "--task", "qa", "--model", "all-MiniLM-L6-v2", "--train", bad.toString(), "--out", folder.resolve("no").toString()};

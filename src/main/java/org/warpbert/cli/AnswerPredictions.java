@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.function.BiConsumer;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.warpbert.WarpBertException;
 import org.warpbert.task.QaTask;
@@ -101,7 +102,7 @@ final class AnswerPredictions {
             for (int from = 0; from < questions.size(); from += TextInput.CHUNK) {
                 List<Question> chunk = questions.subList(from, Math.min(from + TextInput.CHUNK, questions.size()));
                 List<QuestionAnswerer.Answer> answers = answerer.answer(
-                        chunk.stream().map(question -> new QuestionAnswerer.Query(question.text(), question.context())).toList(),
+                        IntStream.range(from, from + chunk.size()).mapToObj(q -> query(q, questions.get(q))).toList(),
                         options, wanted, maxLength, inference.batchSize);
                 for (int i = 0; i < chunk.size(); i++) {
                     each.accept(chunk.get(i), answers.get(i));
@@ -110,6 +111,10 @@ final class AnswerPredictions {
                 progress.at(from + chunk.size(), "");
             }
         }
+    }
+
+    private static QuestionAnswerer.Query query(int number, Question question) {
+        return new QuestionAnswerer.Query(question.text(), question.context(), question.id() == null ? Integer.toString(number + 1) : question.id());
     }
 
     private static String text(QuestionAnswerer.Answer answer) {

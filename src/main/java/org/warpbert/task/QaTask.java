@@ -127,7 +127,11 @@ public final class QaTask implements Task {
 
     @Override
     public InstanceSource instances(Dataset data, WordPieceTokenizer tokenizer, int maxLength) {
-        return new AnswerWindows(tokenizer, ((QaDataset) data).questions(), maxLength, options.stride, options.maxQuery);
+        try {
+            return new AnswerWindows(tokenizer, ((QaDataset) data).questions(), maxLength, options.stride, options.maxQuery);
+        } catch (WarpBertException e) {
+            throw new WarpBertException(data.file() + ": " + e.getMessage(), e);
+        }
     }
 
     @Override

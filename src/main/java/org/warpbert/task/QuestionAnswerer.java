@@ -17,8 +17,16 @@ public final class QuestionAnswerer implements AutoCloseable {
     final OpenModel model;
     private final SharedBatches<float[]> logits; // of a window of n tokens [n, 2]
 
-    /** A question about a text. */
-    public record Query(String question, String context) {}
+    /**
+     * A question about a text.
+     *
+     * @param id what errors call it; null: its number among those of the call
+     */
+    public record Query(String question, String context, String id) {
+        public Query(String question, String context) {
+            this(question, context, null);
+        }
+    }
 
     /**
      * A part of a context.
@@ -111,7 +119,8 @@ public final class QuestionAnswerer implements AutoCloseable {
         Inference.requireAll("context", queries.stream().map(Query::context).toList());
         List<Question> questions = new ArrayList<>(queries.size());
         for (int q = 0; q < queries.size(); q++) {
-            questions.add(new Question(Integer.toString(q + 1), 0, queries.get(q).question, queries.get(q).context, List.of()));
+            Query query = queries.get(q);
+            questions.add(new Question(query.id == null ? Integer.toString(q + 1) : query.id, 0, query.question, query.context, List.of()));
         }
         return new AnswerWindows(model.tokenizer(), questions, maxLength, options.stride(), options.maxQuery());
     }
