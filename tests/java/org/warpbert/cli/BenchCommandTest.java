@@ -120,6 +120,7 @@ class BenchCommandTest {
     void wrongUsage() {
         CommandRun.of("bench").misusedWith("ops, train or infer");
         CommandRun.of("bench", "fly").misusedWith("fly");
+        CommandRun.of("bench", "ops", "--json", folder.toString()).misusedWith("--json", "is a folder");
         CommandRun.of("bench", "ops", "--turns", "batch.json").misusedWith("--turns is for train and infer");
         CommandRun.of("bench", "train", "--turns", "batch.json", "--json", "x.json").misusedWith("without --json and --compare");
         CommandRun.of("bench", "train", "--lengths", "glue").misusedWith("--lengths is 'glue'", "fill:SHARE@N");

@@ -196,6 +196,7 @@ class PretrainTest {
         }
         CommandRun.of("embed", "--model", run.toString(), "--layers", "3", "x").misusedWith("from -3 to 2");
         CommandRun.of("embed", "--model", run.toString(), "--layers", "a", "x").misusedWith("all, or numbers");
+        CommandRun.of("embed", "--model", run.toString(), "--normalize", "--attentions", "x").misusedWith("--normalize is for a vector");
         CommandRun.of("embed", "--model", run.toString(), "--npy", "x.npy", "--attentions", "x").misusedWith("--npy");
     }
 

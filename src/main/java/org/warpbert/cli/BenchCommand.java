@@ -71,6 +71,7 @@ final class BenchCommand extends WarpBertCommand {
 
     @Override
     void run() {
+        checkFile("--json", json);
         Comparison record = compare == null ? null : Comparison.read(compare);
         Report.Settings settings = what == null && record != null ? record.settings() : settings();
         if (record != null) { // known before minutes are spent

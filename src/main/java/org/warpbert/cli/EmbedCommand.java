@@ -1,7 +1,6 @@
 package org.warpbert.cli;
 
 import com.fasterxml.jackson.annotation.JsonInclude;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -56,9 +55,10 @@ final class EmbedCommand extends WarpBertCommand {
         if (npy != null && (layers != null || attentions)) {
             throw usage("--npy holds a vector for each text; --layers and --attentions are JSON lines");
         }
-        if (npy != null && Files.isDirectory(npy)) {
-            throw usage("--npy " + npy + " is a folder; it must be a file");
+        if (normalize && (layers != null || attentions)) {
+            throw usage("--normalize is for a vector, not for --layers and --attentions");
         }
+        checkFile("--npy", npy);
         fetch(inference.model);
         try (Embedder embedder = Embedder.load(inference.model, pooling, inference.device.compute(), terminal::note)) {
             if (layers != null || attentions) {

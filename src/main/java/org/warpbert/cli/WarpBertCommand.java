@@ -1,5 +1,7 @@
 package org.warpbert.cli;
 
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import java.util.function.Supplier;
 import org.warpbert.WarpBertException;
@@ -49,6 +51,13 @@ abstract class WarpBertCommand implements Callable<Integer> {
     /** Wrong usage: exit code 2. */
     final CommandLine.ParameterException usage(String message) {
         return new CommandLine.ParameterException(spec.commandLine(), message);
+    }
+
+    /** Fails where a file that is to be written at the end is a folder; null is none. */
+    final void checkFile(String option, Path file) {
+        if (file != null && Files.isDirectory(file)) {
+            throw usage(option + " " + file + " is a folder; it must be a file");
+        }
     }
 
     /** A value that the library refuses to be made from options is wrong usage. */
