@@ -62,6 +62,8 @@ class LengthsTest {
         Files.writeString(file, "5\nfive\n");
         assertTrue(assertThrows(WarpBertException.class, () -> Lengths.parse("file:" + file)).getMessage().contains("line 2: 'five'"));
         assertTrue(assertThrows(WarpBertException.class, () -> Lengths.parse("file:" + folder.resolve("none"))).getMessage().contains("there is no such file"));
+        Files.write(file, new byte[] {'5', (byte) 0xff, '\n'});
+        assertTrue(assertThrows(WarpBertException.class, () -> Lengths.parse("file:" + file)).getMessage().endsWith(": it is not UTF-8."));
     }
 
     @ParameterizedTest

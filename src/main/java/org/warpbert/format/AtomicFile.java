@@ -5,7 +5,9 @@ import java.io.EOFException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.charset.CharacterCodingException;
 import java.nio.file.AccessDeniedException;
+import java.nio.file.DirectoryNotEmptyException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -66,6 +68,8 @@ public final class AtomicFile {
         if (e instanceof AccessDeniedException) return "permission denied";
         if (e instanceof FileAlreadyExistsException || e instanceof NotDirectoryException) return "a file stands where a folder is needed";
         if (e instanceof JsonProcessingException json) return "it is not valid JSON (" + malformed(json) + ")";
+        if (e instanceof DirectoryNotEmptyException) return "the folder is not empty";
+        if (e instanceof CharacterCodingException) return "it is not UTF-8";
         if (e instanceof EOFException) return "it ends too early";
         return e.getMessage() == null ? e.toString() : e.getMessage();
     }

@@ -1,7 +1,6 @@
 package org.warpbert.format;
 
 import java.io.IOException;
-import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -44,8 +43,6 @@ public record NewTokens(Path file, List<AddedToken> tokens) {
     private static List<String> lines(Path file) {
         try {
             return Files.readString(file).lines().toList();
-        } catch (CharacterCodingException e) {
-            throw new WarpBertException("Cannot read " + file + ": it is not UTF-8.", e);
         } catch (IOException e) {
             throw new WarpBertException("Cannot read " + file + ": " + AtomicFile.reason(e) + ".", e);
         }

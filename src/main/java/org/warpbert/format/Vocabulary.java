@@ -3,7 +3,6 @@ package org.warpbert.format;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
-import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -74,8 +73,6 @@ public record Vocabulary(Path file, List<String> pieces, boolean lowerCase, List
             List<String> pieces = new ArrayList<>(Arrays.asList(Files.readString(file).split("\r?\n", -1)));
             if (pieces.get(pieces.size() - 1).isEmpty()) pieces.remove(pieces.size() - 1);
             return pieces;
-        } catch (CharacterCodingException e) {
-            throw new WarpBertException("Cannot read " + file + ": it is not UTF-8.", e);
         } catch (IOException e) {
             throw new WarpBertException("Cannot read " + file + ": " + AtomicFile.reason(e) + ".", e);
         }

@@ -105,7 +105,7 @@ public final class Utf8Lines implements AutoCloseable {
                 bytes.write(buffer, from, at - from);
             }
         } catch (IOException e) {
-            throw new WarpBertException(file + ", after line " + line + ": cannot be read on: " + e.getMessage(), e);
+            throw new WarpBertException(file + ", after line " + line + ": cannot be read on: " + AtomicFile.reason(e), e);
         }
         if (bytes.size() == 0) {
             return null;
@@ -180,7 +180,7 @@ public final class Utf8Lines implements AutoCloseable {
         try {
             in.close();
         } catch (IOException e) {
-            throw new WarpBertException(file + " cannot be closed: " + e.getMessage(), e);
+            throw new WarpBertException(file + " cannot be closed: " + AtomicFile.reason(e), e);
         }
     }
 }
