@@ -119,10 +119,14 @@ class BadInputTest {
         train(GOOD, "--dev-split", "2").misusedWith("--dev-split");
         train(GOOD, "--dev-split", "0.5", "--dev", "dev.tsv").misusedWith("(--dev)", "(--dev-split) exclude each other");
         train(GOOD, "--no-such-option").misusedWith("--no-such-option");
-        train(GOOD, "--threads", "-1").misusedWith("--threads", "0 (all cores) or more");
-        train(GOOD, "--threads", "two").misusedWith("--threads", "'two'");
+        train(GOOD, "--threads", "-1").misusedWith("--threads", "it must be at least 0, not -1");
+        train(GOOD, "--threads", "two").misusedWith("'--threads': 'two' is not an int");
         train(GOOD, "--mask-share", "0.3").misusedWith("--mask-share", "mlm, nsp, sop", "not classify");
         train(GOOD, "--task", "nsp").misusedWith("The task nsp knows its files", "--text");
+        for (String option : List.of("--layers", "--hidden", "--heads", "--intermediate", "--positions", "--vocab-size")) {
+            CommandRun.of("pretrain", option, "-5", "--train", "t", "--out", "o").misusedWith("'" + option + "': it must be at least 1, not -5");
+        }
+        CommandRun.of("plan", "--model", "m", "--labels", "0").misusedWith("'--labels': it must be at least 1, not 0");
         CommandRun.of("pretrain", "--hidden", "1000000000", "--train", "t", "--out", "o").misusedWith("--hidden 1000000000");
         CommandRun.of("embed", "--model", "all-MiniLM-L6-v2", "--npy", folder.toString(), "a").misusedWith("--npy", "is a folder");
         CommandRun.of("models", "get").misusedWith("NAME");

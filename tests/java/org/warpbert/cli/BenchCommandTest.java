@@ -125,7 +125,8 @@ class BenchCommandTest {
         CommandRun.of("bench", "train", "--turns", "batch.json", "--json", "x.json").misusedWith("without --json and --compare");
         CommandRun.of("bench", "train", "--lengths", "glue").misusedWith("--lengths is 'glue'", "fill:SHARE@N");
         CommandRun.of("bench", "train", "--layout", "ragged").misusedWith("--layout is 'ragged'");
-        CommandRun.of("bench", "train", "--repeats", "0").misusedWith("--repeats is 0");
+        CommandRun.of("bench", "train", "--repeats", "0").misusedWith("'--repeats': it must be at least 1, not 0");
+        CommandRun.of("bench", "train", "--peak-tflops", "-1").misusedWith("--peak-tflops is -1.0");
         CommandRun.of("bench", "train", "--model", "random:bert-huge").failedWith("random weights are known for bert-tiny");
         CommandRun.of("bench", "train", "--model", "random:bert-tiny", "--lengths", "fixed:600").failedWith("600 tokens", "512 positions");
         CommandRun.of("bench", "train", "--compare", "none.json").failedWith("none.json", "there is no such file");

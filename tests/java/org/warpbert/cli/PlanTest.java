@@ -180,7 +180,7 @@ class PlanTest {
         CommandRun.of("plan", "--model", model, "--hidden", "64").misusedWith("for a new one");
         CommandRun.of("plan", "--model", model, "--labels", "3", "--train", data).misusedWith("--labels");
         CommandRun.of("plan", "--model", model, "--task", "qa", "--labels", "3", "--max-length", "64").failedWith("(--labels) is not for it");
-        CommandRun.of("plan", "--model", model, "--task", "tag", "--labels", "0").failedWith("(--labels) is 0");
+        CommandRun.of("plan", "--model", model, "--task", "tag", "--labels", "0").misusedWith("'--labels': it must be at least 1, not 0");
         CommandRun.of("plan", "--model", model, "--max-length", "600").failedWith("more than the model's 512 positions");
     }
 

@@ -137,7 +137,7 @@ class QuestionAnsweringTest {
         CommandRun.of("predict", "--model", "all-MiniLM-L6-v2", "--context", "c", "q").misusedWith("--context", "not classify");
         predict("a question").misusedWith("--context go together");
         predict("--squad", data.toString(), "--file", data.toString()).misusedWith("--squad excludes");
-        predict("--n-best", "0", "--context", "c", "q").misusedWith("--n-best is 0");
+        predict("--n-best", "0", "--context", "c", "q").misusedWith("'--n-best': it must be at least 1, not 0");
         predict("--stride", "0", "--context", "c", "q").misusedWith("(--stride) is 0");
         predict("--choice", "a", "--context", "c", "q").misusedWith("--choice is for models of the task choice, not qa");
         predict("--max-length", "6", "--context", "c", "What is this?").failedWith("Question 1 leaves no room for its context");

@@ -15,7 +15,7 @@ final class AskOptions {
     @Option(names = "--squad", paramLabel = "FILE", description = "qa: answer the questions of a file in SQuAD's JSON, labelled or not.")
     Path squad;
 
-    @Option(names = "--n-best", paramLabel = "N", description = "qa: so many answers for each question (default: 1).")
+    @Option(names = "--n-best", paramLabel = "N", converter = Count.class, description = "qa: so many answers for each question (default: 1).")
     Integer wanted;
 
     @Mixin QaOptions qa;
@@ -50,9 +50,6 @@ final class AskOptions {
         }
         if (context != null && !task.equals(QaTask.NAME) && !task.equals(ChoiceTask.NAME)) {
             throw command.usage("--context is for models of the tasks qa and choice, not " + task);
-        }
-        if (wanted != null && wanted < 1) {
-            throw command.usage("--n-best is " + wanted + ", it must be at least 1");
         }
     }
 }

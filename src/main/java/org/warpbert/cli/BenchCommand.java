@@ -41,15 +41,15 @@ final class BenchCommand extends WarpBertCommand {
     @Option(names = "--layout", paramLabel = "packed|padded", defaultValue = "packed", description = "Packed without padding (the default), or padded and masked.")
     private String layout;
 
-    @Option(names = "--batch-size", paramLabel = "N", defaultValue = "32", description = "Sequences of the batch (default: 32).")
+    @Option(names = "--batch-size", paramLabel = "N", defaultValue = "32", converter = Count.class, description = "Sequences of the batch (default: 32).")
     private int batchSize;
 
     @Mixin private DeviceOptions device;
 
-    @Option(names = "--warmup", paramLabel = "N", defaultValue = "2", description = "Runs before measuring (default: 2).")
+    @Option(names = "--warmup", paramLabel = "N", defaultValue = "2", converter = Count.class, description = "Runs before measuring (default: 2).")
     private int warmup;
 
-    @Option(names = "--repeats", paramLabel = "N", defaultValue = "9", description = "Measured runs; the median counts (default: 9).")
+    @Option(names = "--repeats", paramLabel = "N", defaultValue = "9", converter = Count.class, description = "Measured runs; the median counts (default: 9).")
     private int repeats;
 
     @Option(names = "--peak-tflops", paramLabel = "X", description = "The device's published peak, for the model FLOP utilisation (default: the measured matrix-product rate).")
@@ -119,17 +119,11 @@ final class BenchCommand extends WarpBertCommand {
         if (turns != null && (what == Report.Kind.OPS || compare != null || json != null)) {
             throw usage("--turns is for train and infer, without --json and --compare");
         }
-        atLeastOne("--batch-size", batchSize);
-        atLeastOne("--warmup", warmup);
-        atLeastOne("--repeats", repeats);
+        if (peakTflops != null && !(peakTflops > 0)) {
+            throw usage("--peak-tflops is " + peakTflops + ", it must be more than 0");
+        }
         checked(() -> Lengths.parse(lengths));
         return new Report.Settings(what, model, lengths, layout, device.device, device.threads, device.precision, batchSize, warmup, repeats, peakTflops);
-    }
-
-    private void atLeastOne(String option, int value) {
-        if (value < 1) {
-            throw usage(option + " is " + value + ", it must be at least 1");
-        }
     }
 
     private void print(Report report) {

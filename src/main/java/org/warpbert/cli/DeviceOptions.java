@@ -2,9 +2,7 @@ package org.warpbert.cli;
 
 import org.warpbert.backend.Precision;
 import org.warpbert.task.Compute;
-import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.TypeConversionException;
 
 /** What computes. */
 final class DeviceOptions {
@@ -12,7 +10,7 @@ final class DeviceOptions {
             description = "What computes (default: auto, a GPU where there is one). A device that is named is never replaced by another.")
     String device;
 
-    @Option(names = "--threads", paramLabel = "N", defaultValue = "0", converter = ThreadCount.class, description = "Host threads (default: 0, as many as there are cores).")
+    @Option(names = "--threads", paramLabel = "N", defaultValue = "0", converter = Count.OrNone.class, description = "Host threads (default: 0, as many as there are cores).")
     int threads;
 
     @Option(names = "--precision", paramLabel = "auto|f32|bf16|fp16", defaultValue = "auto", description = "What it computes in (default: auto, bf16 on a GPU and f32 elsewhere; bf16 on a CPU takes AVX512-BF16).")
@@ -24,16 +22,5 @@ final class DeviceOptions {
 
     Compute compute() {
         return new Compute(device, threads, precision, memory);
-    }
-
-    private static final class ThreadCount implements ITypeConverter<Integer> {
-        @Override
-        public Integer convert(String text) {
-            int count = Integer.parseInt(text); // what is no number picocli says itself
-            if (count < 0) {
-                throw new TypeConversionException("it must be 0 (all cores) or more, not " + text);
-            }
-            return count;
-        }
     }
 }

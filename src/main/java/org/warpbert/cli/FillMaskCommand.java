@@ -16,7 +16,7 @@ final class FillMaskCommand extends WarpBertCommand {
 
     @Mixin private TextInput input;
 
-    @Option(names = "--top", paramLabel = "N", defaultValue = "5", description = "Candidates for each [MASK] (default: 5).")
+    @Option(names = "--top", paramLabel = "N", defaultValue = "5", converter = Count.class, description = "Candidates for each [MASK] (default: 5).")
     private int top;
 
     @Option(names = "--max-length", paramLabel = "N", description = "Longer texts are cut to so many tokens (default: the model's positions).")
@@ -33,9 +33,6 @@ final class FillMaskCommand extends WarpBertCommand {
 
     @Override
     void run() {
-        if (top < 1) {
-            throw usage("--top is " + top + ", it must be at least 1");
-        }
         if (maxLength != null && maxLength < 3) {
             throw usage("--max-length is " + maxLength + ", it must be at least 3");
         }

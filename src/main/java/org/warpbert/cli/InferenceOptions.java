@@ -12,7 +12,7 @@ final class InferenceOptions {
     @Option(names = "--max-length", paramLabel = "N", description = "Longer texts are cut to so many tokens (default: the model's positions, at most 512; qa: at most 384).")
     private Integer maxLength;
 
-    @Option(names = "--batch-size", paramLabel = "N", description = "Texts (qa: windows, choice: questions) computed at a time (default: 32).")
+    @Option(names = "--batch-size", paramLabel = "N", converter = Count.class, description = "Texts (qa: windows, choice: questions) computed at a time (default: 32).")
     int batchSize = TextClassifier.BATCH_SIZE;
 
     @Mixin DeviceOptions device;
@@ -30,9 +30,6 @@ final class InferenceOptions {
     void check(WarpBertCommand command) {
         if (maxLength != null && maxLength < 3) {
             throw command.usage("--max-length is " + maxLength + ", it must be at least 3");
-        }
-        if (batchSize < 1) {
-            throw command.usage("--batch-size is " + batchSize + ", it must be at least 1");
         }
     }
 }

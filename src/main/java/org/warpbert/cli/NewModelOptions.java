@@ -18,25 +18,25 @@ final class NewModelOptions {
     @Option(names = "--config", paramLabel = "FILE", description = "A new model of the sizes in this config.json.")
     private Path config;
 
-    @Option(names = "--layers", paramLabel = "N", description = "A new model: encoder layers (default: 12).")
+    @Option(names = "--layers", paramLabel = "N", converter = Count.class, description = "A new model: encoder layers (default: 12).")
     private Integer layers;
 
-    @Option(names = "--hidden", paramLabel = "N", description = "A new model: hidden size (default: 768).")
+    @Option(names = "--hidden", paramLabel = "N", converter = Count.class, description = "A new model: hidden size (default: 768).")
     private Integer hidden;
 
-    @Option(names = "--heads", paramLabel = "N", description = "A new model: attention heads (default: a head for 64 of the hidden size).")
+    @Option(names = "--heads", paramLabel = "N", converter = Count.class, description = "A new model: attention heads (default: a head for 64 of the hidden size).")
     private Integer heads;
 
-    @Option(names = "--intermediate", paramLabel = "N", description = "A new model: width of the feed-forward layers (default: 4 times the hidden size).")
+    @Option(names = "--intermediate", paramLabel = "N", converter = Count.class, description = "A new model: width of the feed-forward layers (default: 4 times the hidden size).")
     private Integer intermediate;
 
-    @Option(names = "--positions", paramLabel = "N", description = "A new model: most tokens of a sequence, ever (default: 512).")
+    @Option(names = "--positions", paramLabel = "N", converter = Count.class, description = "A new model: most tokens of a sequence, ever (default: 512).")
     private Integer positions;
 
     @Option(names = "--vocab", paramLabel = "DIR", description = "A new model: the vocabulary of this folder (vocab.txt or tokenizer.json).")
     private Path vocabulary;
 
-    @Option(names = "--vocab-size", paramLabel = "N", description = "A new model: pieces to learn from the training text, at most (default: " + VOCABULARY + ").")
+    @Option(names = "--vocab-size", paramLabel = "N", converter = Count.class, description = "A new model: pieces to learn from the training text, at most (default: " + VOCABULARY + ").")
     private Integer vocabularySize;
 
     @Option(names = "--cased", description = "A new model with a vocabulary of its own: upper and lower case are not the same.")

@@ -35,7 +35,7 @@ final class PlanCommand extends WarpBertCommand {
     @Option(names = "--train", paramLabel = "FILE", description = "Training data, for its real lengths.")
     private Path train;
 
-    @Option(names = "--labels", paramLabel = "N", description = "Without --train, classify, pair, tag: so many labels (default: the model's, or 2); choice: candidates (default: 4).")
+    @Option(names = "--labels", paramLabel = "N", converter = Count.class, description = "Without --train, classify, pair, tag: so many labels (default: the model's, or 2); choice: candidates (default: 4).")
     private Integer labels;
 
     @Mixin private TaskOptions tasks;
