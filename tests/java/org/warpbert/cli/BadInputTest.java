@@ -127,7 +127,8 @@ class BadInputTest {
             CommandRun.of("pretrain", option, "-5", "--train", "t", "--out", "o").misusedWith("'" + option + "': it must be at least 1, not -5");
         }
         CommandRun.of("plan", "--model", "m", "--labels", "0").misusedWith("'--labels': it must be at least 1, not 0");
-        CommandRun.of("pretrain", "--hidden", "1000000000", "--train", "t", "--out", "o").misusedWith("--hidden 1000000000");
+        CommandRun.of("pretrain", "--hidden", "1000000000", "--train", "t", "--out", "o").misusedWith("hidden_size 1000000000", "more than any machine could hold");
+        CommandRun.of("pretrain", "--hidden", "64", "--layers", "400000000", "--train", "t", "--out", "o").misusedWith("num_hidden_layers 400000000", "2e+13 parameters");
         CommandRun.of("embed", "--model", "all-MiniLM-L6-v2", "--npy", folder.toString(), "a").misusedWith("--npy", "is a folder");
         CommandRun.of("models", "get").misusedWith("NAME");
         CommandRun.of("embed", "--model", "all-MiniLM-L6-v2", "--batch-size", "0", "a").misusedWith("--batch-size");

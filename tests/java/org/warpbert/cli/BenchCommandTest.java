@@ -126,6 +126,7 @@ class BenchCommandTest {
         CommandRun.of("bench", "train", "--lengths", "glue").misusedWith("--lengths is 'glue'", "fill:SHARE@N");
         CommandRun.of("bench", "train", "--layout", "ragged").misusedWith("--layout is 'ragged'");
         CommandRun.of("bench", "train", "--repeats", "0").misusedWith("'--repeats': it must be at least 1, not 0");
+        CommandRun.of("bench", "train", "--batch-size", "2000000000").misusedWith("--batch-size 2000000000", "128 tokens");
         CommandRun.of("bench", "train", "--peak-tflops", "-1").misusedWith("--peak-tflops is -1.0");
         CommandRun.of("bench", "train", "--model", "random:bert-huge").failedWith("random weights are known for bert-tiny");
         CommandRun.of("bench", "train", "--model", "random:bert-tiny", "--lengths", "fixed:600").failedWith("600 tokens", "512 positions");

@@ -122,7 +122,10 @@ final class BenchCommand extends WarpBertCommand {
         if (peakTflops != null && !(peakTflops > 0)) {
             throw usage("--peak-tflops is " + peakTflops + ", it must be more than 0");
         }
-        checked(() -> Lengths.parse(lengths));
+        int padded = checked(() -> Lengths.parse(lengths)).paddedLength();
+        if ((long) batchSize * padded > Integer.MAX_VALUE) {
+            throw usage("--batch-size " + batchSize + " with sequences of " + padded + " tokens (--lengths) is more than can be counted");
+        }
         return new Report.Settings(what, model, lengths, layout, device.device, device.threads, device.precision, batchSize, warmup, repeats, peakTflops);
     }
 

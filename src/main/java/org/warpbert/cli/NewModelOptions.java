@@ -3,7 +3,6 @@ package org.warpbert.cli;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
-import org.warpbert.WarpBertException;
 import org.warpbert.format.Vocabulary;
 import org.warpbert.model.BertConfig;
 import org.warpbert.text.Documents;
@@ -70,10 +69,8 @@ final class NewModelOptions {
             return BertConfig.read(config);
         }
         int h = or(hidden, 768);
-        if (intermediate == null && h > Integer.MAX_VALUE / 4) {
-            throw new WarpBertException("--hidden " + h + " is more than any machine could hold");
-        }
-        return BertConfig.ofSizes(1, h, or(layers, 12), or(heads, Math.max(1, h / 64)), or(intermediate, 4 * h), or(positions, 512), 2);
+        int wide = (int) Math.min(4L * h, Integer.MAX_VALUE); // where that is less than 4 h, the model is too large anyway
+        return BertConfig.ofSizes(1, h, or(layers, 12), or(heads, Math.max(1, h / 64)), or(intermediate, wide), or(positions, 512), 2);
     }
 
     /** The sizes with as many pieces as there are, or may be learned. */

@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import org.warpbert.WarpBertException;
 import org.warpbert.backend.Activation;
@@ -40,6 +41,7 @@ public record BertConfig(
         int maxPositionEmbeddings, int typeVocabSize, double layerNormEps, int padTokenId, List<String> id2label, Use use) {
 
     private static final ObjectMapper JSON = new ObjectMapper();
+    private static final double MOST_PARAMETERS = 1e12; // far from where sums of bytes overflow, and 4 TB
 
     /**
      * What a model was made for.
@@ -72,6 +74,12 @@ public record BertConfig(
         positive("intermediate_size", intermediateSize);
         positive("max_position_embeddings", maxPositionEmbeddings);
         positive("type_vocab_size", typeVocabSize);
+        double parameters = numHiddenLayers * (4.0 * hiddenSize + 2.0 * intermediateSize) * hiddenSize
+                + ((double) vocabSize + maxPositionEmbeddings + typeVocabSize) * hiddenSize;
+        if (parameters > MOST_PARAMETERS)
+            throw new WarpBertException(String.format(Locale.ROOT, "hidden_size %d, intermediate_size %d, num_hidden_layers %d, vocab_size %d and "
+                    + "max_position_embeddings %d are %.1g parameters, more than any machine could hold.",
+                    hiddenSize, intermediateSize, numHiddenLayers, vocabSize, maxPositionEmbeddings, parameters));
         if (hiddenSize % numAttentionHeads != 0)
             throw new WarpBertException("hidden_size " + hiddenSize + " is not a multiple of num_attention_heads " + numAttentionHeads + ".");
         probability("hidden_dropout_prob", hiddenDropoutProb);

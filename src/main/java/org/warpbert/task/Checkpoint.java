@@ -19,6 +19,8 @@ import org.warpbert.text.WordPieceTokenizer;
 
 /** A model to start from: its configuration, its tokenizer, and its weights, or none yet. */
 public final class Checkpoint implements AutoCloseable {
+    private static final int MOST_LABELS = 1 << 20; // each has a name on Java's heap
+
     private final String name;
     private final BertConfig config;
     private final WordPieceTokenizer tokenizer;
@@ -90,8 +92,8 @@ public final class Checkpoint implements AutoCloseable {
     static LabelMap assumed(Integer asked, Checkpoint model) {
         int own = model == null ? 0 : model.classes();
         int labels = asked != null ? asked : own > 0 ? own : 2;
-        if (labels < 1) {
-            throw new WarpBertException("the number of labels (--labels) is " + labels + ", it must be at least 1");
+        if (labels < 1 || labels > MOST_LABELS) {
+            throw new WarpBertException("the number of labels (--labels) is " + labels + ", it must be from 1 to " + MOST_LABELS);
         }
         return LabelMap.numbered(labels);
     }

@@ -77,7 +77,7 @@ public final class ChoiceTask implements Task {
 
     @Override
     public Capacity largest(int maxLength) {
-        return new Capacity(Math.multiplyExact(maxLength, candidates), candidates, 1, 1, 0);
+        return new Capacity((int) Math.min((long) maxLength * candidates, Integer.MAX_VALUE), candidates, 1, 1, 0);
     }
 
     @Override

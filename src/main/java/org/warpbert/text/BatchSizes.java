@@ -3,9 +3,12 @@ package org.warpbert.text;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
+import org.warpbert.WarpBertException;
 
 /** How large batches are, example by example: what micro-batches are planned by. */
 public final class BatchSizes {
+    private static final int MOST = 1 << 30; // rounded up, as a device's batches are, still an int
+
     private final Iterable<Capacity[]> batches;
     private final Capacity largest;
     private final Capacity largestExample;
@@ -47,6 +50,10 @@ public final class BatchSizes {
 
     /** The worst that may come: every batch is full of the largest example. */
     public static BatchSizes worst(Capacity example, int batchSize) {
+        if ((long) batchSize * Math.max(example.tokens(), example.labels()) > MOST) {
+            throw new WarpBertException("a batch of " + batchSize + " examples (--batch-size) of " + example.tokens() + " tokens (--max-length) and "
+                    + example.labels() + " labels (--labels) each holds more than can be counted");
+        }
         return new BatchSizes(List.<Capacity[]>of(Collections.nCopies(batchSize, example).toArray(Capacity[]::new)));
     }
 

@@ -70,7 +70,7 @@ public final class VocabularyTrainer {
     /** As {@link #train(Documents, boolean, int)}, from words and how often they occur. */
     static List<String> train(Map<String, Long> words, int size) {
         if (size <= Vocabulary.SPECIALS.size()) {
-            throw new WarpBertException("A vocabulary of " + size + " pieces has no room for letters beside " + Vocabulary.SPECIALS + ".");
+            throw new WarpBertException("A vocabulary of " + size + " pieces (--vocab-size) has no room for letters beside " + Vocabulary.SPECIALS + ".");
         }
         VocabularyTrainer trainer = new VocabularyTrainer(size);
         Vocabulary.SPECIALS.forEach(trainer::id);
