@@ -183,6 +183,7 @@ class PlanTest {
         CommandRun.of("plan", "--model", model, "--task", "tag", "--labels", "0").misusedWith("'--labels': it must be at least 1, not 0");
         CommandRun.of("plan", "--model", model, "--labels", "2000000000").failedWith("(--labels) is 2000000000");
         CommandRun.of("plan", "--model", model, "--batch-size", "2000000000").failedWith("2000000000 examples (--batch-size)");
+        CommandRun.of("plan", "--model", model, "--batch-size", "3000000").failedWith("3000000 examples (--batch-size)", "64 tokens (--max-length)");
         CommandRun.of("plan", "--model", model, "--task", "choice", "--labels", "2000000000").failedWith("(--batch-size)", "(--labels)", "more than can be counted");
         CommandRun.of("plan", "--model", model, "--max-length", "600").failedWith("more than the model's 512 positions");
     }

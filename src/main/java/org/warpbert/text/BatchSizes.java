@@ -7,7 +7,7 @@ import org.warpbert.WarpBertException;
 
 /** How large batches are, example by example: what micro-batches are planned by. */
 public final class BatchSizes {
-    private static final int MOST = 1 << 30; // rounded up, as a device's batches are, still an int
+    private static final int MOST = 1 << 27; // a float for each token, sequence and label is still a block of less than 2 GiB
 
     private final Iterable<Capacity[]> batches;
     private final Capacity largest;
