@@ -17,7 +17,7 @@ SIMT_FLAGS = -std=c++17 -fPIC -fvisibility=hidden -ffunction-sections -Iinclude 
 SIMT_OPT   ?= -O2
 # What compiles the kernels; the race check takes clang for them alone.
 KERNEL_CXX ?= $(CXX)
-SIMT_OBJ   := $(CUDA_OPS:%=$(BUILD)/simt/%.o) $(patsubst simt/%.cpp,$(BUILD)/simt/runtime/%.o,$(filter-out simt/race.cpp,$(wildcard simt/*.cpp)))
+SIMT_OBJ   := $(CUDA_OPS:%=$(BUILD)/simt/%.o) $(BUILD)/simt/runtime/context.o $(patsubst simt/%.cpp,$(BUILD)/simt/runtime/%.o,$(filter-out simt/race.cpp,$(wildcard simt/*.cpp)))
 SIMT_OBJ   += $(SIMT_RACE_OBJ)
 
 $(BUILD)/simt/%.o: $(CUDA_SRC)/%.cu $(SIMT_DEPS)
@@ -26,6 +26,9 @@ $(BUILD)/simt/%.o: $(CUDA_SRC)/%.cu $(SIMT_DEPS)
 $(BUILD)/simt/runtime/%.o: simt/%.cpp $(SIMT_DEPS)
 	@mkdir -p $(@D)
 	$(CXX) $(SIMT_FLAGS) -c $< -o $@
+$(BUILD)/simt/runtime/context.o: $(CUDA_SRC)/context.cu $(SIMT_DEPS)
+	@mkdir -p $(@D)
+	$(CXX) $(SIMT_FLAGS) -x c++ -c $< -o $@
 $(OUT)/libwarpbert_simt.so: $(SIMT_OBJ)
 	@mkdir -p $(OUT)
 	$(CXX) $(EXTRA_CXXFLAGS) -o $@ $^ $(LDFLAGS)
@@ -73,8 +76,13 @@ $(STANDINS)/old/libcuda.so.1: ../tests/native/standins/old_driver.cpp
 	$(STANDIN) $<
 $(STANDINS)/empty/%:
 	$(STANDIN) -x c++ /dev/null
+# simt as the kernels' own library: on a class path that begins with this folder the device cuda is a GPU that is simt.
+STANDIN_GPU = $(STANDINS)/gpu/org/warpbert/backend/$(PLATFORM)/libwarpbert_cuda.so
+$(STANDIN_GPU): $(OUT)/libwarpbert_simt.so
+	@mkdir -p $(@D)
+	cp $< $@
 .PHONY: for-tests
-for-tests: simt $(STANDINS)/cublaslt/libcublasLt.so.13 $(STANDINS)/old/libcuda.so.1 \
+for-tests: simt $(STANDIN_GPU) $(STANDINS)/cublaslt/libcublasLt.so.13 $(STANDINS)/old/libcuda.so.1 \
            $(foreach l,libcublas.so.13 libcudart.so.13 libcuda.so.1,$(STANDINS)/empty/$(l))
 
 # ---- CUDA: machine code for each architecture, and PTX for those yet to come. Spills and local memory are errors.

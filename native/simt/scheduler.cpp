@@ -7,10 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <mutex>
 #include <string>
-
-#include "backend.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
@@ -26,7 +23,6 @@ unsigned char* shared = nullptr;
 
 namespace {
 
-std::mutex one_launch;
 Fiber host;
 Schedule schedule;
 uint64_t random_state;
@@ -293,24 +289,18 @@ void collective(const char* op, uint32_t mask, void* operand, Combine combine, S
   run_next();
 }
 
-wb_status run(const char* kernel, dim3 grid, dim3 threads, size_t shared_bytes, wb_context* ctx,
-              const std::function<void()>& kernel_body) try {
-  if (keep(ctx, [=] { return run(kernel, grid, threads, shared_bytes, ctx, kernel_body); })) return WB_OK;
-  const std::lock_guard<std::mutex> guard(one_launch);
+std::string execute(const char* kernel, dim3 grid, dim3 threads, size_t shared_bytes, Schedule turns, uint64_t seed,
+                    const std::function<void()>& kernel_body) try {
   current = nullptr;
-  if (!map_stacks(MAX_THREADS)) return fail(WB_OUT_OF_MEMORY, "simt: no memory for %d stacks", MAX_THREADS);
-  const Context& context = *static_cast<const Context*>(ctx);
-  schedule = context.schedule;
-  random_state = context.seed * 2 + 1;
+  schedule = turns;
+  random_state = seed * 2 + 1;
   host = Fiber();
   grid_dim = grid;
   block_dim = threads;
   block.size = int(threads.x * threads.y * threads.z);
   block.epoch = 0;
   body = &kernel_body;
-  if (block.size < 1 || block.size > MAX_THREADS) fault("a block of %d threads", block.size);
-  if (grid.x > 0x7fffffffu || grid.y > 65535 || grid.z > 65535) fault("a grid of %u x %u x %u", grid.x, grid.y, grid.z);
-  if (shared_bytes > MAX_SHARED_BYTES) fault("%zu bytes of shared memory a block", shared_bytes);
+  if (!map_stacks(MAX_THREADS)) fault("no memory for %d stacks", MAX_THREADS);
 
   race_launch();
   Shared memory(shared_bytes);
@@ -326,10 +316,11 @@ wb_status run(const char* kernel, dim3 grid, dim3 threads, size_t shared_bytes, 
     if (!fault_text.empty()) throw Abandoned();
     memory.check();
   }
-  return WB_OK;
+  return "";
 } catch (const Abandoned&) {
-  return fail(WB_DEVICE_ERROR, "simt: %s, block (%u,%u,%u): %s", kernel, block_index.x, block_index.y, block_index.z,
-              fault_text.c_str());
+  char place[200];
+  snprintf(place, sizeof place, "simt: %s, block (%u,%u,%u): ", kernel, block_index.x, block_index.y, block_index.z);
+  return place + fault_text;
 }
 
 int lane() { return current->number % WARP; }

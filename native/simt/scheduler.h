@@ -1,8 +1,10 @@
 // Inside of the simt runtime: threads, warps and the block being run.
 #pragma once
+#include <string>
 #include <vector>
 
 #include "fiber.h"
+#include "runtime.h"
 #include "simt.h"
 
 namespace simt {
@@ -13,21 +15,7 @@ constexpr size_t MAX_SHARED_BYTES = 163 << 10;  // what a block may have on sm_8
 // ORDERED: threads take turns by number. RANDOM: any ready one. PRIORITY: the last warp runs as far ahead as it can.
 enum class Schedule { ORDERED, RANDOM, PRIORITY };
 
-struct Download {  // one wb_download_async: what the stream read, which lands only when it is waited for
-  void* destination;
-  std::vector<unsigned char> bytes;
-  uint64_t number;
-};
-
-using Work = std::vector<std::function<wb_status()>>;
-
-struct Context : wb_context {
-  Schedule schedule;
-  uint64_t seed;
-  Work* captured;  // null: what is asked for is done
-  std::vector<Download> downloads;  // in flight
-  uint64_t downloads_issued;
-};
+using Work = std::function<cudaError_t()>;
 
 struct Copy {  // one cp.async: 16 bytes, which land only when its group is waited for
   unsigned char* destination;
@@ -61,8 +49,9 @@ struct Block {
   size_t shared_bytes;
 };
 
-// In a capture keeps the work for launches of the graph.
-bool keep(wb_context* ctx, const std::function<wb_status()>& work);
+// Runs a kernel, a thread of which is `body`. One at a time. Returns the fault that ended it; empty: none did.
+std::string execute(const char* kernel, dim3 grid, dim3 threads, size_t shared_bytes, Schedule turns, uint64_t seed,
+                    const std::function<void()>& body);
 
 extern Block block;
 extern Thread* current;

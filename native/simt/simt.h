@@ -8,6 +8,7 @@
 #include <functional>
 
 #include "cuda_types.h"
+#include "runtime.h"
 #include "warpbert.h"
 
 #define __global__
@@ -69,8 +70,9 @@ inline void vector_write(const void* address, size_t bytes) {
   race_write(address, bytes);
 }
 
-// Runs the kernel, `body` being a thread of it, or in a capture keeps it.
-wb_status run(const char* kernel, dim3 grid, dim3 block, size_t shared_bytes, wb_context* ctx, const std::function<void()>& body);
+// A launch of the kernel at `address`, `body` being a thread of it; what is wrong with it cudaGetLastError() tells.
+void run(const char* kernel, const void* address, dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t stream,
+         const std::function<void()>& body);
 
 struct Shuffle {
   uint32_t value, result;

@@ -144,9 +144,9 @@ wb_status wb_destroy(wb_context* ctx) {
   const Context c = *of(ctx);
   delete of(ctx);
   CHECK(cudaSetDevice(c.device));
-  CHECK(cudaEventDestroy(c.uploaded));
-  CHECK(cudaStreamDestroy(c.stream));
-  return WB_OK;
+  const cudaError_t event = cudaEventDestroy(c.uploaded);  // one that fails leaves the other to be done
+  const cudaError_t stream = cudaStreamDestroy(c.stream);
+  return check(event ? event : stream, event ? "cudaEventDestroy" : "cudaStreamDestroy");
 }
 
 wb_status wb_describe(wb_context* ctx, char* text, int64_t capacity) {
@@ -154,8 +154,8 @@ wb_status wb_describe(wb_context* ctx, char* text, int64_t capacity) {
   int driver = 0;
   CHECK(cudaGetDeviceProperties(&p, of(ctx)->device));
   CHECK(cudaDriverGetVersion(&driver));
-  snprintf(text, size_t(capacity), "cuda: %s, sm_%d%d, %d multiprocessors, %.1f GiB, driver for CUDA %d.%d", p.name, p.major,
-           p.minor, p.multiProcessorCount, double(p.totalGlobalMem) / (1 << 30), driver / 1000, driver % 1000 / 10);
+  snprintf(text, size_t(capacity), "%s: %s, sm_%d%d, %d multiprocessors, %.1f GiB, driver for CUDA %d.%d", wb_backend()->backend, p.name,
+           p.major, p.minor, p.multiProcessorCount, double(p.totalGlobalMem) / (1 << 30), driver / 1000, driver % 1000 / 10);
   return WB_OK;
 }
 
@@ -285,9 +285,11 @@ wb_status wb_stream(wb_context* ctx, void** stream) {
   return WB_OK;
 }
 
+#ifndef WB_SIMT
 wb_status wb_host_call(wb_context*, wb_status (*)(const void*), const void*, int64_t) {
   return fail(WB_UNSUPPORTED, "the CUDA backend's stream is not run by the host");
 }
+#endif
 
 // Of this thread's calls alone: what others do with the device meanwhile is theirs.
 wb_status wb_capture_begin(wb_context* ctx) {

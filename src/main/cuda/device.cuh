@@ -20,16 +20,11 @@
 
 #ifdef WB_SIMT
 #define DYN_SMEM(T, name) T* name = reinterpret_cast<T*>(simt::shared)
-
-template <class... P, class... A>
-wb_status launch(const char* name, void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes, wb_context* ctx,
-                 A... arguments) {
-  return simt::run(name, grid, block, shared_bytes, ctx, [=] { kernel(static_cast<P>(arguments)...); });
-}
 #else
 #define DYN_SMEM(T, name)                                        \
   extern __shared__ __align__(128) unsigned char wb_shared[]; \
   T* name = reinterpret_cast<T*>(wb_shared)
+#endif
 
 cudaStream_t stream_of(wb_context* ctx);
 wb_status before_launch(wb_context* ctx, const void* kernel, size_t shared_bytes);
@@ -39,10 +34,13 @@ template <class... P, class... A>
 wb_status launch(const char* name, void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes, wb_context* ctx,
                  A... arguments) {
   if (const wb_status status = before_launch(ctx, reinterpret_cast<const void*>(kernel), shared_bytes)) return status;
+#ifdef WB_SIMT
+  simt::run(name, reinterpret_cast<const void*>(kernel), grid, block, shared_bytes, stream_of(ctx), [=] { kernel(static_cast<P>(arguments)...); });
+#else
   kernel<<<grid, block, shared_bytes, stream_of(ctx)>>>(static_cast<P>(arguments)...);
+#endif
   return after_launch(name, grid, block, shared_bytes);
 }
-#endif
 // A kernel with template arguments stands in brackets: LAUNCH((copy<float, 4>), ...).
 #define LAUNCH(kernel, grid, block, shared_bytes, ctx, ...) \
   launch(#kernel, kernel, grid, block, shared_bytes, ctx, __VA_ARGS__)

@@ -10,7 +10,7 @@ constexpr const char* BACKEND = "simt";
 #else
 constexpr const char* BACKEND = "cuda";
 #endif
-thread_local char error_text[512];
+thread_local char error_text[1024];
 const char* last_error() { return error_text; }
 }  // namespace
 

@@ -61,12 +61,13 @@ struct ScheduledContext {
 const std::vector<ScheduledContext>& schedules();
 void close_schedules();
 
+// Before any other context is opened: the settings of some last as long as one is.
+void test_runtime();
 void test_types();
 void test_elementwise();
 void test_layernorm();
 void test_embeddings();
 void test_attention_kernels();
 void test_optimizer();
-void test_contexts();
 void test_graphs();
 void test_faults();

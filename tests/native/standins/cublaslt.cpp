@@ -1,11 +1,12 @@
-// Stands in for libcublasLt.so.13 where there is none, in tests of CudaGemm: the calls that it makes, on host memory, with
-// the column-major meaning that NVIDIA documents, and refusals where the library would refuse or do harm. Sums are float64.
-// It shares nothing with WarpBERT: numbers of attributes and types are those of CUDA 13's headers.
+// Stands in for libcublasLt.so.13 where there is none: the calls that CudaGemm makes, on the memory and the streams of simt,
+// with the column-major meaning that NVIDIA documents, and refusals where the library would refuse or do harm. Sums are float64.
+// It shares nothing with WarpBERT but how a stream begins: numbers of attributes and types are those of CUDA 13's headers.
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <initializer_list>
+#include <vector>
 
 namespace {
 
@@ -96,6 +97,51 @@ uint32_t alignment(const void* pointer) {
   return bytes;
 }
 
+// What simt's streams begin with: work is done in its turn.
+struct Stream { void (*submit)(Stream*, void (*function)(void*), void* argument, size_t bytes); };
+
+// A product as it was asked for; the descriptors may be gone, and set to other addresses, when its turn comes.
+struct Product {
+  Operation operation;
+  Layout la, lb, ld;
+  const void *a, *b;
+  void *d, *workspace;
+  float beta;
+  size_t workspace_bytes;
+};
+
+// op(matrix) or its transpose, each of `lines` lines of `length` numbers behind the other.
+std::vector<double> lines(const void* matrix, const Layout& layout, bool along, int64_t lines, int64_t length) {
+  std::vector<double> all(size_t(lines * length));
+  for (int64_t i = 0; i < lines; ++i) {
+    for (int64_t l = 0; l < length; ++l) all[size_t(i * length + l)] = get(matrix, layout.type, along ? l + i * layout.ld : i + l * layout.ld);
+  }
+  return all;
+}
+
+void multiply(void* argument) {
+  const auto& [operation, la, lb, ld, a, b, d, workspace, beta, workspace_bytes] = *static_cast<const Product*>(argument);
+  const int epilogue = operation.epilogue;
+  const int64_t m = int64_t(ld.rows), n = int64_t(ld.columns), k = int64_t(columns(&la, operation.transpose_a));
+  memset(workspace, 0xff, workspace_bytes < 65536 ? workspace_bytes : 65536);  // of tens of MB, for each of many small products
+  const std::vector<double> left = lines(a, la, operation.transpose_a == OP_T, m, k), right = lines(b, lb, operation.transpose_b == OP_N, n, k);
+  for (int64_t j = 0; j < n; ++j) {
+    for (int64_t i = 0; i < m; ++i) {
+      const double *x = &left[size_t(i * k)], *y = &right[size_t(j * k)];
+      double sums[4] = {};
+      for (int64_t l = 0; l < k; ++l) sums[l % 4] += x[l] * y[l];
+      double sum = sums[0] + sums[1] + sums[2] + sums[3];
+      const int64_t at = i + j * ld.ld, aux_at = i + j * operation.aux_ld;
+      if (beta != 0) sum += beta * get(d, ld.type, at);
+      if (adds_bias(epilogue)) sum += get(operation.bias, ld.type, i);  // of d's type, since no other was asked for
+      if (epilogue == EPILOGUE_GELU_AUX_BIAS) put(operation.aux, ld.type, aux_at, sum);
+      if (gelu(epilogue)) sum = gelu_of(sum);
+      if (epilogue == EPILOGUE_DGELU) sum *= slope_of(get(operation.aux, ld.type, aux_at));
+      put(d, ld.type, at, sum);
+    }
+  }
+}
+
 template <class T> Status make(T** made, T value) {
   ++live;
   *made = new T(value);
@@ -179,36 +225,19 @@ Status cublasLtMatmulAlgoGetHeuristic(Handle* handle, const Operation* operation
 
 Status cublasLtMatmul(Handle* handle, const Operation* operation, const float* alpha, const void* a, const Layout* la,
                       const void* b, const Layout* lb, const float* beta, const void* c, const Layout* lc, void* d,
-                      const Layout* ld, const Algorithm* algorithm, void* workspace, size_t workspace_bytes, void* stream) {
+                      const Layout* ld, const Algorithm* algorithm, void* workspace, size_t workspace_bytes, Stream* stream) {
   ++products;
-  if (handle->magic != ALGORITHM || algorithm->magic != ALGORITHM || stream) return INVALID_VALUE;
+  if (handle->magic != ALGORITHM || algorithm->magic != ALGORITHM || !stream) return INVALID_VALUE;
   if (const Status status = shapes(operation, la, lb, lc, ld)) return status;
-  const int ta = operation->transpose_a, tb = operation->transpose_b;
-  const int64_t m = ld->rows, n = ld->columns, k = columns(la, ta);
-  if (algorithm->m != uint64_t(m) || algorithm->n != uint64_t(n) || algorithm->k != uint64_t(k)) return INVALID_VALUE;
+  const uint64_t m = ld->rows, n = ld->columns, k = columns(la, operation->transpose_a);
+  if (algorithm->m != m || algorithm->n != n || algorithm->k != k) return INVALID_VALUE;
   if (!aligned(a, algorithm->align[0]) || !aligned(b, algorithm->align[1]) || !aligned(d, algorithm->align[3])) return INVALID_VALUE;
   if (workspace_bytes < algorithm->workspace || !aligned(workspace, 256) || c != d || *alpha != 1) return INVALID_VALUE;
   if (const Status status = epilogues(operation, ld)) return status;
   if (operation->epilogue > EPILOGUE_BIAS && n == 3) return NOT_SUPPORTED;  // though it recommended an algorithm
-  const int epilogue = operation->epilogue;
   if (!aligned(operation->bias, algorithm->align_bias) || !aligned(operation->aux, algorithm->align_aux)) return INVALID_VALUE;
-  memset(workspace, 0xff, workspace_bytes);
-  for (int64_t j = 0; j < n; ++j) {
-    for (int64_t i = 0; i < m; ++i) {
-      double sum = 0;
-      for (int64_t l = 0; l < k; ++l) {
-        sum += get(a, la->type, ta == OP_T ? l + i * la->ld : i + l * la->ld) * get(b, lb->type, tb == OP_T ? j + l * lb->ld : l + j * lb->ld);
-      }
-      const int64_t at = i + j * ld->ld;
-      if (*beta != 0) sum += *beta * get(d, ld->type, at);
-      if (adds_bias(epilogue)) sum += get(operation->bias, ld->type, i);  // of d's type, since no other was asked for
-      const int64_t aux_at = i + j * operation->aux_ld;
-      if (epilogue == EPILOGUE_GELU_AUX_BIAS) put(operation->aux, ld->type, aux_at, sum);
-      if (gelu(epilogue)) sum = gelu_of(sum);
-      if (epilogue == EPILOGUE_DGELU) sum *= slope_of(get(operation->aux, ld->type, aux_at));
-      put(d, ld->type, at, sum);
-    }
-  }
+  Product product = {*operation, *la, *lb, *ld, a, b, d, workspace, *beta, workspace_bytes};
+  stream->submit(stream, multiply, &product, sizeof product);
   return SUCCESS;
 }
 

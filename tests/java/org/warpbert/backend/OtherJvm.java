@@ -40,6 +40,17 @@ public final class OtherJvm {
         return run(classes, Map.of("LD_LIBRARY_PATH", libraries.stream().map(Path::toString).collect(Collectors.joining(":"))), options, main, args);
     }
 
+    /**
+     * Runs it where the device cuda is simt behind the CUDA backend's own code, and cuBLASLt is its stand-in.
+     *
+     * @param late whether its stream does everything as late as it may, in memory that the host cannot read
+     */
+    public static Run onStandInGpu(boolean late, List<String> options, Class<?> main, String... args) throws IOException, InterruptedException {
+        String classes = STAND_INS.resolve("gpu") + ":" + System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"));
+        return run(classes, Map.of("LD_LIBRARY_PATH", CUBLASLT + ":" + EMPTY, "WARPBERT_SIMT_STREAM", late ? "late" : "eager",
+                "WARPBERT_SIMT_MEMORY", late ? "apart" : "shared"), options, main, args);
+    }
+
     /** @param environment beside this process's */
     static Run run(String classes, Map<String, String> environment, List<String> options, Class<?> main, String... args) throws IOException, InterruptedException {
         List<String> line = new ArrayList<>(List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString()));

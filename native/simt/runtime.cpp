@@ -1,0 +1,569 @@
+// CUDA's runtime on the CPU, as far as context.cu needs it: memory, streams, events and graphs on host memory.
+//   WARPBERT_SIMT_SCHEDULE  ordered (the default), random:SEED, priority: who takes turns in a kernel, see scheduler.h
+//   WARPBERT_SIMT_STREAM    eager (the default): work is done when it is asked for, so that a fault is that call's
+//                           late: work is done when something waits for it, as late as CUDA allows. Page-locked memory is read and
+//                           written then, and a fault is told by whoever waits, and from then on by every call
+//   WARPBERT_SIMT_MEMORY    shared (the default): the host may read the device's memory
+//                           apart: it may not; the process gets SIGSEGV where it does
+// In both kinds of stream what is copied to page-locked memory is not there before it was waited for: until then it is NaN.
+#include "runtime.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "device.cuh"
+#include "scheduler.h"
+
+struct simt::Graph {
+  std::vector<Work> nodes;
+};
+
+struct simt::Stream {
+  void (*submit)(Stream*, void (*function)(void*), void* argument, size_t bytes);  // first, for libraries that have but the address
+  Schedule schedule;
+  uint64_t seed;
+  bool late;
+  std::unique_ptr<Graph> captured;  // null: what is asked for is done
+  bool invalidated;                 // the capture
+  std::deque<Work> queue;           // not done yet
+  uint64_t issued;                  // works that were ever in the queue
+};
+
+struct simt::Event {
+  bool timed, recorded, captured;
+  Stream* stream;
+  uint64_t issued;  // works of the stream's queue before it
+  std::chrono::steady_clock::time_point time;
+};
+
+namespace simt {
+namespace {
+
+// Guards round every allocation, checked when it is freed.
+constexpr size_t GUARD = 256, PAGE = 4096;
+constexpr unsigned char GUARD_BYTE = 0xcb, POISON = 0xff;  // NaN in every type
+constexpr size_t SHARED_UNASKED = 48 << 10;                // bytes that a kernel may have without cudaFuncSetAttribute
+
+struct Memory {
+  size_t bytes, padded;
+  unsigned char* raw;
+  bool host;  // page-locked
+};
+
+std::recursive_mutex one_call;
+std::map<uintptr_t, Memory> memories;  // by the address that was given out
+std::set<Stream*> streams;
+std::map<const void*, size_t> shared_limits;  // of kernels that asked for more
+cudaError_t broken = cudaSuccess;             // a late stream's fault, which every call returns from then on
+std::string fault_text;
+bool apart = false;
+thread_local cudaError_t last_error = cudaSuccess;
+thread_local std::string error_text;  // of last_error, where there is more to say than its name
+thread_local Stream* capturing = nullptr;
+
+using Call = std::lock_guard<std::recursive_mutex>;
+
+cudaError_t refuse(cudaError_t error, const char* format, ...) __attribute__((format(printf, 2, 3)));
+cudaError_t refuse(cudaError_t error, const char* format, ...) {
+  char text[500];
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(text, sizeof text, format, arguments);
+  va_end(arguments);
+  error_text = text;
+  return last_error = error;
+}
+
+// A call that CUDA allows in no capture of the calling thread, and that ends it.
+cudaError_t refuse_in_capture(const char* call) {
+  capturing->invalidated = true;
+  return refuse(cudaErrorStreamCaptureUnsupported, "%s while a stream is being captured", call);
+}
+
+#define NOT_IN_CAPTURE(call) \
+  const Call hold(one_call); \
+  if (broken) return last_error = broken; \
+  if (capturing) return refuse_in_capture(#call)
+
+void open(const Memory& memory, bool accessible) { mprotect(memory.raw, memory.padded, accessible ? PROT_READ | PROT_WRITE : PROT_NONE); }
+
+// While it is alive the device's memory can be used.
+struct DeviceRuns {
+  DeviceRuns() { open_all(true); }
+  ~DeviceRuns() { open_all(false); }
+  static void open_all(bool accessible) {
+    if (!apart) return;
+    for (const auto& [address, memory] : memories) {
+      if (!memory.host) open(memory, accessible);
+    }
+  }
+};
+
+// What holds all of these bytes; null: nothing of ours.
+const Memory* holder(const void* address, size_t bytes) {
+  auto behind = memories.upper_bound(uintptr_t(address));
+  if (behind == memories.begin()) return nullptr;
+  const auto& [begin, memory] = *--behind;
+  return uintptr_t(address) + bytes <= begin + memory.bytes ? &memory : nullptr;
+}
+
+bool on_device(const void* address, size_t bytes) {
+  const Memory* memory = holder(address, bytes);
+  return memory && !memory->host;
+}
+
+cudaError_t allocate(void** address, size_t bytes, bool host) {
+  const size_t padded = (GUARD + bytes + GUARD + PAGE - 1) / PAGE * PAGE;
+  unsigned char* raw = padded < bytes ? nullptr : static_cast<unsigned char*>(aligned_alloc(PAGE, padded));
+  if (!raw) return refuse(cudaErrorMemoryAllocation, "no memory for %zu bytes", bytes);
+  memset(raw, GUARD_BYTE, GUARD);
+  memset(raw + GUARD, POISON, bytes);
+  memset(raw + GUARD + bytes, GUARD_BYTE, GUARD);
+  *address = raw + GUARD;
+  memories[uintptr_t(*address)] = {bytes, padded, raw, host};
+  if (apart && !host) open(memories[uintptr_t(*address)], false);
+  return cudaSuccess;
+}
+
+cudaError_t release(void* address, bool host) {
+  const auto found = memories.find(uintptr_t(address));
+  if (found == memories.end() || found->second.host != host) return refuse(cudaErrorInvalidValue, "%p is no allocation", address);
+  const Memory memory = found->second;
+  if (apart && !host) open(memory, true);
+  for (size_t i = 0; i < GUARD; ++i) {
+    const bool before = memory.raw[i] != GUARD_BYTE;
+    if (before || memory.raw[GUARD + memory.bytes + i] != GUARD_BYTE) {
+      return refuse(cudaErrorInvalidValue, "memory was written %s an allocation of %zu bytes, at %lld", before ? "before" : "behind",
+                    memory.bytes, before ? (long long)i - (long long)GUARD : (long long)(memory.bytes + i));
+    }
+  }
+  memories.erase(found);
+  free(memory.raw);
+  return cudaSuccess;
+}
+
+// Does what is in the stream's queue, up to the work that was issued as number `last`.
+cudaError_t drain(Stream* stream, uint64_t last) {
+  const DeviceRuns running;
+  while (!stream->queue.empty() && stream->issued - stream->queue.size() < last) {
+    const Work work = std::move(stream->queue.front());
+    stream->queue.pop_front();
+    const cudaError_t error = broken ? cudaSuccess : work();
+    if (!error) continue;
+    fault_text = error_text;
+    broken = error;
+  }
+  return broken ? last_error = broken : cudaSuccess;
+}
+
+cudaError_t drain_all() {
+  for (Stream* stream : streams) drain(stream, stream->issued);
+  return broken ? last_error = broken : cudaSuccess;
+}
+
+void enqueue(Stream* stream, Work work) {
+  stream->queue.push_back(std::move(work));
+  ++stream->issued;
+}
+
+cudaError_t submit(Stream* stream, Work work) {
+  if (stream->captured) {
+    stream->captured->nodes.push_back(std::move(work));
+    return cudaSuccess;
+  }
+  if (stream->late) {
+    enqueue(stream, std::move(work));
+    return cudaSuccess;
+  }
+  const DeviceRuns running;
+  return work();
+}
+
+void submit_for_library(Stream* stream, void (*function)(void*), void* argument, size_t bytes) {
+  const Call hold(one_call);
+  const auto copy = std::make_shared<std::vector<char>>(static_cast<char*>(argument), static_cast<char*>(argument) + bytes);
+  submit(stream, [=] {
+    function(copy->data());
+    return cudaSuccess;
+  });
+}
+
+// The words of an environment variable that may have those of a list.
+bool choice(const char* variable, const char* usual, const char* other, bool& is_other) {
+  const char* text = getenv(variable);
+  is_other = text && !strcmp(text, other);
+  if (!text || !*text || is_other || !strcmp(text, usual)) return true;
+  refuse(cudaErrorInvalidValue, "%s is '%s'; it may be %s or %s", variable, text, usual, other);
+  return false;
+}
+
+bool parse_schedule(Stream& stream) {
+  const char* text = getenv("WARPBERT_SIMT_SCHEDULE");
+  char* end = nullptr;
+  if (!text || !*text || !strcmp(text, "ordered")) {
+    stream.schedule = Schedule::ORDERED;
+  } else if (!strcmp(text, "priority")) {
+    stream.schedule = Schedule::PRIORITY;
+  } else {
+    stream.schedule = Schedule::RANDOM;
+    if (!strncmp(text, "random:", 7) && text[7]) stream.seed = strtoull(text + 7, &end, 10);
+    if (!end || *end) {
+      refuse(cudaErrorInvalidValue, "WARPBERT_SIMT_SCHEDULE is '%s'; it may be ordered, random:SEED or priority", text);
+      return false;
+    }
+  }
+  return true;
+}
+
+const char* name_of(Schedule schedule) {
+  return schedule == Schedule::ORDERED ? "ordered" : schedule == Schedule::RANDOM ? "random" : "priority";
+}
+
+}  // namespace
+
+void run(const char* kernel, const void* address, dim3 grid, dim3 threads, size_t shared_bytes, cudaStream_t stream,
+         const std::function<void()>& body) {
+  const Call hold(one_call);
+  if (broken) {
+    last_error = broken;
+    return;
+  }
+  const auto limit = shared_limits.find(address);
+  const size_t most = limit == shared_limits.end() ? SHARED_UNASKED : limit->second;
+  const size_t size = size_t(threads.x) * threads.y * threads.z;
+  if (size < 1 || size > MAX_THREADS) {
+    refuse(cudaErrorInvalidConfiguration, "a block of %zu threads", size);
+  } else if (!grid.x || !grid.y || !grid.z || grid.x > 0x7fffffffu || grid.y > 65535 || grid.z > 65535) {
+    refuse(cudaErrorInvalidConfiguration, "a grid of %u x %u x %u", grid.x, grid.y, grid.z);
+  } else if (shared_bytes > most) {
+    refuse(cudaErrorInvalidValue, "%zu bytes of shared memory a block, where the kernel has at most %zu", shared_bytes, most);
+  } else {
+    submit(stream, [=] {
+      const std::string fault = execute(kernel, grid, threads, shared_bytes, stream->schedule, stream->seed, body);
+      return fault.empty() ? cudaSuccess : refuse(cudaErrorLaunchFailure, "%s", fault.c_str());
+    });
+  }
+}
+
+}  // namespace simt
+
+using namespace simt;
+
+// ---- errors, devices
+
+cudaError_t cudaGetLastError() {
+  const cudaError_t error = last_error;
+  last_error = broken;
+  return error;
+}
+
+const char* cudaGetErrorString(cudaError_t error) {
+  const Call hold(one_call);
+  if (broken) error_text = fault_text;
+  return error ? error_text.c_str() : "no error";
+}
+
+const char* cudaGetErrorName(cudaError_t error) {
+  switch (error) {
+    case cudaErrorInvalidValue: return "cudaErrorInvalidValue";
+    case cudaErrorMemoryAllocation: return "cudaErrorMemoryAllocation";
+    case cudaErrorInvalidConfiguration: return "cudaErrorInvalidConfiguration";
+    case cudaErrorInvalidDevice: return "cudaErrorInvalidDevice";
+    case cudaErrorInvalidResourceHandle: return "cudaErrorInvalidResourceHandle";
+    case cudaErrorIllegalState: return "cudaErrorIllegalState";
+    case cudaErrorIllegalAddress: return "cudaErrorIllegalAddress";
+    case cudaErrorLaunchFailure: return "cudaErrorLaunchFailure";
+    case cudaErrorStreamCaptureUnsupported: return "cudaErrorStreamCaptureUnsupported";
+    case cudaErrorStreamCaptureInvalidated: return "cudaErrorStreamCaptureInvalidated";
+    case cudaErrorCapturedEvent: return "cudaErrorCapturedEvent";
+    default: return "cudaErrorUnknown";
+  }
+}
+
+cudaError_t cudaDriverGetVersion(int* version) {
+  *version = CUDART_VERSION;
+  return cudaSuccess;
+}
+cudaError_t cudaGetDeviceCount(int* count) {
+  *count = 1;
+  return cudaSuccess;
+}
+cudaError_t cudaSetDevice(int device) {
+  return device ? refuse(cudaErrorInvalidDevice, "there is device 0 only, not %d", device) : cudaSuccess;
+}
+
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int device) {
+  switch (attribute) {
+    case cudaDevAttrMultiProcessorCount: *value = 2; break;  // few, so that grids loop
+    case cudaDevAttrComputeCapabilityMajor: *value = 8; break;
+    case cudaDevAttrComputeCapabilityMinor: *value = 0; break;
+    case cudaDevAttrMaxSharedMemoryPerBlockOptin: *value = int(MAX_SHARED_BYTES); break;
+  }
+  return cudaSetDevice(device);
+}
+
+// The name is that of the last context's.
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
+  const Call hold(one_call);
+  size_t free_bytes;
+  *properties = {};
+  const Stream* stream = streams.empty() ? nullptr : *streams.begin();
+  snprintf(properties->name, sizeof properties->name, "CUDA kernels run thread by thread on the CPU, schedule %s%s",
+           stream ? name_of(stream->schedule) : "none", stream && stream->late ? ", late" : "");
+  cudaDeviceGetAttribute(&properties->major, cudaDevAttrComputeCapabilityMajor, device);
+  cudaDeviceGetAttribute(&properties->minor, cudaDevAttrComputeCapabilityMinor, device);
+  cudaDeviceGetAttribute(&properties->multiProcessorCount, cudaDevAttrMultiProcessorCount, device);
+  return cudaMemGetInfo(&free_bytes, &properties->totalGlobalMem);
+}
+
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes*, void (*)()) { return cudaSuccess; }
+
+cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute, int value) {
+  const Call hold(one_call);
+  if (value < 0 || size_t(value) > MAX_SHARED_BYTES) return refuse(cudaErrorInvalidValue, "%d bytes of shared memory", value);
+  shared_limits[kernel] = size_t(value);
+  return cudaSuccess;
+}
+
+// ---- memory
+
+cudaError_t cudaMemGetInfo(size_t* free_bytes, size_t* total_bytes) {
+  const size_t page = size_t(sysconf(_SC_PAGESIZE));
+  *total_bytes = size_t(sysconf(_SC_PHYS_PAGES)) * page;
+  *free_bytes = size_t(sysconf(_SC_AVPHYS_PAGES)) * page;
+  return cudaSuccess;
+}
+
+cudaError_t cudaMalloc(void** address, size_t bytes) {
+  NOT_IN_CAPTURE(cudaMalloc);
+  return allocate(address, bytes, false);
+}
+cudaError_t cudaMallocHost(void** address, size_t bytes) {
+  NOT_IN_CAPTURE(cudaMallocHost);
+  return allocate(address, bytes, true);
+}
+cudaError_t cudaFree(void* address) {  // waits for the device
+  NOT_IN_CAPTURE(cudaFree);
+  if (!address) return cudaSuccess;
+  if (const cudaError_t error = drain_all()) return error;
+  return release(address, false);
+}
+cudaError_t cudaFreeHost(void* address) {
+  NOT_IN_CAPTURE(cudaFreeHost);
+  return address ? release(address, true) : cudaSuccess;
+}
+
+cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const void* address) {
+  const Call hold(one_call);
+  const Memory* memory = holder(address, 1);
+  attributes->type = !memory ? cudaMemoryTypeUnregistered : memory->host ? cudaMemoryTypeHost : cudaMemoryTypeDevice;
+  return cudaSuccess;
+}
+
+// Pageable memory is read before this returns, and written too: in a capture neither can be. Page-locked memory is read and
+// written in the stream's turn.
+cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
+  const Call hold(one_call);
+  if (broken) return last_error = broken;
+  if (!bytes) return cudaSuccess;
+  const bool up = kind == cudaMemcpyHostToDevice, down = kind == cudaMemcpyDeviceToHost;
+  if ((!down && !on_device(to, bytes)) || (!up && !on_device(from, bytes))) {
+    return refuse(cudaErrorInvalidValue, "a copy of %zu bytes from %p to %p leaves the device's memory", bytes, from, to);
+  }
+  const Memory* host = up ? holder(from, bytes) : down ? holder(to, bytes) : nullptr;
+  const auto copy = [=] {
+    memmove(to, from, bytes);
+    return cudaSuccess;
+  };
+  if ((!up && !down) || (host && (up || stream->captured))) return submit(stream, copy);
+  if (stream->captured) {
+    stream->invalidated = true;
+    return refuse(cudaErrorStreamCaptureUnsupported, "a copy of pageable memory while its stream is being captured");
+  }
+  if (up) {
+    const auto staged = std::make_shared<std::vector<char>>(static_cast<const char*>(from), static_cast<const char*>(from) + bytes);
+    return submit(stream, [=] {
+      memcpy(to, staged->data(), bytes);
+      return cudaSuccess;
+    });
+  }
+  if (!host) {
+    submit(stream, copy);
+    return drain(stream, stream->issued);
+  }
+  if (stream->late) {
+    enqueue(stream, copy);
+  } else {  // as it is now, but there only when it is waited for
+    const DeviceRuns running;
+    const auto now = std::make_shared<std::vector<char>>(static_cast<const char*>(from), static_cast<const char*>(from) + bytes);
+    enqueue(stream, [=] {
+      memcpy(to, now->data(), bytes);
+      return cudaSuccess;
+    });
+  }
+  memset(to, POISON, bytes);
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemsetAsync(void* to, int value, size_t bytes, cudaStream_t stream) {
+  const Call hold(one_call);
+  if (broken) return last_error = broken;
+  if (!bytes) return cudaSuccess;
+  if (!on_device(to, bytes)) return refuse(cudaErrorInvalidValue, "%zu bytes at %p leave the device's memory", bytes, to);
+  return submit(stream, [=] {
+    memset(to, value, bytes);
+    return cudaSuccess;
+  });
+}
+
+// ---- streams, events
+
+cudaError_t cudaStreamCreate(cudaStream_t* stream) {
+  NOT_IN_CAPTURE(cudaStreamCreate);
+  std::unique_ptr<Stream> made(new (std::nothrow) Stream{submit_for_library, Schedule::ORDERED, 0, false, nullptr, false, {}, 0});
+  if (!made) return refuse(cudaErrorMemoryAllocation, "no memory for a stream");
+  if (!parse_schedule(*made) || !choice("WARPBERT_SIMT_STREAM", "eager", "late", made->late) ||
+      !choice("WARPBERT_SIMT_MEMORY", "shared", "apart", apart)) {
+    return last_error;
+  }
+  streams.insert(*stream = made.release());
+  return cudaSuccess;
+}
+
+// With the last one the fault of a late stream is over: what is opened then is opened anew.
+cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  const Call hold(one_call);
+  if (stream == capturing) capturing = nullptr;
+  const cudaError_t error = drain(stream, stream->issued);
+  streams.erase(stream);
+  delete stream;
+  if (streams.empty()) last_error = broken = cudaSuccess;
+  return error;
+}
+
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  NOT_IN_CAPTURE(cudaStreamSynchronize);
+  return drain(stream, stream->issued);
+}
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags) {
+  const Call hold(one_call);
+  if (broken) return last_error = broken;
+  *event = new (std::nothrow) Event{flags != cudaEventDisableTiming, false, false, nullptr, 0, {}};
+  return *event ? cudaSuccess : refuse(cudaErrorMemoryAllocation, "no memory for an event");
+}
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  const Call hold(one_call);
+  if (event->stream) drain(event->stream, event->issued);  // which may yet record it
+  delete event;
+  return broken ? last_error = broken : cudaSuccess;
+}
+
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  const Call hold(one_call);
+  if (broken) return last_error = broken;
+  event->captured = stream->captured != nullptr;
+  if (event->captured) return cudaSuccess;
+  const cudaError_t error = submit(stream, [=] {
+    event->time = std::chrono::steady_clock::now();
+    return cudaSuccess;
+  });
+  event->recorded = true;
+  event->stream = stream;
+  event->issued = stream->issued;
+  return error;
+}
+
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  NOT_IN_CAPTURE(cudaEventSynchronize);
+  if (event->captured) return refuse(cudaErrorCapturedEvent, "an event was recorded in a capture");
+  return event->stream ? drain(event->stream, event->issued) : cudaSuccess;
+}
+
+cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEvent_t end) {
+  const Call hold(one_call);
+  for (const Event* event : {begin, end}) {
+    if (!event->timed || !event->recorded) {
+      return refuse(cudaErrorInvalidResourceHandle, "an event is %s", event->timed ? "not recorded" : "not timed");
+    }
+  }
+  *milliseconds = std::chrono::duration<float, std::milli>(end->time - begin->time).count();
+  return cudaSuccess;
+}
+
+// ---- graphs
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+  const Call hold(one_call);
+  if (broken) return last_error = broken;
+  if (stream->captured || capturing) return refuse(cudaErrorIllegalState, "a capture is under way");
+  stream->captured = std::make_unique<Graph>();
+  stream->invalidated = false;
+  capturing = stream;
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
+  const Call hold(one_call);
+  *graph = nullptr;
+  if (!stream->captured || capturing != stream) return refuse(cudaErrorIllegalState, "no capture of this thread's is under way");
+  capturing = nullptr;
+  const std::unique_ptr<Graph> captured = std::move(stream->captured);
+  if (stream->invalidated) return refuse(cudaErrorStreamCaptureInvalidated, "%s", std::string(error_text).c_str());
+  *graph = new Graph(*captured);
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* made, cudaGraph_t graph, unsigned long long) {
+  *made = new Graph(*graph);
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphLaunch(cudaGraphExec_t graph, cudaStream_t stream) {
+  const Call hold(one_call);
+  if (broken) return last_error = broken;
+  return submit(stream, [nodes = graph->nodes] {
+    for (const Work& node : nodes) {
+      if (const cudaError_t error = node()) return error;
+    }
+    return cudaSuccess;
+  });
+}
+
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  delete graph;
+  return cudaSuccess;
+}
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t graph) {
+  delete graph;
+  return cudaSuccess;
+}
+
+// ---- what the host computes in the stream's turn, which has no other backend's counterpart: simt's products
+
+extern "C" wb_status wb_host_call(wb_context* ctx, wb_status (*function)(const void*), const void* argument, int64_t bytes) {
+  const Call hold(one_call);
+  const char* from = static_cast<const char*>(argument);
+  const auto copy = std::make_shared<std::vector<char>>(from, from + bytes);
+  const cudaError_t error = submit(stream_of(ctx), [=] {
+    const wb_status status = function(copy->data());
+    return status ? refuse(cudaErrorLaunchFailure, "a call of the host returned %d", int(status)) : cudaSuccess;
+  });
+  cudaGetLastError();
+  return error ? fail(WB_DEVICE_ERROR, "%s", cudaGetErrorString(error)) : WB_OK;
+}
