@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# All CPU figures and docs/performance.md, in about ten minutes on two cores. Nothing else should run meanwhile.
+# All CPU figures and docs/performance.md, in about half an hour on two cores. Nothing else should run meanwhile.
 #   benchmarks/run-cpu.sh            as published
 #   benchmarks/run-cpu.sh 1          one round of everything, to see that it works
 set -euo pipefail
 cd "$(dirname "$0")"
-rounds=${1:-7}
+rounds=${1:-9}
 repeats=$((2 * rounds + 1))
 { echo -10 >/proc/self/autogroup; } 2>/dev/null || true # before other groups of processes, where that is allowed
 mvn -q -B -f .. -DskipTests -Dmaven.test.skip=true -Dnative.tests=all install
