@@ -106,7 +106,8 @@ public final class PerformancePage {
 
     private void contest(JsonNode contest) {
         heading(contest.get("title").asText());
-        text("%,d real tokens in %d sequences.", contest.get("real_tokens").asInt(), contest.at("/job/lengths").size());
+        int sequences = contest.at("/job/lengths").size();
+        text("%,d real tokens in %d sequence%s.", contest.get("real_tokens").asInt(), sequences, sequences == 1 ? "" : "s");
         line("");
         line("| engine | ms | spread | real tokens/s | peak memory | WarpBERT is |");
         line("|---|---|---|---|---|---|");
