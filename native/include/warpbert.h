@@ -69,7 +69,7 @@ typedef struct wb_context {
 
 /* ---------------------------------------------------------------- context and memory */
 
-/* Opens device number `device` with `threads` host threads (0: as many as there are cores; CPU and simt only). */
+/* Opens device number `device` with `threads` host threads (0: as many as there are cores; the CPU alone has any). */
 wb_status wb_create(wb_context** ctx, int32_t device, int32_t threads);
 wb_status wb_destroy(wb_context* ctx);
 
@@ -340,7 +340,8 @@ wb_status wb_segment_cross_entropy(wb_context* ctx, wb_dtype dtype,
 /* Touched rows. A word that no batch has had yet has a row of zeros in the gradient of the word embeddings and in both moments.
  * `touched` has a byte for each row of that table, [R, width], the first of the flat buffers that these three ops work on:
  * 0 until wb_embeddings_backward meets the word, and never 0 again. A row of byte 0 costs them nothing, but for weight decay.
- * NULL: every row counts, and R and width say nothing. R * width is at most n, and below 2^32. */
+ * NULL: every row counts, and R and width say nothing. R is 0 or more, width 1 or more, R * width below 2^32 and, where rows
+ * are told apart, at most n. */
 
 /* x = 0 in the rows whose byte is not 0; the others are neither read nor written. */
 wb_status wb_zero_rows(wb_context* ctx,
