@@ -47,6 +47,7 @@ class OpErrorsTest {
             case "float dropout" -> List.of(1f, -0.1f, 2f, Float.NaN);
             case "float smoothing" -> List.of(-0.1f, 1.1f, Float.NaN);
             case "float beta1", "float beta2" -> List.of(1f, -0.1f, Float.NaN);
+            case "float scale" -> List.of(0f, -1f, Float.NaN);
             case "int64_t max_seqlen" -> List.of(-1L, 65537L);
             case "int64_t queries" -> List.of(-1L, 0L);
             default -> parameter.type().equals("int64_t") ? List.of(-1L, Long.MIN_VALUE) : List.of();
