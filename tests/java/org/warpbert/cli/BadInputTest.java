@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -54,7 +55,11 @@ class BadInputTest {
     void notUtf8() throws IOException {
         byte[] bytes = (GOOD + "bad\tcaf\u00e9\n").getBytes(StandardCharsets.ISO_8859_1);
         train(bytes).failedWith("data.tsv", "line 6", "UTF-8");
-        train(GOOD.getBytes(StandardCharsets.UTF_16LE)).failedWith("data.tsv looks like UTF-16", "UTF-8");
+        for (Charset utf16 : List.of(StandardCharsets.UTF_16LE, StandardCharsets.UTF_16BE)) {
+            for (String before : List.of("", "\n", "\n\n", "\r\n")) {
+                train((before + GOOD).getBytes(utf16)).failedWith("data.tsv looks like UTF-16", "UTF-8");
+            }
+        }
         CommandRun.withInput(bytes, "tokenize", "--model", "all-MiniLM-L6-v2").failedWith("standard input, line 6", "UTF-8");
         nothingWritten("data.tsv");
     }

@@ -96,6 +96,7 @@ public final class Utf8Lines implements AutoCloseable {
     String nextRaw() {
         bytes.reset();
         boolean ended = false;
+        boolean halved = false;
         try {
             while (!ended && fill()) {
                 int from = at;
@@ -104,6 +105,7 @@ public final class Utf8Lines implements AutoCloseable {
                 }
                 bytes.write(buffer, from, at - from);
             }
+            halved = line == 0 && bytes.size() == 1 && fill() && buffer[at] == 0; // an empty line of UTF-16 may be cut behind its line feed, before the NUL
         } catch (IOException e) {
             throw new WarpBertException(file + ", after line " + line + ": cannot be read on: " + AtomicFile.reason(e), e);
         }
@@ -112,7 +114,7 @@ public final class Utf8Lines implements AutoCloseable {
         }
         line++;
         if (line == 1) {
-            refuseUtf16(bytes.toByteArray());
+            refuseUtf16(bytes.toByteArray(), halved);
         }
         String text = decode(ByteBuffer.wrap(bytes.toByteArray()));
         return line == 1 && text.startsWith("\uFEFF") ? text.substring(1) : text;
@@ -127,10 +129,10 @@ public final class Utf8Lines implements AutoCloseable {
     }
 
     /** Without a byte order mark UTF-16 is proper UTF-8 where its letters are ASCII: each with a NUL before or behind it. */
-    private void refuseUtf16(byte[] first) {
+    private void refuseUtf16(byte[] first, boolean halved) {
         long nuls = IntStream.range(0, first.length).filter(i -> first[i] == 0).count();
-        if (nuls > first.length / 4) {
-            throw new WarpBertException(file + " looks like UTF-16: of the first line's bytes every other is 0; convert the file to UTF-8.");
+        if (halved || nuls > first.length / 4) {
+            throw new WarpBertException(file + " looks like UTF-16: of its first bytes every other is 0; convert the file to UTF-8.");
         }
     }
 
