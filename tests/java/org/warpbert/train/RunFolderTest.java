@@ -139,6 +139,23 @@ class RunFolderTest {
     }
 
     @Test
+    void whatStandsBesideAnUnfinishedRunIsNotLost() throws IOException {
+        Path partial = Files.createDirectories(dir.resolve("run.partial/state-3")).getParent(); // as a run leaves it that was killed
+        for (String name : List.of("metrics.jsonl", "config.json", "model.safetensors", ".model.safetensors.17-4.tmp")) {
+            Files.writeString(partial.resolve(name), "{}");
+        }
+        for (String name : List.of("thesis.txt", "state-of-the-art", ".thesis.txt.17-4.tmp")) {
+            Path mine = Files.writeString(partial.resolve(name), "years of work");
+            String message = assertThrows(WarpBertException.class, () -> RunFolder.open(dir.resolve("run"), true)).getMessage();
+            assertTrue(message.contains("run.partial holds other things than a run (" + name + ")"), message);
+            assertEquals("years of work", Files.readString(mine));
+            Files.delete(mine);
+        }
+        RunFolder.open(dir.resolve("run"), false).close();
+        assertEquals(List.of(), names());
+    }
+
+    @Test
     void foldersOfTheNamesThatARunTakesMeanwhileAreNotLost() throws IOException {
         for (String name : List.of("run.partial", "run.replaced")) {
             Path mine = Files.createDirectories(dir.resolve(name));

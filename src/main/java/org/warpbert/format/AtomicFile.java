@@ -57,6 +57,11 @@ public final class AtomicFile {
         }
     }
 
+    /** Whether a file of this name is what {@link #write} leaves of another where the process is killed meanwhile. */
+    public static boolean isTemporary(String name, String of) {
+        return name.startsWith("." + of + ".") && name.endsWith(".tmp");
+    }
+
     /** Writes all that remains of the buffer (a channel may take less at a time). */
     public static void writeFully(FileChannel channel, ByteBuffer bytes) throws IOException {
         while (bytes.hasRemaining()) channel.write(bytes);

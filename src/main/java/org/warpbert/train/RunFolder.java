@@ -38,8 +38,9 @@ public final class RunFolder implements AutoCloseable {
             .build();
 
     private static final String METRICS = "metrics.jsonl";
+    private static final String SUMMARY = "summary.json"; // is written last
     /** All that a run's folder holds when it is whole. */
-    private static final Set<String> FILES = Set.of(METRICS, "summary.json", "training.png", "config.json", "model.safetensors", "vocab.txt",
+    private static final Set<String> FILES = Set.of(METRICS, SUMMARY, "training.png", "config.json", "model.safetensors", "vocab.txt",
             "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json");
     /** This process's runs under way, by their places; whoever opens, closes or abandons one holds its monitor. */
     private static final Map<Path, RunFolder> OPEN = new HashMap<>();
@@ -128,9 +129,11 @@ public final class RunFolder implements AutoCloseable {
             throw new WarpBertException(out + " exists and is not empty; give another folder (--out), or have it replaced (--overwrite)");
         }
         Path staging = place.resolveSibling(place.getFileName() + ".partial");
-        refuseToReplace(place, other(place));
-        refuseToReplace(replaced(place), other(replaced(place)));
-        refuseToReplace(staging, isEmpty(staging) || Files.exists(staging.resolve(METRICS)) ? null : Path.of("no " + METRICS));
+        refuseToReplace(place, other(place, SUMMARY));
+        refuseToReplace(replaced(place), other(replaced(place), SUMMARY));
+        if (!resume) { // which deletes nothing
+            refuseToReplace(staging, other(staging, METRICS));
+        }
         try {
             synchronized (OPEN) {
                 RunFolder folder = new RunFolder(place, staging, overwrite, resume);
@@ -153,17 +156,22 @@ public final class RunFolder implements AutoCloseable {
         }
     }
 
-    /** What of a folder no run has written, or null: everything where it is no run's at all. */
-    private static Path other(Path folder) {
+    /** What of a folder no run has written, or null: everything where it lacks the mark of a run. */
+    private static Path other(Path folder, String mark) {
         if (isEmpty(folder)) {
             return null;
         }
-        boolean run = Files.exists(folder.resolve("summary.json"));
+        boolean run = Files.exists(folder.resolve(mark));
         try (Stream<Path> files = Files.list(folder)) {
-            return files.map(Path::getFileName).filter(file -> !run || !FILES.contains(file.toString())).min(Comparator.naturalOrder()).orElse(null);
+            return files.map(Path::getFileName).filter(file -> !run || !isWritten(file.toString())).min(Comparator.naturalOrder()).orElse(null);
         } catch (IOException e) {
             throw new WarpBertException(folder + " cannot be read: " + AtomicFile.reason(e), e);
         }
+    }
+
+    /** Whether a run writes what has this name, sooner or later. */
+    private static boolean isWritten(String name) {
+        return FILES.contains(name) || SavedRun.isState(name) || FILES.stream().anyMatch(file -> AtomicFile.isTemporary(name, file));
     }
 
     private static boolean isEmpty(Path folder) {
@@ -215,7 +223,7 @@ public final class RunFolder implements AutoCloseable {
     /** Writes {@code summary.json}. */
     public void summary(Summary summary) {
         try {
-            AtomicFile.write(staging.resolve("summary.json"), JSON.writerWithDefaultPrettyPrinter().writeValueAsBytes(summary));
+            AtomicFile.write(staging.resolve(SUMMARY), JSON.writerWithDefaultPrettyPrinter().writeValueAsBytes(summary));
         } catch (IOException e) {
             throw new WarpBertException("summary.json cannot be written in " + staging + ": " + AtomicFile.reason(e), e);
         }

@@ -79,10 +79,15 @@ public final class SavedRun {
         }
     }
 
+    /** Whether this is the name of a state's folder. */
+    static boolean isState(String name) {
+        return name.matches(PREFIX + "\\d{1,18}");
+    }
+
     /** Folders of states, whole or not, in the order of their steps. */
     private static List<Path> states(Path run) throws IOException {
         try (Stream<Path> files = Files.list(run)) {
-            return files.filter(file -> file.getFileName().toString().matches(PREFIX + "\\d+"))
+            return files.filter(file -> isState(file.getFileName().toString()))
                     .sorted(Comparator.comparingLong(file -> Long.parseLong(file.getFileName().toString().substring(PREFIX.length())))).toList();
         } catch (NoSuchFileException e) {
             return List.of();
