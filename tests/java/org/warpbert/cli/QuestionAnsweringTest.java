@@ -143,6 +143,11 @@ class QuestionAnsweringTest {
         predict("--max-length", "6", "--context", "c", "What is this?").failedWith("Question 1 leaves no room for its context");
         predict("--max-length", "6", "--squad", data.toString()).failedWith("Question 0-1 leaves no room");
         CommandRun.of("evaluate", "--model", run.toString(), "--data", data.toString(), "--max-length", "6").failedWith("texts.json: Question 0-1 leaves no room");
+        String row = "{\"question\": \"Who?\", \"context\": \"Me.\"}\n";
+        Path many = Files.writeString(folder.resolve("many.jsonl"), row.repeat(257) + row.replace("Who?", "Who is it that knocks here?")); // more than are computed at a time
+        CommandRun late = CommandRun.of("predict", "--model", run.toString(), "--max-length", "8", "--file", many.toString());
+        assertEquals(1, late.code());
+        assertTrue(late.err().contains("Question 258 leaves no room for its context in 8 tokens"), late.err());
         CommandRun.of("evaluate", "--model", "all-MiniLM-L6-v2", "--task", "qa", "--data", data.toString()).failedWith("head for qa", "qa_outputs");
         Path bad = Files.writeString(folder.resolve("bad.json"), "{\"data\":[{\"title\":\"T\",\"paragraphs\":[{\"context\":\"c\",\"qas\":[{\"id\":\"i\",\"question\":\"q\"}]}]}]}");
         String[] train = {"finetune", "--task", "qa", "--model", "all-MiniLM-L6-v2", "--train", bad.toString(), "--out", folder.resolve("no").toString()};
