@@ -37,6 +37,18 @@ class CliTest {
         assertEquals(CommandRun.of("finetune", "--help").done().out(), CommandRun.of("help", "finetune").done().out());
     }
 
+    /** Options that several commands share say nothing of tasks that a command does not have. */
+    @Test
+    void helpSpeaksOfTheCommandsOwnTasks() {
+        for (String command : List.of("embed", "pretrain", "fill-mask")) {
+            String help = CommandRun.of(command, "--help").done().out();
+            assertFalse(help.matches("(?s).*\\b(qa|choice)\\b.*"), help);
+        }
+        for (String command : List.of("finetune", "plan", "evaluate", "predict")) {
+            assertTrue(CommandRun.of(command, "--help").done().out().contains("384"), command);
+        }
+    }
+
     @Test
     void tokenizes() throws IOException {
         Path file = Files.writeString(folder.resolve("texts.txt"), "Unbelievable caf\u00e9s!\r\n\nhello world");

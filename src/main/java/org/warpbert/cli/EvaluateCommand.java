@@ -11,7 +11,8 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** How well a fine-tuned model does on labelled examples. */
-@Command(name = "evaluate", description = "Judge a fine-tuned model by a file of labelled examples.")
+@Command(name = "evaluate", description = "Judge a fine-tuned model by a file of labelled examples.",
+        footer = {"", "Without --task: what the model was made for. Without --max-length at most: running text 128, qa 384. A batch of qa is of windows, of choice of questions."})
 final class EvaluateCommand extends WarpBertCommand {
     @Mixin private InferenceOptions inference;
 

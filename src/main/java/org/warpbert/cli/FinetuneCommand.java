@@ -13,7 +13,7 @@ import picocli.CommandLine.Option;
 
 /** From a pretrained model and a data file to a run folder. */
 @Command(name = "finetune", description = "Fine-tune a model on a file of labelled examples.",
-        footer = {"", "Tables are .tsv, .csv or .jsonl, or any of these with .gz.",
+        footer = {"", TaskOptions.DEFAULTS, "Tables are .tsv, .txt, .csv, .jsonl or .ndjson, or any of these with .gz.",
                 "  warpbert finetune --model bert-base-uncased --train cola.tsv --no-header --text 3 --label 1 --dev-split 0.1 --out runs/cola",
                 "  warpbert finetune @recipes/cola.args --train cola.tsv --dev-split 0.1 --out runs/cola",
                 "  warpbert finetune @recipes/stsb.args --train sts-train.csv --dev sts-dev.csv --out runs/stsb",

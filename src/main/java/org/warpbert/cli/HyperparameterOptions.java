@@ -17,10 +17,10 @@ final class HyperparameterOptions {
     @Option(names = "--epochs", paramLabel = "N", description = "Times through the training set (default: 4).")
     private int epochs = DEFAULT.epochs();
 
-    @Option(names = "--batch-size", paramLabel = "N", description = "Texts (qa: windows, choice: questions) per optimizer step (default: 32).")
+    @Option(names = "--batch-size", paramLabel = "N", description = "Examples per optimizer step (default: 32).")
     private int batchSize = DEFAULT.batchSize();
 
-    @Option(names = "--max-length", paramLabel = "N", description = "Longer texts are cut to so many tokens (default: 64; running text: 128; qa: 384, longer contexts go to windows).")
+    @Option(names = "--max-length", paramLabel = "N", description = "Longer texts are cut to so many tokens (default: see below).")
     private Integer maxLength;
 
     @Option(names = "--lr", paramLabel = "X", description = "Peak learning rate of AdamW (default: 2e-5).")

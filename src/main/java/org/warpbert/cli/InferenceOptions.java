@@ -9,10 +9,10 @@ final class InferenceOptions {
     @Option(names = "--model", required = true, paramLabel = "NAME|DIR", description = "A run or model folder, or a name (see: warpbert models list).")
     String model;
 
-    @Option(names = "--max-length", paramLabel = "N", description = "Longer texts are cut to so many tokens (default: the model's positions, at most 512; qa: at most 384).")
+    @Option(names = "--max-length", paramLabel = "N", description = "Longer texts are cut to so many tokens (default: the model's positions, at most 512).")
     private Integer maxLength;
 
-    @Option(names = "--batch-size", paramLabel = "N", converter = Count.class, description = "Texts (qa: windows, choice: questions) computed at a time (default: 32).")
+    @Option(names = "--batch-size", paramLabel = "N", converter = Count.class, description = "Texts computed at a time (default: 32).")
     int batchSize = TextClassifier.BATCH_SIZE;
 
     @Mixin DeviceOptions device;

@@ -23,6 +23,7 @@ import picocli.CommandLine.Option;
 /** What fine-tuning would take, before anything is taken: also for a device that is not there. */
 @Command(name = "plan", description = "Say what fine-tuning will take of memory, and how batches will be computed in it.",
         footer = {"", "Whether it fits is said, and no error: the exit code is 0 (--json: fits).", "With --train the real lengths count, else the worst: every text as long as --max-length. Without --model, of a new one, as for pretrain.",
+                TaskOptions.DEFAULTS,
                 "  warpbert plan --model bert-base-uncased --batch-size 10 --max-length 512 --device cuda --memory 9.07GB",
                 "  warpbert plan --task tag --labels 9 --model bert-base-uncased --max-length 256 --memory 4GiB",
                 "  warpbert plan --task nsp --layers 4 --hidden 256 --batch-size 64 --memory 2GiB"})

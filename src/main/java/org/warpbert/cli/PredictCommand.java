@@ -18,9 +18,10 @@ import picocli.CommandLine.Option;
                 "regress: number and text; JSON lines: text, pair, value.",
                 "tag: the text with [entities](label score), or word/label for other labels; JSON lines: text, and entities or words, each with",
                 "  text, label, score, start and end (exclusive; in UTF-16 units). Texts are cut into words at white space and edge punctuation.",
-                "qa: TEXT are questions about --context; --file or standard input holds rows of question and context (.jsonl, .csv, .tsv; JSON lines).",
+                "qa: TEXT are questions about --context; --file or standard input holds rows of question and context (a table; on standard input JSON lines).",
+                "    --batch-size counts windows; without --max-length they have at most 384 tokens.",
                 "    Answer, probability, start and end in the context (in UTF-16 units), question; JSON lines. --squad FILE gives the official predictions.json.",
-                "choice: TEXT is a question, --choice its candidates; --file or standard input as for finetune, labels not needed.",
+                "choice: TEXT is a question, --choice its candidates; --batch-size counts questions; --file or standard input as for finetune, labels not needed.",
                 "    Number of the choice, probability, choice; JSON lines."})
 final class PredictCommand extends WarpBertCommand {
     @Mixin InferenceOptions inference;

@@ -15,7 +15,7 @@ import picocli.CommandLine.Option;
 
 /** From running text to a model that knows its language: a new one, or one that has learned before. */
 @Command(name = "pretrain", description = "Pre-train a model on running text: masked words, and whether two texts belong together.",
-        footer = {"", "Text is a sentence or paragraph per line, blank lines between documents; or WikiText. Also with .gz.",
+        footer = {"", "Text is a sentence or paragraph per line, blank lines between documents; or WikiText. Also with .gz.", "Without --max-length: 128.",
                 "  warpbert pretrain @recipes/pretrain.args --train wiki.txt --dev-split 0.05 --layers 4 --hidden 256 --heads 4 --out runs/small",
                 "  warpbert pretrain --model bert-base-uncased --objective mlm --train notes.txt --max-length 128 --out runs/mine",
                 "  warpbert evaluate --model runs/mine --data other.txt"})

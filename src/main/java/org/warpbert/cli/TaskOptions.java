@@ -26,7 +26,11 @@ final class TaskOptions {
     private static final List<String> NAMES = Stream.concat(
             Stream.of(ClassifyTask.NAME, ClassifyTask.PAIR, RegressTask.NAME, TagTask.NAME, QaTask.NAME, ChoiceTask.NAME), RUNNING_TEXT.stream()).toList();
 
-    @Option(names = "--task", paramLabel = "NAME", description = "What to learn: classify (texts, or pairs with --pair), pair, regress (labels are numbers; texts, or pairs with --pair), tag (words of CoNLL or CoNLL-U files: "
+    /** For the footer of commands that train for a task. */
+    static final String DEFAULTS = "Without --task: classify. Without --max-length: 64; running text 128; qa 384, longer contexts go to windows. Examples are texts or pairs,"
+            + " of qa windows, of choice questions with their candidates.";
+
+    @Option(names = "--task", paramLabel = "NAME", description = "The task: classify (texts, or pairs with --pair), pair, regress (labels are numbers; texts, or pairs with --pair), tag (words of CoNLL or CoNLL-U files: "
             + "entities, parts of speech), qa (SQuAD's JSON), choice (SWAG's columns, or JSONL); from running text: mlm, nsp, sop (see pretrain).")
     private String task;
 

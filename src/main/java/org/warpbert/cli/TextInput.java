@@ -26,7 +26,7 @@ final class TextInput {
     @Option(names = "--file", paramLabel = "FILE", description = "Read a text per line from here.")
     Path file;
 
-    @Option(names = "--columns", paramLabel = "COL[,COL]", description = "The file is a table (.tsv, .txt, .csv, .jsonl): the column of the text, and of the second text of a pair; a header name, or an index from 0.")
+    @Option(names = "--columns", paramLabel = "COL[,COL]", description = "The file is a table (.tsv, .txt, .csv, .jsonl, .ndjson, or these with .gz): the column of the text, and of the second text of a pair; a header name, or an index from 0.")
     private String columns;
 
     @Option(names = "--no-header", description = "With --columns: the file's first row is data, not column names.")

@@ -8,7 +8,7 @@ import org.warpbert.text.Examples;
 import org.warpbert.text.TextTable;
 
 /**
- * Where texts and labels stand in a table (.tsv, .csv, .jsonl, or these with .gz): header names or indices from 0.
+ * Where texts and labels stand in a table (.tsv, .txt, .csv, .jsonl, .ndjson, or these with .gz): header names or indices from 0.
  *
  * @param table how the files are to be read
  * @param pair  column of a second text, or null
