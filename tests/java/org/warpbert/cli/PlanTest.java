@@ -14,6 +14,7 @@ import java.util.List;
 import java.util.stream.StreamSupport;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -186,6 +187,20 @@ class PlanTest {
         CommandRun.of("plan", "--model", model, "--batch-size", "3000000").failedWith("3000000 examples (--batch-size)", "64 tokens (--max-length)");
         CommandRun.of("plan", "--model", model, "--task", "choice", "--labels", "2000000000").failedWith("(--batch-size)", "(--labels)", "more than can be counted");
         CommandRun.of("plan", "--model", model, "--max-length", "600").failedWith("more than the model's 512 positions");
+    }
+
+    /** Epochs that a run does not come to are not gone through. */
+    @Test
+    @Timeout(60)
+    void planningEndsWhereTheRunDoes() throws IOException {
+        String[] more = {"--train", data, "--text", "text", "--label", "label", "--batch-size", "4", "--max-length", "128", "--steps", "1", "--epochs", "1"};
+        JsonNode one = plan(more);
+        more[more.length - 1] = "2000000000";
+        assertEquals(one.path("planned_bytes"), plan(more).path("planned_bytes"));
+        String[] finetune = new String[more.length + 6];
+        System.arraycopy(new String[] {"finetune", "--model", model, "--json", "--out", folder.resolve("short").toString()}, 0, finetune, 0, 6);
+        System.arraycopy(more, 0, finetune, 6, more.length);
+        assertEquals(1, CommandRun.of(finetune).done().json().path("steps").asInt());
     }
 
     @Test

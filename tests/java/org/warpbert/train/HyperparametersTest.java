@@ -33,6 +33,16 @@ class HyperparametersTest {
     }
 
     @Test
+    void stepsMayEndARunBeforeItsEpochs() {
+        Hyperparameters many = Hyperparameters.DEFAULT.with(h -> h.epochs = 2_000_000_000);
+        assertEquals(2_000_000_000, many.epochsBegun(11));
+        assertEquals(1, many.with(h -> h.steps = 1).epochsBegun(11));
+        assertEquals(1, many.with(h -> h.steps = 11).epochsBegun(11));
+        assertEquals(2, many.with(h -> h.steps = 12).epochsBegun(11));
+        assertEquals(4, Hyperparameters.DEFAULT.with(h -> h.steps = 1000).epochsBegun(11));
+    }
+
+    @Test
     void badValuesAreErrorsHereToo() {
         String message = assertThrows(WarpBertException.class, () -> Hyperparameters.DEFAULT.with(h -> h.epochs = 0)).getMessage();
         assertTrue(message.contains("(--epochs) is 0"), message);

@@ -139,7 +139,7 @@ final class PlanCommand extends WarpBertCommand {
         task.learn(data, checkpoint, terminal::note);
         try (BatchLoader loader = new BatchLoader(task.instances(data, checkpoint.tokenizer(), checked.maxLength()), checked.batchSize(),
                 checked.seed(), checked.shuffle())) {
-            return loader.sizes(0, checked.epochs());
+            return loader.sizes(0, checked.epochsBegun(loader.batchesPerEpoch()));
         }
     }
 }

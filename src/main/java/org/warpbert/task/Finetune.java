@@ -158,7 +158,7 @@ public final class Finetune {
 
     /** All that the run will hold, by the real lengths of all its batches; an error where that cannot fit. */
     private TrainingPlan plan(Backend backend, BertConfig config, BatchLoader trainLoader, BatchLoader devLoader) {
-        BatchSizes trainSizes = trainLoader.sizes(0, hyper.epochs());
+        BatchSizes trainSizes = trainLoader.sizes(0, hyper.epochsBegun(trainLoader.batchesPerEpoch()));
         BatchSizes devSizes = devLoader == null ? null : devLoader.sizes(0, 1);
         precision = backend.precision();
         // of a process whose data are there, its batches not yet

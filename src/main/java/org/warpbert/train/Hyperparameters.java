@@ -98,6 +98,11 @@ public record Hyperparameters(int epochs, int batchSize, int maxLength, double l
                 v.steps, v.seed, v.shuffle, v.layerRates, v.selection);
     }
 
+    /** How many epochs of so many steps are begun at most: fewer where a run stops before ({@code --steps}). */
+    public int epochsBegun(int stepsPerEpoch) {
+        return steps > 0 ? Math.min(epochs, (steps - 1) / stepsPerEpoch + 1) : epochs;
+    }
+
     private static void least(String what, int value, int least) {
         if (value < least) {
             throw new WarpBertException(what + " is " + value + ", it must be at least " + least);
