@@ -180,12 +180,14 @@ class PlanTest {
         CommandRun.of("plan", "--memory", "1GiB").misusedWith("--model");
         CommandRun.of("plan", "--model", model, "--hidden", "64").misusedWith("for a new one");
         CommandRun.of("plan", "--model", model, "--labels", "3", "--train", data).misusedWith("--labels");
-        CommandRun.of("plan", "--model", model, "--task", "qa", "--labels", "3", "--max-length", "64").failedWith("(--labels) is not for it");
+        CommandRun.of("plan", "--model", model, "--task", "qa", "--labels", "3", "--max-length", "64").misusedWith("(--labels) is not for it");
         CommandRun.of("plan", "--model", model, "--task", "tag", "--labels", "0").misusedWith("'--labels': it must be at least 1, not 0");
-        CommandRun.of("plan", "--model", model, "--labels", "2000000000").failedWith("(--labels) is 2000000000");
+        CommandRun.of("plan", "--model", model, "--labels", "2000000000").misusedWith("(--labels) is 2000000000");
         CommandRun.of("plan", "--model", model, "--batch-size", "2000000000").failedWith("2000000000 examples (--batch-size)");
         CommandRun.of("plan", "--model", model, "--batch-size", "3000000").failedWith("3000000 examples (--batch-size)", "64 tokens (--max-length)");
         CommandRun.of("plan", "--model", model, "--task", "choice", "--labels", "2000000000").failedWith("(--batch-size)", "(--labels)", "more than can be counted");
+        CommandRun.of("plan", "--task", "mlm", "--vocab-size", "5").misusedWith("--vocab-size is 5, it must be more than the 5 special tokens");
+        CommandRun.of("plan", "--task", "mlm", "--positions", "48", "--max-length", "49").misusedWith("49", "48 positions");
         CommandRun.of("plan", "--model", model, "--max-length", "600").failedWith("more than the model's 512 positions");
     }
 

@@ -205,6 +205,7 @@ class PretrainTest {
         pretrain("--model", run.toString(), "--layers", "3", "--out", "x").misusedWith("--model goes on");
         CommandRun.of("pretrain", "--train", text.toString(), "--config", "c.json", "--layers", "2", "--out", "x").misusedWith("--config");
         pretrain("--vocab", run.toString(), "--out", "x").misusedWith("--vocab-size");
+        CommandRun.of("pretrain", "--train", text.toString(), "--vocab-size", "3", "--out", "x").misusedWith("--vocab-size is 3");
         pretrain("--max-length", "49", "--out", "x").misusedWith("49", "48 positions");
         pretrain("--mask-share", "1.5", "--out", "x").misusedWith("--mask-share");
         pretrain("--hidden", "65", "--out", "x").misusedWith("65");

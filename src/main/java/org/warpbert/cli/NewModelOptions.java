@@ -61,6 +61,9 @@ final class NewModelOptions {
         if (vocabulary != null && (vocabularySize != null || cased)) {
             throw command.usage("--vocab-size and --cased are for a vocabulary to be learned, --vocab is one");
         }
+        if (vocabularySize != null && vocabularySize <= Vocabulary.SPECIALS.size()) {
+            throw command.usage("--vocab-size is " + vocabularySize + ", it must be more than the " + Vocabulary.SPECIALS.size() + " special tokens");
+        }
     }
 
     /** The sizes; the vocabulary's is not known yet. */
@@ -71,6 +74,13 @@ final class NewModelOptions {
         int h = or(hidden, 768);
         int wide = (int) Math.min(4L * h, Integer.MAX_VALUE); // where that is less than 4 h, the model is too large anyway
         return BertConfig.ofSizes(1, h, or(layers, 12), or(heads, Math.max(1, h / 64)), or(intermediate, wide), or(positions, 512), 2);
+    }
+
+    /** Fails where sequences are to be longer than a new model has positions for. */
+    void checkLength(WarpBertCommand command, BertConfig sizes, int maxLength) {
+        if (maxLength > sizes.maxPositionEmbeddings()) {
+            throw command.usage("--max-length " + maxLength + " is more than the " + sizes.maxPositionEmbeddings() + " positions");
+        }
     }
 
     /** The sizes with as many pieces as there are, or may be learned. */

@@ -62,7 +62,13 @@ final class PlanCommand extends WarpBertCommand {
             throw usage("--labels is for a plan without --train: the file says how many there are");
         }
         Task task = train == null ? tasks.withoutData(this) : tasks.get(this);
+        if (labels != null) {
+            checkLabels(task);
+        }
         Hyperparameters checked = checked(() -> hyper.get(task.usualLength()));
+        if (model == null) {
+            fresh.checkLength(this, checked(fresh::sizes), checked.maxLength());
+        }
         if (train != null) {
             task.check(train); // a wrong column is said before a model is downloaded
         }
@@ -78,6 +84,14 @@ final class PlanCommand extends WarpBertCommand {
         } else {
             report.print(terminal);
         }
+    }
+
+    /** A number that no model could have is wrong usage; what is assumed here is assumed again once the model is there. */
+    private void checkLabels(Task task) {
+        checked(() -> {
+            task.assume(labels, null);
+            return task;
+        });
     }
 
     /** The model; null for a new one where no file is there to tokenize. */

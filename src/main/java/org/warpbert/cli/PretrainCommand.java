@@ -65,8 +65,8 @@ final class PretrainCommand extends WarpBertCommand {
         PretrainTask task = checked(() -> masking.task(objective));
         Hyperparameters checked = checked(() -> hyper.get(task.usualLength()));
         BertConfig sizes = model != null ? null : checked(fresh::sizes);
-        if (sizes != null && checked.maxLength() > sizes.maxPositionEmbeddings()) {
-            throw usage("--max-length " + checked.maxLength() + " is more than the " + sizes.maxPositionEmbeddings() + " positions");
+        if (sizes != null) {
+            fresh.checkLength(this, sizes, checked.maxLength());
         }
         String name = model != null ? model : String.format(Locale.ROOT, "new (L%d H%d A%d)", sizes.numHiddenLayers(), sizes.hiddenSize(), sizes.numAttentionHeads());
         Finetune.Options options = checked(() -> new Finetune.Options(name, task, train, dev, devSplit, checked, device.compute(), out, overwrite, saving.get()));
