@@ -188,6 +188,8 @@ class PlanTest {
         CommandRun.of("plan", "--model", model, "--task", "choice", "--labels", "2000000000").failedWith("(--batch-size)", "(--labels)", "more than can be counted");
         CommandRun.of("plan", "--task", "mlm", "--vocab-size", "5").misusedWith("--vocab-size is 5, it must be more than the 5 special tokens");
         CommandRun.of("plan", "--task", "mlm", "--positions", "48", "--max-length", "49").misusedWith("49", "48 positions");
+        CommandRun.of("plan", "--task", "mlm", "--hidden", "65", "--heads", "2").misusedWith("65");
+        CommandRun.of("plan", "--task", "mlm", "--config", "none.json").failedWith("none.json");
         CommandRun.of("plan", "--model", model, "--max-length", "600").failedWith("more than the model's 512 positions");
     }
 

@@ -209,6 +209,7 @@ class PretrainTest {
         pretrain("--max-length", "49", "--out", "x").misusedWith("49", "48 positions");
         pretrain("--mask-share", "1.5", "--out", "x").misusedWith("--mask-share");
         pretrain("--hidden", "65", "--out", "x").misusedWith("65");
+        CommandRun.of("pretrain", "--train", text.toString(), "--config", "none.json", "--out", "x").failedWith("none.json");
         CommandRun.of("predict", "--model", run.toString(), "x").misusedWith("nsp");
     }
 

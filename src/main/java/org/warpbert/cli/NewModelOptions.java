@@ -66,11 +66,12 @@ final class NewModelOptions {
         }
     }
 
-    /** The sizes; the vocabulary's is not known yet. */
-    BertConfig sizes() {
-        if (config != null) {
-            return BertConfig.read(config);
-        }
+    /** The sizes; the vocabulary's is not known yet. Those that no model can have are wrong usage, a file without any is an error. */
+    BertConfig sizes(WarpBertCommand command) {
+        return config != null ? BertConfig.read(config) : command.checked(this::ofSizes);
+    }
+
+    private BertConfig ofSizes() {
         int h = or(hidden, 768);
         int wide = (int) Math.min(4L * h, Integer.MAX_VALUE); // where that is less than 4 h, the model is too large anyway
         return BertConfig.ofSizes(1, h, or(layers, 12), or(heads, Math.max(1, h / 64)), or(intermediate, wide), or(positions, 512), 2);
@@ -84,8 +85,8 @@ final class NewModelOptions {
     }
 
     /** The sizes with as many pieces as there are, or may be learned. */
-    BertConfig largest() {
-        BertConfig sizes = sizes();
+    BertConfig largest(WarpBertCommand command) {
+        BertConfig sizes = sizes(command);
         return sizes.withVocabulary(vocabulary != null ? Vocabulary.read(vocabulary).pieces().size() : or(vocabularySize, VOCABULARY), sizes.padTokenId());
     }
 

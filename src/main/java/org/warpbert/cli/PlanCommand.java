@@ -67,7 +67,7 @@ final class PlanCommand extends WarpBertCommand {
         }
         Hyperparameters checked = checked(() -> hyper.get(task.usualLength()));
         if (model == null) {
-            fresh.checkLength(this, checked(fresh::sizes), checked.maxLength());
+            fresh.checkLength(this, fresh.sizes(this), checked.maxLength());
         }
         if (train != null) {
             task.check(train); // a wrong column is said before a model is downloaded
@@ -77,7 +77,7 @@ final class PlanCommand extends WarpBertCommand {
         }
         PlanReport report;
         try (Checkpoint checkpoint = open()) {
-            report = plan(task, checkpoint, checkpoint == null ? fresh.largest() : checkpoint.config(), checked);
+            report = plan(task, checkpoint, checkpoint == null ? fresh.largest(this) : checkpoint.config(), checked);
         }
         if (json) {
             terminal.json(report.json());
@@ -96,7 +96,7 @@ final class PlanCommand extends WarpBertCommand {
 
     /** The model; null for a new one where no file is there to tokenize. */
     private Checkpoint open() {
-        return model != null ? Checkpoint.open(model) : train == null ? null : Checkpoint.fresh(checked(fresh::sizes), fresh.tokenizer(this, train));
+        return model != null ? Checkpoint.open(model) : train == null ? null : Checkpoint.fresh(fresh.sizes(this), fresh.tokenizer(this, train));
     }
 
     private PlanReport plan(Task task, Checkpoint checkpoint, BertConfig config, Hyperparameters checked) {

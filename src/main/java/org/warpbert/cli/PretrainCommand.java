@@ -64,7 +64,7 @@ final class PretrainCommand extends WarpBertCommand {
         fresh.check(this, model);
         PretrainTask task = checked(() -> masking.task(objective));
         Hyperparameters checked = checked(() -> hyper.get(task.usualLength()));
-        BertConfig sizes = model != null ? null : checked(fresh::sizes);
+        BertConfig sizes = model != null ? null : fresh.sizes(this);
         if (sizes != null) {
             fresh.checkLength(this, sizes, checked.maxLength());
         }
