@@ -17,7 +17,7 @@ final class ParityCheck {
     /**
      * Runs a class of tests. Process-wide: meant for a process of its own.
      *
-     * @param tests  one of {@link Plan#PARITY}, or a method of it after '#'
+     * @param tests  one of {@link Plan#PARITY}, or another class with its package; or a method of it after '#'
      * @param device the one backend that the tests are to run on; they fail where it does not open
      */
     static Found run(String tests, String device) {
@@ -25,8 +25,9 @@ final class ParityCheck {
         System.setProperty("warpbert.require", device);
         System.setProperty("warpbert.reference.cpu", "true");
         SummaryGeneratingListener listener = new SummaryGeneratingListener();
+        String name = tests.contains(".") ? tests : "org.warpbert.backend." + tests;
         LauncherFactory.create().execute(LauncherDiscoveryRequestBuilder.request()
-                .selectors(tests.contains("#") ? selectMethod("org.warpbert.backend." + tests) : selectClass("org.warpbert.backend." + tests)).build(), listener);
+                .selectors(name.contains("#") ? selectMethod(name) : selectClass(name)).build(), listener);
         TestExecutionSummary summary = listener.getSummary();
         summary.getFailures().forEach(failure -> System.out.println("failed: " + failure.getTestIdentifier().getUniqueId() + ": " + failure.getException()));
         Map<String, Object> figures = new LinkedHashMap<>();

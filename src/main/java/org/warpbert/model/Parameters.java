@@ -59,7 +59,7 @@ public final class Parameters implements AutoCloseable {
         for (ParameterTable.Slice slice : table.slices()) {
             parameters.put(slice, values -> values.put(FreshWeights.of(slice, seed)));
         }
-        parameters.release();
+        parameters.loaded();
         return parameters;
     }
 
@@ -85,7 +85,7 @@ public final class Parameters implements AutoCloseable {
                     source.shape(slice.name()); // throws: names the tensor, the file and its nearest tensors
                 }
             }
-            parameters.release();
+            parameters.loaded();
             return parameters;
         } catch (RuntimeException | Error e) {
             parameters.close();
@@ -237,7 +237,7 @@ public final class Parameters implements AutoCloseable {
             throw new WarpBertException(name + " has " + slice.count() + " elements, " + values.length + " were given");
         }
         put(slice, buffer -> buffer.put(values));
-        release();
+        loaded();
     }
 
     /** Names and shapes of all parameters, in buffer order. */
@@ -278,6 +278,13 @@ public final class Parameters implements AutoCloseable {
     /** Float32 bytes of the largest parameter. */
     private static long largest(ParameterTable table) {
         return table.slices().stream().mapToLong(ParameterTable.Slice::count).max().orElse(1) * Float.BYTES;
+    }
+
+    /** What is trained is written in the end: the block is kept, so that a refusal then cannot cost the run. */
+    private void loaded() {
+        if (!format.training()) {
+            release();
+        }
     }
 
     private void release() {
