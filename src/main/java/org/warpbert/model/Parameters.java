@@ -27,7 +27,7 @@ public final class Parameters implements AutoCloseable {
     private final WeightFormat format;
     private final DeviceMemory weights;
     private final DeviceMemory operands; // null for float32
-    private HostMemory staging; // of the largest parameter, while weights come or go piece by piece
+    private HostMemory staging; // of the largest parameter: weights come and go piece by piece
     private int packed; // matrices of the encoder layers that are rearranged for products: none, or all once a model has been made
 
     private Parameters(Backend backend, ParameterTable table, WeightFormat format) {
