@@ -203,6 +203,7 @@ wb_status wb_free_host(wb_context* ctx, void* address) {
 wb_status wb_upload(wb_context* ctx, void* destination, const void* host_source, int64_t bytes) {
   constexpr int64_t FEW = 256;
   cudaPointerAttributes source;
+  if (!bytes) return WB_OK;  // of no address
   CHECK(cudaSetDevice(of(ctx)->device));
   if (bytes <= FEW) {
     char copy[FEW];

@@ -12,9 +12,12 @@ __global__ void write_shared(float value) {
   DYN_SMEM(float, values);
   values[threadIdx.x] = value;
 }
-__global__ void write_outside(int index) {
-  DYN_SMEM(unsigned char, bytes);
-  bytes[index] = 1;
+__global__ void diverge(int) {
+  if (threadIdx.x < 32) {
+    __syncthreads();
+  } else {
+    __syncthreads();
+  }
 }
 
 // A context under settings of the environment.
@@ -90,9 +93,9 @@ void test_late_fault() {
   {
     Opened ctx("late");
     OK(ops->alloc(ctx, &p, 64));
-    OK(LAUNCH(write_outside, dim3(1), 1, 16, ctx, 16));
-    refused(ops->synchronize(ctx), "write_outside");
-    CHECK(strstr(ops->last_error(), "byte 16") && strstr(ops->last_error(), "opened anew"), "%s", ops->last_error());
+    OK(LAUNCH(diverge, dim3(1), 64, 0, ctx, 0));
+    refused(ops->synchronize(ctx), "simt: diverge, block (0,0,0)");
+    CHECK(strstr(ops->last_error(), "divergent barrier") && strstr(ops->last_error(), "opened anew"), "%s", ops->last_error());
     refused(LAUNCH(write_shared, dim3(1), 4, 16, ctx, 1.0f), "opened anew");
     refused(ops->zero(ctx, p, 64), "opened anew");
     void* other = nullptr;
@@ -168,11 +171,12 @@ void test_apart() {
   if (child == 0) {
     fclose(stderr);
     const volatile float read = x.floats()[3];
-    _exit(read == 3 ? 0 : 1);
+    (void)read;
+    _exit(0);
   }
   int status = 0;
   waitpid(child, &status, 0);
-  CHECK(!WIFEXITED(status) || WEXITSTATUS(status) > 1, "the host read the device's memory");
+  CHECK(!WIFEXITED(status) || WEXITSTATUS(status) != 0, "the host read the device's memory");
 }
 
 void test_memory() {
