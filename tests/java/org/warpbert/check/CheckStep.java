@@ -50,6 +50,7 @@ final class CheckStep {
             case "determinism" -> TrainingCheck.small(device).determinism(precision(words[1]));
             case "memory" -> TrainingCheck.small(device).leak(precision(words[1]), gpu ? 1000 : 20);
             case "budget" -> BudgetCheck.check(device, words[1], Integer.parseInt(words[2]));
+            case "recovery" -> ParityCheck.run(Plan.RECOVERY, device);
             case "graphs" -> GraphCheck.check(device, precision(words[1]));
             case "step-graphs" -> StepGraphCheck.check(device, precision(words[1]));
             case "cudnn" -> CudnnReference.check(device);

@@ -20,7 +20,7 @@ import picocli.CommandLine.Option;
  * broken, or a crash, ends that step and no other.
  */
 @Command(name = "warpbert gpu-check", mixinStandardHelpOptions = true, sortOptions = false,
-        description = "Check a GPU: ops, training, determinism, memory, speed. Writes gpu-check.json and gpu-check.log, after every step.",
+        description = "Check a GPU: ops, training, determinism, memory, recovery, speed. Writes gpu-check.json and gpu-check.log, after every step.",
         footer = {"", "Exit codes: 0 no step failed, 1 a step failed, 2 wrong usage."})
 public final class GpuCheck implements Callable<Integer> {
     @Option(names = "--device", paramLabel = "NAME", defaultValue = "cuda", description = "cuda, the default, the first GPU that CUDA_VISIBLE_DEVICES leaves; or simt, the same kernels on the CPU, with tiny models.")

@@ -76,25 +76,16 @@ class GpuCheckTest {
         assertTrue(report.at("/steps/7/figures/graphs/pipelined/median").asDouble() > 0, report.toString());
     }
 
-    /** The device cuda as a machine with a GPU has it, above stand-ins for CUDA's runtime and cuBLASLt. */
+    /** The device cuda as a machine with a GPU has it, above stand-ins for CUDA's runtime and cuBLASLt; its figures are no GPU's. */
     @Test
     void aStandInGpuIsCheckedAsAGpuIs() throws IOException, InterruptedException {
-        OtherJvm.Run run = OtherJvm.onStandInGpu(true, OPTIONS, GpuCheck.class, "--out", folder.toString(), "--only", "parity BackendTest");
+        OtherJvm.Run run = OtherJvm.onStandInGpu(true, OPTIONS, GpuCheck.class, "--out", folder.toString(), "--only", "parity BackendTest,recovery");
         assertEquals(0, run.code(), run.out() + "\n" + run.err());
         JsonNode report = report();
-        assertEquals("device PASSED, parity BackendTest PASSED", outcomes(report));
-        assertEquals("cuda", report.at("/machine/device").asText());
+        assertEquals("device PASSED, parity BackendTest PASSED, recovery PASSED", outcomes(report));
+        assertEquals("cuda", report.get("asked").asText());
+        assertEquals("simt", report.at("/machine/device").asText());
         assertTrue(report.at("/machine/description").asText().contains("schedule ordered, late"), report.toString());
-    }
-
-    /** Where the device's memory is not the host's, more is allocated: all of it may be refused once. */
-    @Test
-    void aStandInGpuRecovers() throws IOException, InterruptedException {
-        Path result = folder.resolve("found.json");
-        OtherJvm.Run run = OtherJvm.onStandInGpu(true, OPTIONS, CheckStep.class, result.toString(), "cuda", "null", "null",
-                "parity org.warpbert.task.RecoveryTest#eachAllocationMayFailOnce(java.lang.String)");
-        Found found = RunFolder.JSON.readValue(result.toFile(), Found.class);
-        assertEquals(Found.Outcome.PASSED, found.outcome(), found.detail() + run.out() + run.err());
     }
 
     /** Every backend's second request for memory is refused: cases fail, and are in the report. */

@@ -17,7 +17,7 @@ final class ParityCheck {
     /**
      * Runs a class of tests. Process-wide: meant for a process of its own.
      *
-     * @param tests  one of {@link Plan#PARITY}, or another class with its package; or a method of it after '#'
+     * @param tests  one of {@link Plan#PARITY}, or a method of it after '#'; a class of another package by its full name
      * @param device the one backend that the tests are to run on; they fail where it does not open
      */
     static Found run(String tests, String device) {

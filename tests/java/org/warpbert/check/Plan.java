@@ -11,6 +11,9 @@ final class Plan {
     /** Classes of tests in org.warpbert.backend, each a step: every op in every type, products, and a backend's life. */
     static final List<String> PARITY = List.of("OpParityTest", "GemmTest", "ActivatedProductTest", "DropoutTest", "VocabularyLossTest", "OpErrorsTest", "BackendTest");
 
+    /** Runs whose every allocation is refused once, in turn: they recover, and end with the same bits. */
+    static final String RECOVERY = "org.warpbert.task.RecoveryTest#eachAllocationMayFailOnce(java.lang.String)";
+
     /** Precisions that a GPU trains in. */
     static final List<Precision> PRECISIONS = List.of(Precision.F32, Precision.BF16, Precision.FP16);
 
@@ -39,6 +42,7 @@ final class Plan {
         steps.add(new Step("memory " + Precision.BF16, 90));
         steps.add(new Step("budget 4GiB 2", 60));
         steps.add(new Step("budget 9.07GB 10", 60));
+        steps.add(new Step("recovery", gpu ? 150 : 600));
         List.of(Precision.F32, Precision.BF16).forEach(precision -> steps.add(new Step("graphs " + precision, 60)));
         List.of(Precision.F32, Precision.BF16).forEach(precision -> steps.add(new Step("step-graphs " + precision, 90)));
         steps.add(new Step("cudnn", 60));
