@@ -15,7 +15,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <chrono>
 #include <deque>
 #include <map>
@@ -30,7 +29,7 @@
 #include "scheduler.h"
 
 struct simt::Graph {
-  std::vector<Work> nodes;
+  std::shared_ptr<std::vector<Work>> nodes;  // launches that wait for their turn hold them too
 };
 
 struct simt::Stream {
@@ -45,8 +44,8 @@ struct simt::Stream {
 };
 
 struct simt::Event {
-  bool timed, recorded, captured;
-  Stream* stream;
+  bool timed, captured;
+  Stream* stream;   // null: never recorded
   uint64_t issued;  // works of the stream's queue before it
   std::chrono::steady_clock::time_point time;
 };
@@ -95,9 +94,11 @@ cudaError_t refuse_in_capture(const char* call) {
   return refuse(cudaErrorStreamCaptureUnsupported, "%s while a stream is being captured", call);
 }
 
-#define NOT_IN_CAPTURE(call) \
+#define ONE_CALL \
   const Call hold(one_call); \
-  if (broken) return last_error = broken; \
+  if (broken) return last_error = broken
+#define NOT_IN_CAPTURE(call) \
+  ONE_CALL; \
   if (capturing) return refuse_in_capture(#call)
 
 void open(const Memory& memory, bool accessible) { mprotect(memory.raw, memory.padded, accessible ? PROT_READ | PROT_WRITE : PROT_NONE); }
@@ -183,7 +184,7 @@ void enqueue(Stream* stream, Work work) {
 
 cudaError_t submit(Stream* stream, Work work) {
   if (stream->captured) {
-    stream->captured->nodes.push_back(std::move(work));
+    stream->captured->nodes->push_back(std::move(work));
     return cudaSuccess;
   }
   if (stream->late) {
@@ -194,16 +195,28 @@ cudaError_t submit(Stream* stream, Work work) {
   return work();
 }
 
+// What these bytes are now, for a work that comes later.
+std::shared_ptr<std::vector<char>> copy_of(const void* from, size_t bytes) {
+  const char* begin = static_cast<const char*>(from);
+  return std::make_shared<std::vector<char>>(begin, begin + bytes);
+}
+
+Work bring_copy(void* to, const void* from, size_t bytes) {
+  return [to, copy = copy_of(from, bytes)] {
+    memcpy(to, copy->data(), copy->size());
+    return cudaSuccess;
+  };
+}
+
 void submit_for_library(Stream* stream, void (*function)(void*), void* argument, size_t bytes) {
   const Call hold(one_call);
-  const auto copy = std::make_shared<std::vector<char>>(static_cast<char*>(argument), static_cast<char*>(argument) + bytes);
-  submit(stream, [=] {
+  submit(stream, [function, copy = copy_of(argument, bytes)] {
     function(copy->data());
     return cudaSuccess;
   });
 }
 
-// The words of an environment variable that may have those of a list.
+// Whether an environment variable has the other of two words; false: it has neither.
 bool choice(const char* variable, const char* usual, const char* other, bool& is_other) {
   const char* text = getenv(variable);
   is_other = text && !strcmp(text, other);
@@ -371,8 +384,7 @@ cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const vo
 // Pageable memory is read before this returns, and written too: in a capture neither can be. Page-locked memory is read and
 // written in the stream's turn.
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
-  const Call hold(one_call);
-  if (broken) return last_error = broken;
+  ONE_CALL;
   if (!bytes) return cudaSuccess;
   const bool up = kind == cudaMemcpyHostToDevice, down = kind == cudaMemcpyDeviceToHost;
   if ((!down && !on_device(to, bytes)) || (!up && !on_device(from, bytes))) {
@@ -388,13 +400,7 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
     stream->invalidated = true;
     return refuse(cudaErrorStreamCaptureUnsupported, "a copy of pageable memory while its stream is being captured");
   }
-  if (up) {
-    const auto staged = std::make_shared<std::vector<char>>(static_cast<const char*>(from), static_cast<const char*>(from) + bytes);
-    return submit(stream, [=] {
-      memcpy(to, staged->data(), bytes);
-      return cudaSuccess;
-    });
-  }
+  if (up) return submit(stream, bring_copy(to, from, bytes));
   if (!host) {
     submit(stream, copy);
     return drain(stream, stream->issued);
@@ -403,19 +409,14 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
     enqueue(stream, copy);
   } else {  // as it is now, but there only when it is waited for
     const DeviceRuns running;
-    const auto now = std::make_shared<std::vector<char>>(static_cast<const char*>(from), static_cast<const char*>(from) + bytes);
-    enqueue(stream, [=] {
-      memcpy(to, now->data(), bytes);
-      return cudaSuccess;
-    });
+    enqueue(stream, bring_copy(to, from, bytes));
   }
   memset(to, POISON, bytes);
   return cudaSuccess;
 }
 
 cudaError_t cudaMemsetAsync(void* to, int value, size_t bytes, cudaStream_t stream) {
-  const Call hold(one_call);
-  if (broken) return last_error = broken;
+  ONE_CALL;
   if (!bytes) return cudaSuccess;
   if (!on_device(to, bytes)) return refuse(cudaErrorInvalidValue, "%zu bytes at %p leave the device's memory", bytes, to);
   return submit(stream, [=] {
@@ -455,9 +456,8 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
 }
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags) {
-  const Call hold(one_call);
-  if (broken) return last_error = broken;
-  *event = new (std::nothrow) Event{flags != cudaEventDisableTiming, false, false, nullptr, 0, {}};
+  ONE_CALL;
+  *event = new (std::nothrow) Event{flags != cudaEventDisableTiming, false, nullptr, 0, {}};
   return *event ? cudaSuccess : refuse(cudaErrorMemoryAllocation, "no memory for an event");
 }
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
@@ -468,15 +468,13 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 }
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
-  const Call hold(one_call);
-  if (broken) return last_error = broken;
+  ONE_CALL;
   event->captured = stream->captured != nullptr;
   if (event->captured) return cudaSuccess;
   const cudaError_t error = submit(stream, [=] {
     event->time = std::chrono::steady_clock::now();
     return cudaSuccess;
   });
-  event->recorded = true;
   event->stream = stream;
   event->issued = stream->issued;
   return error;
@@ -491,7 +489,7 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEvent_t end) {
   const Call hold(one_call);
   for (const Event* event : {begin, end}) {
-    if (!event->timed || !event->recorded) {
+    if (!event->timed || !event->stream) {
       return refuse(cudaErrorInvalidResourceHandle, "an event is %s", event->timed ? "not recorded" : "not timed");
     }
   }
@@ -502,10 +500,9 @@ cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEve
 // ---- graphs
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
-  const Call hold(one_call);
-  if (broken) return last_error = broken;
+  ONE_CALL;
   if (stream->captured || capturing) return refuse(cudaErrorIllegalState, "a capture is under way");
-  stream->captured = std::make_unique<Graph>();
+  stream->captured = std::make_unique<Graph>(Graph{std::make_shared<std::vector<Work>>()});
   stream->invalidated = false;
   capturing = stream;
   return cudaSuccess;
@@ -516,9 +513,9 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
   *graph = nullptr;
   if (!stream->captured || capturing != stream) return refuse(cudaErrorIllegalState, "no capture of this thread's is under way");
   capturing = nullptr;
-  const std::unique_ptr<Graph> captured = std::move(stream->captured);
+  std::unique_ptr<Graph> captured = std::move(stream->captured);
   if (stream->invalidated) return refuse(cudaErrorStreamCaptureInvalidated, "%s", std::string(error_text).c_str());
-  *graph = new Graph(*captured);
+  *graph = captured.release();
   return cudaSuccess;
 }
 
@@ -528,10 +525,9 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t* made, cudaGraph_t graph, unsig
 }
 
 cudaError_t cudaGraphLaunch(cudaGraphExec_t graph, cudaStream_t stream) {
-  const Call hold(one_call);
-  if (broken) return last_error = broken;
+  ONE_CALL;
   return submit(stream, [nodes = graph->nodes] {
-    for (const Work& node : nodes) {
+    for (const Work& node : *nodes) {
       if (const cudaError_t error = node()) return error;
     }
     return cudaSuccess;
@@ -551,9 +547,7 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t graph) {
 
 extern "C" wb_status wb_host_call(wb_context* ctx, wb_status (*function)(const void*), const void* argument, int64_t bytes) {
   const Call hold(one_call);
-  const char* from = static_cast<const char*>(argument);
-  const auto copy = std::make_shared<std::vector<char>>(from, from + bytes);
-  const cudaError_t error = submit(stream_of(ctx), [=] {
+  const cudaError_t error = submit(stream_of(ctx), [function, copy = copy_of(argument, size_t(bytes))] {
     const wb_status status = function(copy->data());
     return status ? refuse(cudaErrorLaunchFailure, "a call of the host returned %d", int(status)) : cudaSuccess;
   });
