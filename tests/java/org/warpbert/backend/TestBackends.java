@@ -8,16 +8,16 @@ import java.util.TreeSet;
 import org.warpbert.WarpBertException;
 
 /**
- * The backends that tests of ops run on: every one that opens here. The CPU must; {@code -Dwarpbert.require=cuda}
+ * The backends that tests of ops, and of memory that is refused, run on: every one that opens here. The CPU must; {@code -Dwarpbert.require=cuda}
  * (names separated by commas) makes another one's absence a failure rather than silence, {@code -Dwarpbert.backends=cuda}
  * leaves all others out, the CPU too.
  */
-final class TestBackends {
+public final class TestBackends {
     private static final List<String> NAMES = List.of("cpu", "simt", "cuda");
 
     private TestBackends() {}
 
-    static List<String> available() {
+    public static List<String> available() {
         List<String> names = new ArrayList<>(listed("warpbert.backends"));
         Set<String> required = new TreeSet<>(listed("warpbert.require"));
         if (names.isEmpty()) {

@@ -72,14 +72,9 @@ class RecoveryTest {
         }
     }
 
-    /** Or those that {@code -Dwarpbert.backends} names, as for the tests of ops. */
-    static String[] devices() {
-        return System.getProperty("warpbert.backends", "cpu,simt").split(",");
-    }
-
     /** A refusal that passes: the plan stays as it was, and so do the bits. */
     @ParameterizedTest
-    @MethodSource("devices")
+    @MethodSource("org.warpbert.backend.TestBackends#available")
     void eachAllocationMayFailOnce(String device) throws IOException {
         Summary expected = run(device, "undisturbed", 0);
         byte[] weights = Files.readAllBytes(folder.resolve("undisturbed/model.safetensors"));
