@@ -85,8 +85,7 @@ final class NewModelOptions {
     }
 
     /** The sizes with as many pieces as there are, or may be learned. */
-    BertConfig largest(WarpBertCommand command) {
-        BertConfig sizes = sizes(command);
+    BertConfig largest(BertConfig sizes) {
         return sizes.withVocabulary(vocabulary != null ? Vocabulary.read(vocabulary).pieces().size() : or(vocabularySize, VOCABULARY), sizes.padTokenId());
     }
 

@@ -66,8 +66,9 @@ final class PlanCommand extends WarpBertCommand {
             checkLabels(task);
         }
         Hyperparameters checked = checked(() -> hyper.get(task.usualLength()));
-        if (model == null) {
-            fresh.checkLength(this, fresh.sizes(this), checked.maxLength());
+        BertConfig sizes = model == null ? fresh.sizes(this) : null;
+        if (sizes != null) {
+            fresh.checkLength(this, sizes, checked.maxLength());
         }
         if (train != null) {
             task.check(train); // a wrong column is said before a model is downloaded
@@ -76,8 +77,8 @@ final class PlanCommand extends WarpBertCommand {
             fetch(model);
         }
         PlanReport report;
-        try (Checkpoint checkpoint = open()) {
-            report = plan(task, checkpoint, checkpoint == null ? fresh.largest(this) : checkpoint.config(), checked);
+        try (Checkpoint checkpoint = open(sizes)) {
+            report = plan(task, checkpoint, checkpoint == null ? fresh.largest(sizes) : checkpoint.config(), checked);
         }
         if (json) {
             terminal.json(report.json());
@@ -95,8 +96,8 @@ final class PlanCommand extends WarpBertCommand {
     }
 
     /** The model; null for a new one where no file is there to tokenize. */
-    private Checkpoint open() {
-        return model != null ? Checkpoint.open(model) : train == null ? null : Checkpoint.fresh(fresh.sizes(this), fresh.tokenizer(this, train));
+    private Checkpoint open(BertConfig sizes) {
+        return model != null ? Checkpoint.open(model) : train == null ? null : Checkpoint.fresh(sizes, fresh.tokenizer(this, train));
     }
 
     private PlanReport plan(Task task, Checkpoint checkpoint, BertConfig config, Hyperparameters checked) {
