@@ -39,7 +39,7 @@ class EmbeddedTest {
     }
 
     private static String without(String jars) {
-        return Arrays.stream(System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")).split(":"))
+        return Arrays.stream(OtherJvm.classes().split(":"))
                 .filter(path -> !path.matches(jars)).collect(Collectors.joining(":"));
     }
 

@@ -39,7 +39,7 @@ class CudaGemmTest {
     void librariesOfPythonsPackagesAreFound(@TempDir Path home) throws IOException, InterruptedException {
         Path packages = Files.createDirectories(home.resolve(".local/lib/python3.99/site-packages/nvidia/cu13/lib"));
         Files.copy(OtherJvm.CUBLASLT.resolve("libcublasLt.so.13"), packages.resolve("libcublasLt.so.13"));
-        OtherJvm.Run run = OtherJvm.run(System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")), List.of(OtherJvm.EMPTY),
+        OtherJvm.Run run = OtherJvm.run(OtherJvm.classes(), List.of(OtherJvm.EMPTY),
                 List.of("-Duser.home=" + home), CudaGemmOnStandIn.class);
         run.done();
         assertEquals(3, run.err().stream().filter(line -> line.startsWith("cuBLASLt's stand-in: ")).count());
@@ -53,7 +53,7 @@ class CudaGemmTest {
         Files.copy(OtherJvm.CUBLASLT.resolve("libcublasLt.so.13"), libraries.resolve("libcublasLt.so.13"));
         Path python = Files.writeString(folder.resolve("python3"), "#!/bin/sh\n[ \"$1\" = -c ] && printf '\\n/nowhere.zip\\n%s\\n' '" + packages + "'\n");
         assertTrue(python.toFile().setExecutable(true));
-        OtherJvm.Run run = OtherJvm.run(System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")),
+        OtherJvm.Run run = OtherJvm.run(OtherJvm.classes(),
                 Map.of("LD_LIBRARY_PATH", OtherJvm.EMPTY.toString(), "PATH", folder + ":" + System.getenv("PATH")),
                 List.of("-Duser.home=" + folder), CudaGemmOnStandIn.class);
         run.done();

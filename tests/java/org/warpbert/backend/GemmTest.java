@@ -293,7 +293,7 @@ class GemmTest {
     void othersInsteadOfTheWidest(String asked, String described) throws IOException, InterruptedException {
         assumeTrue(asked.equals("openblas") || Files.readString(Path.of("/proc/cpuinfo")).contains(" avx2 "), "this CPU has no AVX2");
         ProcessBuilder builder = new ProcessBuilder(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-Xmx1g",
-                "-Dorg.bytedeco.javacpp.maxphysicalbytes=0", "-cp", System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")),
+                "-Dorg.bytedeco.javacpp.maxphysicalbytes=0", "-cp", OtherJvm.classes(),
                 GemmTest.class.getName()).redirectErrorStream(true);
         builder.environment().put("WARPBERT_GEMM", asked);
         Process process = builder.start();

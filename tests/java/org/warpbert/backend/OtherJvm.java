@@ -31,8 +31,13 @@ public final class OtherJvm {
         }
     }
 
+    /** The class path of the tests. */
+    public static String classes() {
+        return System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"));
+    }
+
     public static Run run(List<Path> libraries, Class<?> main, String... args) throws IOException, InterruptedException {
-        return run(System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")), libraries, List.of(), main, args);
+        return run(classes(), libraries, List.of(), main, args);
     }
 
     /** @param options of the JVM */
@@ -46,7 +51,7 @@ public final class OtherJvm {
      * @param late whether its stream does everything as late as it may, in memory that the host cannot read
      */
     public static Run onStandInGpu(boolean late, List<String> options, Class<?> main, String... args) throws IOException, InterruptedException {
-        String classes = STAND_INS.resolve("gpu") + ":" + System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"));
+        String classes = STAND_INS.resolve("gpu") + ":" + classes();
         return run(classes, Map.of("LD_LIBRARY_PATH", CUBLASLT + ":" + EMPTY, "WARPBERT_SIMT_STREAM", late ? "late" : "eager",
                 "WARPBERT_SIMT_MEMORY", late ? "apart" : "shared"), options, main, args);
     }

@@ -26,7 +26,7 @@ class GpuCheckTest {
 
     /** What the package has: no reference libraries. */
     private static String classes() {
-        return Arrays.stream(System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")).split(File.pathSeparator))
+        return Arrays.stream(OtherJvm.classes().split(File.pathSeparator))
                 .filter(entry -> !entry.matches(".*(pytorch|onnxruntime).*")).collect(Collectors.joining(File.pathSeparator));
     }
 

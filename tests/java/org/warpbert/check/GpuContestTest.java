@@ -16,6 +16,7 @@ import java.util.List;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.warpbert.backend.OtherJvm;
 
 /** benchmarks/run-gpu.sh and the programs beside it, on simt and without a GPU: PyTorch's engines are then told as absent. */
 class GpuContestTest {
@@ -40,7 +41,7 @@ class GpuContestTest {
         Path launcher = folder.resolve("warpbert");
         Files.writeString(launcher, "#!/bin/sh\nexec '" + Path.of(System.getProperty("java.home"), "bin", "java") + "' -Xmx1g -Dorg.bytedeco.javacpp.maxphysicalbytes=0 '-Dorg.bytedeco.javacpp.cachedir="
                 + System.getProperty("org.bytedeco.javacpp.cachedir", System.getProperty("user.home") + "/.javacpp/cache") + "' -cp '"
-                + System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")) + "' org.warpbert.cli.Main \"$@\"\n");
+                + OtherJvm.classes() + "' org.warpbert.cli.Main \"$@\"\n");
         assertTrue(launcher.toFile().setExecutable(true));
         ProcessBuilder builder = new ProcessBuilder(line).redirectErrorStream(true);
         builder.environment().putAll(java.util.Map.of("WARPBERT", launcher.toString(), "RESULTS", folder.toString(), "DEVICE", "simt", "SMALL", "yes",

@@ -22,6 +22,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.warpbert.backend.OtherJvm;
 import org.warpbert.task.TinyModel;
 
 /** The commands that train nothing, and what holds for all: exit codes, streams, argument files, interrupts. */
@@ -182,7 +183,7 @@ class CliTest {
     /** Begins a run that does not end, to {@code folder}'s run, out and err. */
     private Process finetune(String model, Path data, String... more) throws IOException {
         List<String> command = new ArrayList<>(List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-Xmx1g",
-                "-Dorg.bytedeco.javacpp.maxphysicalbytes=0", "-cp", System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")),
+                "-Dorg.bytedeco.javacpp.maxphysicalbytes=0", "-cp", OtherJvm.classes(),
                 "org.warpbert.cli.Main", "finetune", "--model", model, "--train", data.toString(), "--text", "text", "--label", "label", "--epochs", "1000000",
                 "--out", folder.resolve("run").toString()));
         command.addAll(List.of(more));
