@@ -17,6 +17,7 @@
 
 #include <chrono>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -25,25 +26,30 @@
 #include <string>
 #include <vector>
 
-#include "device.cuh"
-#include "scheduler.h"
+#include "backend.h"
+#include "launch.h"
 
-struct simt::Graph {
+using Work = std::function<cudaError_t()>;
+
+struct CUgraph_st {
   std::shared_ptr<std::vector<Work>> nodes;  // launches that wait for their turn hold them too
 };
+struct CUgraphExec_st : CUgraph_st {};
 
-struct simt::Stream {
+using Stream = struct CUstream_st;
+struct CUstream_st {
   void (*submit)(Stream*, void (*function)(void*), void* argument, size_t bytes);  // first, for libraries that have but the address
-  Schedule schedule;
+  simt::Schedule schedule;
   uint64_t seed;
   bool late;
-  std::unique_ptr<Graph> captured;  // null: what is asked for is done
+  std::unique_ptr<CUgraph_st> captured;  // null: what is asked for is done
   bool invalidated;                 // the capture
   std::deque<Work> queue;           // not done yet
   uint64_t issued;                  // works that were ever in the queue
 };
 
-struct simt::Event {
+using Event = struct CUevent_st;
+struct CUevent_st {
   bool timed, captured;
   Stream* stream;   // null: never recorded
   uint64_t issued;  // works of the stream's queue before it
@@ -62,6 +68,7 @@ struct Memory {
   size_t bytes, padded;
   unsigned char* raw;
   bool host;  // page-locked
+  uint32_t* marks = nullptr;
 };
 
 std::recursive_mutex one_call;
@@ -116,10 +123,10 @@ struct DeviceRuns {
 };
 
 // What holds all of these bytes; null: nothing of ours.
-const Memory* holder(const void* address, size_t bytes) {
+Memory* holder(const void* address, size_t bytes) {
   auto behind = memories.upper_bound(uintptr_t(address));
   if (behind == memories.begin()) return nullptr;
-  const auto& [begin, memory] = *--behind;
+  auto& [begin, memory] = *--behind;
   return uintptr_t(address) + bytes <= begin + memory.bytes ? &memory : nullptr;
 }
 
@@ -136,7 +143,7 @@ cudaError_t allocate(void** address, size_t bytes, bool host) {
   memset(raw + GUARD, POISON, bytes);
   memset(raw + GUARD + bytes, GUARD_BYTE, GUARD);
   *address = raw + GUARD;
-  memories[uintptr_t(*address)] = {bytes, padded, raw, host};
+  memories[uintptr_t(*address)] = {bytes, padded, raw, host, nullptr};
   if (apart && !host) open(memories[uintptr_t(*address)], false);
   return cudaSuccess;
 }
@@ -154,6 +161,7 @@ cudaError_t release(void* address, bool host) {
     }
   }
   memories.erase(found);
+  free(memory.marks);
   free(memory.raw);
   return cudaSuccess;
 }
@@ -249,14 +257,14 @@ const char* name_of(Schedule schedule) {
 
 }  // namespace
 
-void run(const char* kernel, const void* address, dim3 grid, dim3 threads, size_t shared_bytes, cudaStream_t stream,
-         const std::function<void()>& body) {
+void submit_launch(const void* kernel, dim3 grid, dim3 threads, size_t shared_bytes, cudaStream_t stream,
+                   std::function<std::string(Schedule, uint64_t)> execute) {
   const Call hold(one_call);
   if (broken) {
     last_error = broken;
     return;
   }
-  const auto limit = shared_limits.find(address);
+  const auto limit = shared_limits.find(kernel);
   const size_t most = limit == shared_limits.end() ? SHARED_UNASKED : limit->second;
   const size_t size = size_t(threads.x) * threads.y * threads.z;
   if (size < 1 || size > MAX_THREADS) {
@@ -266,11 +274,19 @@ void run(const char* kernel, const void* address, dim3 grid, dim3 threads, size_
   } else if (shared_bytes > most) {
     refuse(cudaErrorInvalidValue, "%zu bytes of shared memory a block, where the kernel has at most %zu", shared_bytes, most);
   } else {
-    submit(stream, [=] {
-      const std::string fault = execute(kernel, grid, threads, shared_bytes, stream->schedule, stream->seed, body);
+    submit(stream, [stream, execute = std::move(execute)] {
+      const std::string fault = execute(stream->schedule, stream->seed);
       return fault.empty() ? cudaSuccess : refuse(cudaErrorLaunchFailure, "%s", fault.c_str());
     });
   }
+}
+
+Region region_of(const void* address) {
+  Memory* memory = holder(address, 1);
+  if (!memory || memory->host) return {};
+  if (!memory->marks) memory->marks = static_cast<uint32_t*>(calloc(memory->bytes / 2 + 1, sizeof(uint32_t)));
+  const uintptr_t begin = uintptr_t(memory->raw + GUARD);
+  return memory->marks ? Region{begin, begin + memory->bytes, memory->marks} : Region();
 }
 
 }  // namespace simt
@@ -319,6 +335,7 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
     case cudaDevAttrComputeCapabilityMajor: *value = 8; break;
     case cudaDevAttrComputeCapabilityMinor: *value = 0; break;
     case cudaDevAttrMaxSharedMemoryPerBlockOptin: *value = int(MAX_SHARED_BYTES); break;
+    default: return refuse(cudaErrorInvalidValue, "attribute %d of a device", int(attribute));
   }
   return cudaSetDevice(device);
 }
@@ -329,15 +346,19 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   size_t free_bytes;
   *properties = {};
   const Stream* stream = streams.empty() ? nullptr : *streams.begin();
-  snprintf(properties->name, sizeof properties->name, "CUDA kernels run thread by thread on the CPU, schedule %s%s",
-           stream ? name_of(stream->schedule) : "none", stream && stream->late ? ", late" : "");
+#ifdef WB_PTX
+  const char* who = "nvcc's PTX, run on the CPU";
+#else
+  const char* who = "CUDA kernels run thread by thread on the CPU";
+#endif
+  snprintf(properties->name, sizeof properties->name, "%s, schedule %s%s", who, stream ? name_of(stream->schedule) : "none", stream && stream->late ? ", late" : "");
   cudaDeviceGetAttribute(&properties->major, cudaDevAttrComputeCapabilityMajor, device);
   cudaDeviceGetAttribute(&properties->minor, cudaDevAttrComputeCapabilityMinor, device);
   cudaDeviceGetAttribute(&properties->multiProcessorCount, cudaDevAttrMultiProcessorCount, device);
   return cudaMemGetInfo(&free_bytes, &properties->totalGlobalMem);
 }
 
-cudaError_t cudaFuncGetAttributes(cudaFuncAttributes*, void (*)()) { return cudaSuccess; }
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes*, const void*) { return cudaSuccess; }
 
 cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute, int value) {
   const Call hold(one_call);
@@ -502,7 +523,7 @@ cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEve
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
   ONE_CALL;
   if (stream->captured || capturing) return refuse(cudaErrorIllegalState, "a capture is under way");
-  stream->captured = std::make_unique<Graph>(Graph{std::make_shared<std::vector<Work>>()});
+  stream->captured = std::make_unique<CUgraph_st>(CUgraph_st{std::make_shared<std::vector<Work>>()});
   stream->invalidated = false;
   capturing = stream;
   return cudaSuccess;
@@ -513,14 +534,14 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
   *graph = nullptr;
   if (!stream->captured || capturing != stream) return refuse(cudaErrorIllegalState, "no capture of this thread's is under way");
   capturing = nullptr;
-  std::unique_ptr<Graph> captured = std::move(stream->captured);
+  std::unique_ptr<CUgraph_st> captured = std::move(stream->captured);
   if (stream->invalidated) return refuse(cudaErrorStreamCaptureInvalidated, "%s", std::string(error_text).c_str());
   *graph = captured.release();
   return cudaSuccess;
 }
 
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* made, cudaGraph_t graph, unsigned long long) {
-  *made = new Graph(*graph);
+  *made = new CUgraphExec_st{*graph};
   return cudaSuccess;
 }
 
@@ -545,6 +566,8 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t graph) {
 
 // ---- what the host computes in the stream's turn, which has no other backend's counterpart: simt's products
 
+#ifndef WB_PTX
+cudaStream_t stream_of(wb_context* ctx);
 extern "C" wb_status wb_host_call(wb_context* ctx, wb_status (*function)(const void*), const void* argument, int64_t bytes) {
   const Call hold(one_call);
   const cudaError_t error = submit(stream_of(ctx), [function, copy = copy_of(argument, size_t(bytes))] {
@@ -554,3 +577,4 @@ extern "C" wb_status wb_host_call(wb_context* ctx, wb_status (*function)(const v
   cudaGetLastError();
   return error ? fail(WB_DEVICE_ERROR, "%s", cudaGetErrorString(error)) : WB_OK;
 }
+#endif

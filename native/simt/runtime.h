@@ -1,7 +1,12 @@
 // The part of CUDA's runtime that context.cu asks for, with the meaning that NVIDIA documents, on host memory: runtime.cpp.
+// Where that stands under code that nvcc compiled (../ptx) the declarations are NVIDIA's own.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
+
+#ifdef WB_PTX
+#include <cuda_runtime_api.h>
+#else
 
 #define CUDART_VERSION 13000
 
@@ -46,15 +51,10 @@ enum cudaDeviceAttr {
 };
 constexpr unsigned cudaEventDefault = 0, cudaEventDisableTiming = 2;
 
-namespace simt {
-struct Stream;
-struct Event;
-struct Graph;
-}  // namespace simt
-using cudaStream_t = simt::Stream*;
-using cudaEvent_t = simt::Event*;
-using cudaGraph_t = simt::Graph*;
-using cudaGraphExec_t = simt::Graph*;
+using cudaStream_t = struct CUstream_st*;
+using cudaEvent_t = struct CUevent_st*;
+using cudaGraph_t = struct CUgraph_st*;
+using cudaGraphExec_t = struct CUgraphExec_st*;
 
 struct cudaPointerAttributes { cudaMemoryType type; };
 struct cudaFuncAttributes {};
@@ -72,7 +72,8 @@ cudaError_t cudaGetDeviceCount(int* count);
 cudaError_t cudaSetDevice(int device);
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int device);
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device);
-cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, void (*kernel)());
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void* kernel);
+inline cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, void (*kernel)()) { return cudaFuncGetAttributes(attributes, reinterpret_cast<const void*>(kernel)); }
 cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute attribute, int value);
 cudaError_t cudaMemGetInfo(size_t* free_bytes, size_t* total_bytes);
 cudaError_t cudaMalloc(void** address, size_t bytes);
@@ -96,3 +97,4 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t* made, cudaGraph_t graph, unsig
 cudaError_t cudaGraphLaunch(cudaGraphExec_t graph, cudaStream_t stream);
 cudaError_t cudaGraphDestroy(cudaGraph_t graph);
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t graph);
+#endif

@@ -289,6 +289,9 @@ void collective(const char* op, uint32_t mask, void* operand, Combine combine, S
   run_next();
 }
 
+namespace {
+
+// Runs a kernel, a thread of which is `kernel_body`. Returns the fault that ended it; empty: none did.
 std::string execute(const char* kernel, dim3 grid, dim3 threads, size_t shared_bytes, Schedule turns, uint64_t seed,
                     const std::function<void()>& kernel_body) try {
   current = nullptr;
@@ -321,6 +324,14 @@ std::string execute(const char* kernel, dim3 grid, dim3 threads, size_t shared_b
   char place[200];
   snprintf(place, sizeof place, "simt: %s, block (%u,%u,%u): ", kernel, block_index.x, block_index.y, block_index.z);
   return place + fault_text;
+}
+
+}  // namespace
+
+void run(const char* kernel, const void* address, dim3 grid, dim3 threads, size_t shared_bytes, cudaStream_t stream,
+         const std::function<void()>& body) {
+  submit_launch(address, grid, threads, shared_bytes, stream,
+                [=](Schedule turns, uint64_t seed) { return execute(kernel, grid, threads, shared_bytes, turns, seed, body); });
 }
 
 int lane() { return current->number % WARP; }

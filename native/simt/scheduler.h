@@ -4,18 +4,12 @@
 #include <vector>
 
 #include "fiber.h"
-#include "runtime.h"
+#include "launch.h"
 #include "simt.h"
 
 namespace simt {
 
-constexpr int WARP = 32, MAX_THREADS = 1024;
-constexpr size_t MAX_SHARED_BYTES = 163 << 10;  // what a block may have on sm_80; others differ, and kernels ask shared_memory()
-
-// ORDERED: threads take turns by number. RANDOM: any ready one. PRIORITY: the last warp runs as far ahead as it can.
-enum class Schedule { ORDERED, RANDOM, PRIORITY };
-
-using Work = std::function<cudaError_t()>;
+constexpr int WARP = 32;
 
 struct Copy {  // one cp.async: 16 bytes, which land only when its group is waited for
   unsigned char* destination;
@@ -48,10 +42,6 @@ struct Block {
   Thread* first_at_barrier;
   size_t shared_bytes;
 };
-
-// Runs a kernel, a thread of which is `body`. One at a time. Returns the fault that ended it; empty: none did.
-std::string execute(const char* kernel, dim3 grid, dim3 threads, size_t shared_bytes, Schedule turns, uint64_t seed,
-                    const std::function<void()>& body);
 
 extern Block block;
 extern Thread* current;
