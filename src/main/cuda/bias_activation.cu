@@ -126,14 +126,16 @@ __global__ void __launch_bounds__(ELEMENTWISE_THREADS, SUMMING_BLOCKS)
     }
   }
   if (!partial) return;
-  const int width = blockDim.x * N;
-  EACH scratch[threadIdx.y * width + threadIdx.x * N + i] = sum[i];
+  // By way of shared memory neighbours in a warp write neighbours in memory.
+  const int width = blockDim.x * N, thread = threadIdx.y * blockDim.x + threadIdx.x;
+  const int64_t first = int64_t(blockIdx.x) * width;
+  store(scratch + thread * N, sum);
   __syncthreads();
-  if (threadIdx.y > 0 || c >= C) return;
-  for (int y = 1; y < int(blockDim.y); ++y) {
-    EACH sum[i] += scratch[y * width + threadIdx.x * N + i];
+  for (int j = thread; j < width && first + j < C; j += ELEMENTWISE_THREADS) {
+    float total = scratch[j];
+    for (int y = 1; y < int(blockDim.y); ++y) total += scratch[y * width + j];
+    partial[int64_t(blockIdx.y) * C + first + j] = total;
   }
-  EACH partial[int64_t(blockIdx.y) * C + c + i] = sum[i];
 }
 
 wb_status check_activation(wb_activation activation) {

@@ -89,10 +89,7 @@ __device__ __forceinline__ void store_partial(float* __restrict__ partial, const
     for_chunks<N, G>(H, [&](int chunk, int c) { store(out + c, sums.value[chunk]); });
   } else {
     const int group = threadIdx.x / G;
-    for_chunks<N, G>(H, [&](int chunk, int c) {
-#pragma unroll
-      for (int i = 0; i < N; ++i) scratch[group * H + c + i] = sums.value[chunk][i];
-    });
+    for_chunks<N, G>(H, [&](int chunk, int c) { store(scratch + group * H + c, sums.value[chunk]); });
     __syncthreads();
     for (int c = threadIdx.x; c < H; c += ROW_BLOCK) {
       float sum = scratch[c];
