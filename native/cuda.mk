@@ -6,6 +6,7 @@
 #   make simt-asan    the same with AddressSanitizer and UBSan
 #   make simt-race    the same with the race check (needs clang++)
 #   make cuda-check   tensor-core instructions stand in the attention kernels' machine code (needs nvcc)
+#   make ptx-test     the tests of simt-test with what nvcc made of the kernels, their PTX, run on the CPU (needs nvcc)
 CUDA_SRC   := ../src/main/cuda
 CUDA_OPS   := $(filter-out context,$(patsubst $(CUDA_SRC)/%.cu,%,$(wildcard $(CUDA_SRC)/*.cu)))
 CUDA_DEPS  := $(wildcard $(CUDA_SRC)/*.cuh $(CUDA_SRC)/*.h include/*.h) cuda.mk
@@ -120,3 +121,48 @@ cuda-check: $(BUILD)/cubin_check $(BUILD)/cuda/attention_forward.cubin $(BUILD)/
 else
 cuda-check: ; @echo "no nvcc: the attention kernels' machine code is not checked"
 endif
+
+# ---- PTX: nvcc's objects, host code and kernels, above simt's runtime and a machine that runs their PTX
+PTX_ARCH  ?= 90a
+PTX_CXX    = $(NVCC) -DWB_PTX -Iinclude -Isimt -I$(CUDA_SRC) -Xcompiler -fPIC,-fvisibility=hidden,-ffunction-sections,-Wall,-Wextra,-Werror,-Wno-unknown-pragmas
+# The machine's arithmetic is what it names: nothing is contracted. Half-precision conversions are the CPU's.
+PTX_FLAGS := -std=c++20 -O3 -Xcompiler -mavx2,-mfma,-mf16c,-ffp-contract=off,-fno-math-errno,-fno-trapping-math
+PTX_TESTS := ../tests/native/ptx
+PTX_OBJ   := $(patsubst $(BUILD)/cuda/%,$(BUILD)/ptx/kernels/%,$(CUDA_OBJ)) $(patsubst ptx/%.cpp,$(BUILD)/ptx/%.o,$(wildcard ptx/*.cpp)) $(BUILD)/ptx/runtime.o
+PTX_DEPS  := $(wildcard ptx/*.h) $(SIMT_DEPS)
+PTX_CODE   = $(PTX_CXX) -std=c++17 -O3 -lineinfo -gencode arch=compute_$(PTX_ARCH),code=compute_$(PTX_ARCH) -no-compress
+
+$(BUILD)/ptx/kernels/%.o: $(CUDA_SRC)/%.cu $(CUDA_DEPS)
+	@mkdir -p $(@D)
+	$(PTX_CODE) -c $< -o $@
+$(BUILD)/ptx/%.o: ptx/%.cpp $(PTX_DEPS)
+	@mkdir -p $(@D)
+	$(PTX_CXX) $(PTX_FLAGS) -c $< -o $@
+$(BUILD)/ptx/runtime.o: simt/runtime.cpp $(PTX_DEPS)
+	@mkdir -p $(@D)
+	$(PTX_CXX) -std=c++17 -O2 -c $< -o $@
+# As the device cuda: like STANDIN_GPU.
+STANDIN_PTX = $(STANDINS)/ptx/org/warpbert/backend/$(PLATFORM)/libwarpbert_cuda.so
+$(STANDIN_PTX): $(PTX_OBJ)
+	@mkdir -p $(@D)
+	$(CXX) -o $@ $^ $(LDFLAGS)
+
+$(BUILD)/ptx/test/%.o: $(SIMT_TESTS)/%.cpp $(SIMT_TEST_DEPS) $(PTX_DEPS)
+	@mkdir -p $(@D)
+	$(CXX) $(SIMT_FLAGS) -DWB_PTX_TEST -c $< -o $@
+$(BUILD)/ptx/test/%.o: $(PTX_TESTS)/%.cu $(SIMT_TEST_DEPS) $(PTX_DEPS)
+	@mkdir -p $(@D)
+	$(PTX_CODE) -I$(SIMT_TESTS) -c $< -o $@
+# Tests of the kernels are the same objects; those of simt itself, which hold kernels, are simt's.
+PTX_TEST_OBJ := $(filter-out $(patsubst $(SIMT_TESTS)/%.cu,$(BUILD)/simt-test/%.o,$(wildcard $(SIMT_TESTS)/*.cu)) $(BUILD)/simt-test/simt_test.o,$(SIMT_TEST_OBJ)) \
+                $(BUILD)/ptx/test/simt_test.o $(patsubst $(PTX_TESTS)/%.cu,$(BUILD)/ptx/test/%.o,$(wildcard $(PTX_TESTS)/*.cu))
+$(BUILD)/ptx_test: $(PTX_TEST_OBJ) $(PTX_OBJ)
+	$(CXX) -o $@ $^
+ifneq ($(NVCC),)
+for-tests: $(STANDIN_PTX)
+ptx-test: $(BUILD)/ptx_test
+	$(BUILD)/ptx_test
+else
+ptx-test: ; @echo "no nvcc: the kernels' PTX is not run"
+endif
+.PHONY: ptx-test

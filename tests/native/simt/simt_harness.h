@@ -71,3 +71,4 @@ void test_attention_kernels();
 void test_optimizer();
 void test_graphs();
 void test_faults();
+void test_traffic();

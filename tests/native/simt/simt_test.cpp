@@ -1,4 +1,4 @@
-// The CUDA kernels, run thread by thread on the CPU, against float64.
+// The CUDA kernels, run on the CPU, against float64: their source thread by thread, or (WB_PTX_TEST) what nvcc made of it.
 #include <ctime>
 
 #include "simt_harness.h"
@@ -8,10 +8,14 @@ int main(int count, char** arguments) {
   const struct {
     const char* name;
     void (*run)();
-  } groups[] = {{"runtime", test_runtime},     {"types", test_types},   {"elementwise", test_elementwise},
-                {"layernorm", test_layernorm}, {"embeddings", test_embeddings}, {"attention", test_attention_kernels},
-                {"losses", test_losses},       {"optimizer", test_optimizer},   {"graphs", test_graphs},
-                {"faults", test_faults}};
+  } groups[] = {
+#ifdef WB_PTX_TEST
+      {"traffic", test_traffic},
+#else
+      {"runtime", test_runtime}, {"graphs", test_graphs},
+#endif
+      {"types", test_types}, {"elementwise", test_elementwise}, {"layernorm", test_layernorm}, {"embeddings", test_embeddings},
+      {"attention", test_attention_kernels}, {"losses", test_losses}, {"optimizer", test_optimizer}, {"faults", test_faults}};
   for (const auto& group : groups) {
     if (count > 1 && strcmp(arguments[1], group.name)) continue;
     const int before = checks;

@@ -46,12 +46,14 @@ public final class OtherJvm {
     }
 
     /**
-     * Runs it where the device cuda is simt behind the CUDA backend's own code, and cuBLASLt is its stand-in.
+     * Runs it where the device cuda is no GPU: what nvcc made of the CUDA backend, its host code and its kernels' PTX, run on the
+     * CPU, or, where there is no nvcc, simt; and cuBLASLt is its stand-in.
      *
      * @param late whether its stream does everything as late as it may, in memory that the host cannot read
      */
     public static Run onStandInGpu(boolean late, List<String> options, Class<?> main, String... args) throws IOException, InterruptedException {
-        String classes = STAND_INS.resolve("gpu") + ":" + classes();
+        Path ptx = STAND_INS.resolve("ptx");
+        String classes = (Files.isDirectory(ptx) ? ptx : STAND_INS.resolve("gpu")) + ":" + classes();
         return run(classes, Map.of("LD_LIBRARY_PATH", CUBLASLT + ":" + EMPTY, "WARPBERT_SIMT_STREAM", late ? "late" : "eager",
                 "WARPBERT_SIMT_MEMORY", late ? "apart" : "shared"), options, main, args);
     }

@@ -18,7 +18,7 @@ import org.warpbert.format.AtomicFile;
  * heading {@value #HAND_WRITTEN} on the page stays as it is.
  */
 public final class GpuPage {
-    static final String HAND_WRITTEN = "## What simt cannot show";
+    static final String HAND_WRITTEN = "## What the stand-ins cannot show";
     static final String NOT_RUN = "not yet run";
 
     private static final ObjectMapper JSON = new ObjectMapper();

@@ -35,7 +35,7 @@ public record Machine(String device, String description, String cpu, int cores, 
     /** @param built a class of the checkout that {@code commit} is to name */
     public static Machine of(Backend backend, Class<?> built) {
         String description = backend.describe();
-        String device = description.startsWith("simt") ? "simt" : backend.name(); // in a GPU's place it is still none
+        String device = description.contains("on the CPU") ? "simt" : backend.name(); // in a GPU's place it is still none
         return new Machine(device, description, cpuModel(), Runtime.getRuntime().availableProcessors(),
                 backend.threads(), driverVersion(), commitOfBuild(built), System.getProperty("java.version"),
                 Instant.now().truncatedTo(ChronoUnit.SECONDS).toString());
