@@ -369,7 +369,7 @@ const std::unordered_map<std::string_view, Meaning>& meanings() {
       {"selp.u16", {select<u16>}}, {"selp.b32", {select<u32>}}, {"selp.f32", {select<u32>}}, {"selp.b64", {select<u64>}},
 
       {"and.b16", {OF2(u16, u16, u16, a & b)}}, {"and.b32", {OF2(u32, u32, u32, a & b)}}, {"and.b64", {OF2(u64, u64, u64, a & b)}},
-      {"or.b32", {OF2(u32, u32, u32, a | b)}}, {"or.b64", {OF2(u64, u64, u64, a | b)}},
+      {"or.b16", {OF2(u16, u16, u16, a | b)}}, {"or.b32", {OF2(u32, u32, u32, a | b)}}, {"or.b64", {OF2(u64, u64, u64, a | b)}},
       {"xor.b32", {OF2(u32, u32, u32, a ^ b)}}, {"not.b32", {OF1(u32, u32, ~a)}}, {"not.b64", {OF1(u64, u64, ~a)}},
       {"shl.b32", {OF2(u32, u32, u32, shift_left(a, b))}}, {"shl.b64", {OF2(u64, u64, u32, shift_left(a, b))}},
       {"shr.u32", {OF2(u32, u32, u32, shift_right(a, b))}}, {"shr.u64", {OF2(u64, u64, u32, shift_right(a, b))}},
@@ -378,12 +378,13 @@ const std::unordered_map<std::string_view, Meaning>& meanings() {
       {"bfi.b32", {map<u32, u32, u32, u32, u32>([](u32 a, u32 b, u32 c, u32 d) { return insert(a, b, c, d); })}},
 
       {"add.s32", {OF2(u32, u32, u32, a + b)}}, {"add.s64", {OF2(u64, u64, u64, a + b)}},
-      {"sub.s32", {OF2(u32, u32, u32, a - b)}}, {"sub.s64", {OF2(u64, u64, u64, a - b)}}, {"neg.s64", {OF1(u64, u64, 0 - a)}},
+      {"sub.s32", {OF2(u32, u32, u32, a - b)}}, {"sub.s64", {OF2(u64, u64, u64, a - b)}}, {"neg.s32", {OF1(u32, u32, 0 - a)}}, {"neg.s64", {OF1(u64, u64, 0 - a)}},
       {"mul.lo.s32", {OF2(u32, u32, u32, a * b)}}, {"mul.lo.s64", {OF2(u64, u64, u64, a * b)}},
       {"mul.wide.u32", {OF2(u64, u32, u32, u64(a) * b)}}, {"mul.wide.s32", {OF2(s64, s32, s32, s64(a) * b)}},
       {"mad.lo.s32", {OF3(u32, u32, u32, u32, a * b + c)}},
       {"div.u32", {OF2(u32, u32, u32, quotient(a, b))}}, {"div.u64", {OF2(u64, u64, u64, quotient(a, b))}}, {"div.s64", {OF2(s64, s64, s64, quotient(a, b))}},
-      {"min.s32", {OF2(s32, s32, s32, std::min(a, b))}}, {"max.s32", {OF2(s32, s32, s32, std::max(a, b))}},
+      {"min.s32", {OF2(s32, s32, s32, std::min(a, b))}}, {"max.s32", {OF2(s32, s32, s32, std::max(a, b))}}, {"min.u32", {OF2(u32, u32, u32, std::min(a, b))}},
+      {"max.u32", {OF2(u32, u32, u32, std::max(a, b))}}, {"min.s64", {OF2(s64, s64, s64, std::min(a, b))}}, {"max.s64", {OF2(s64, s64, s64, std::max(a, b))}},
 
       {"add.f32", {OF2(f32, f32, f32, a + b)}}, {"sub.f32", {OF2(f32, f32, f32, a - b)}}, {"mul.f32", {OF2(f32, f32, f32, a * b)}},
       {"mul.rn.f32", {OF2(f32, f32, f32, a * b)}}, {"add.rz.f32", {OF2(f32, f32, f32, add_to_zero(a, b))}},
@@ -398,6 +399,7 @@ const std::unordered_map<std::string_view, Meaning>& meanings() {
       {"div.rn.f64", {OF2(f64, f64, f64, a / b)}}, {"sqrt.rn.f64", {OF1(f64, f64, sqrt(a))}},
 
       {"cvt.u32.u64", {OF1(u32, u64, a)}}, {"cvt.u64.u32", {OF1(u64, u32, a)}}, {"cvt.s64.s32", {OF1(s64, s32, a)}}, {"cvt.u16.u64", {OF1(u16, u64, a)}},
+      {"cvt.u16.u32", {OF1(u16, u32, a)}}, {"cvt.u32.u16", {OF1(u32, u16, a)}},
       {"cvt.f64.f32", {OF1(f64, f32, a)}}, {"cvt.rn.f32.f64", {OF1(f32, f64, a)}}, {"cvt.rn.f32.s32", {OF1(f32, s32, a)}}, {"cvt.rn.f32.s64", {OF1(f32, s64, a)}},
       {"cvt.rn.f32.u32", {OF1(f32, u32, a)}}, {"cvt.rzi.f32.f32", {OF1(f32, f32, truncf(a))}},
       {"cvt.sat.f32.f32", {OF1(f32, f32, a > 0.0f ? fminf(a, 1.0f) : 0.0f)}},

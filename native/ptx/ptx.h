@@ -2,7 +2,7 @@
 // simt runs the kernels' source as C++; this runs the compiler's answer to it, with every instruction that is written as
 // assembly in ptx.cuh. Meanings are the PTX ISA's (NVIDIA, version 9.0); what it leaves undefined is a fault.
 //
-// Only what nvcc emits for our kernels is known; anything else is refused by name when a kernel is first launched.
+// What nvcc emits for our kernels is known, and little more; anything else is refused by name when a kernel is first launched.
 #pragma once
 #include <stdint.h>
 

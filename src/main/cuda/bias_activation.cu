@@ -46,13 +46,23 @@ __device__ __forceinline__ float gelu_slope(float x) {
 
 constexpr float TANH_SCALE = 0.79788456f, TANH_CUBE = 0.044715f;  // sqrt(2/pi), and Hendrycks & Gimpel's fit
 
-__device__ __forceinline__ float gelu_tanh(float x) {
-  return 0.5f * x * (1.0f + tanhf(TANH_SCALE * (x + TANH_CUBE * x * x * x)));
+// (1 + tanh(u)) / 2 of x's u: in 16 bits as the logistic function of 2 u, which loses nothing in the lower tail.
+template <class T>
+__device__ __forceinline__ float half_and_tanh(float x) {
+  const float u = TANH_SCALE * (x + TANH_CUBE * x * x * x);
+  if constexpr (std::is_same<T, float>::value) return 0.5f + 0.5f * tanhf(u);
+  return fast_reciprocal(1.0f + fast_exp2(u * -2.8853901f));
 }
 
+template <class T>
+__device__ __forceinline__ float gelu_tanh(float x) {
+  return x * half_and_tanh<T>(x);
+}
+
+template <class T>
 __device__ __forceinline__ float gelu_tanh_slope(float x) {
-  const float t = tanhf(TANH_SCALE * (x + TANH_CUBE * x * x * x));
-  return 0.5f * (1.0f + t) + 0.5f * x * (1.0f - t * t) * TANH_SCALE * (1.0f + 3.0f * TANH_CUBE * x * x);
+  const float share = half_and_tanh<T>(x);
+  return share + x * 2.0f * share * (1.0f - share) * TANH_SCALE * (1.0f + 3.0f * TANH_CUBE * x * x);
 }
 
 #define EACH                 \
@@ -62,7 +72,7 @@ template <class T, int N>
 __device__ __forceinline__ void activate(float (&x)[N], int activation) {
   switch (activation) {
     case WB_GELU: EACH x[i] = gelu<T>(x[i]); break;
-    case WB_GELU_TANH: EACH x[i] = gelu_tanh(x[i]); break;
+    case WB_GELU_TANH: EACH x[i] = gelu_tanh<T>(x[i]); break;
     case WB_RELU: EACH x[i] = x[i] < 0 ? 0.0f : x[i]; break;  // a NaN stays one
     case WB_TANH: EACH x[i] = tanhf(x[i]); break;
     default: break;
@@ -74,7 +84,7 @@ template <class T, int N>
 __device__ __forceinline__ void multiply_slope(float (&gradient)[N], const float (&x)[N], int activation) {
   switch (activation) {
     case WB_GELU: EACH gradient[i] *= gelu_slope<T>(x[i]); break;
-    case WB_GELU_TANH: EACH gradient[i] *= gelu_tanh_slope(x[i]); break;
+    case WB_GELU_TANH: EACH gradient[i] *= gelu_tanh_slope<T>(x[i]); break;
     case WB_RELU: EACH gradient[i] = x[i] <= 0 ? 0.0f : x[i] > 0 ? gradient[i] : gradient[i] * x[i]; break;
     case WB_TANH:
       EACH {
