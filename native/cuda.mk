@@ -6,7 +6,7 @@
 #   make simt-asan    the same with AddressSanitizer and UBSan
 #   make simt-race    the same with the race check (needs clang++)
 #   make cuda-check   tensor-core instructions stand in the attention kernels' machine code (needs nvcc)
-#   make ptx-test     the tests of simt-test with what nvcc made of the kernels, their PTX, run on the CPU (needs nvcc)
+#   make ptx-test     the tests of simt-test with what nvcc made of the kernels, their PTX, run on the CPU (needs nvcc 13)
 CUDA_SRC   := ../src/main/cuda
 CUDA_OPS   := $(filter-out context,$(patsubst $(CUDA_SRC)/%.cu,%,$(wildcard $(CUDA_SRC)/*.cu)))
 CUDA_DEPS  := $(wildcard $(CUDA_SRC)/*.cuh $(CUDA_SRC)/*.h include/*.h) cuda.mk
@@ -122,7 +122,8 @@ else
 cuda-check: ; @echo "no nvcc: the attention kernels' machine code is not checked"
 endif
 
-# ---- PTX: nvcc's objects, host code and kernels, above simt's runtime and a machine that runs their PTX
+# ---- PTX: nvcc's objects, host code and kernels, above simt's runtime and a machine that runs their PTX, on a CPU with AVX2.
+# How host code launches is CUDA 13's.
 PTX_ARCH  ?= 90a
 PTX_CXX    = $(NVCC) -DWB_PTX -Iinclude -Isimt -I$(CUDA_SRC) -Xcompiler -fPIC,-fvisibility=hidden,-ffunction-sections,-Wall,-Wextra,-Werror,-Wno-unknown-pragmas
 # The machine's arithmetic is what it names: nothing is contracted. Half-precision conversions are the CPU's.
@@ -158,11 +159,11 @@ PTX_TEST_OBJ := $(filter-out $(patsubst $(SIMT_TESTS)/%.cu,$(BUILD)/simt-test/%.
                 $(BUILD)/ptx/test/simt_test.o $(patsubst $(PTX_TESTS)/%.cu,$(BUILD)/ptx/test/%.o,$(wildcard $(PTX_TESTS)/*.cu))
 $(BUILD)/ptx_test: $(PTX_TEST_OBJ) $(PTX_OBJ)
 	$(CXX) -o $@ $^
-ifneq ($(NVCC),)
+ifneq ($(and $(NVCC),$(shell $(NVCC) --version 2>/dev/null | grep 'release 1[3-9]')),)
 for-tests: $(STANDIN_PTX)
 ptx-test: $(BUILD)/ptx_test
 	$(BUILD)/ptx_test
 else
-ptx-test: ; @echo "no nvcc: the kernels' PTX is not run"
+ptx-test: ; @echo "no nvcc 13: the kernels' PTX is not run"
 endif
 .PHONY: ptx-test

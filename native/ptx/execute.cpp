@@ -15,8 +15,8 @@ struct Launch {
   const Kernel* kernel;
   const std::vector<unsigned char>* parameters;
   dim3 grid, threads;
-  std::vector<unsigned char> shared;  // the block's
-  std::vector<unsigned char> files;   // of all its warps
+  std::vector<unsigned char> shared;     // the block's
+  std::vector<unsigned char> registers;  // of all its warps
   std::vector<Warp> warps;
   const Instruction* running;  // which a fault names
   simt::Schedule schedule;
@@ -161,7 +161,7 @@ bool run_warp(Warp& warp, long budget) {
       if (traffic) ++traffic->instructions;
       Mask active = group;
       if (in.guarded) {
-        const Mask guard = *reinterpret_cast<const Mask*>(warp.file + in.guard);
+        const Mask guard = *reinterpret_cast<const Mask*>(warp.registers + in.guard);
         active &= in.guard_negated ? ~guard : guard;
       }
       if (in.kind == Kind::PLAIN) {
@@ -276,14 +276,14 @@ std::string execute(const Kernel& kernel, dim3 grid, dim3 threads, size_t shared
   launch.shared.resize(shared_bytes);
   launch.block_warps = int((size + LANES - 1) / LANES);
   launch.lanes_of_last = int(size - size_t(launch.block_warps - 1) * LANES);
-  const size_t file = (kernel.file_bytes + 63) / 64 * 64;
-  launch.files.resize(file * size_t(launch.block_warps) + 64);
+  const size_t bytes = (kernel.register_bytes + 63) / 64 * 64;
+  launch.registers.resize(bytes * size_t(launch.block_warps) + 64);
   launch.warps.resize(size_t(launch.block_warps));
-  unsigned char* first = launch.files.data() + (64 - uintptr_t(launch.files.data()) % 64) % 64;
+  unsigned char* first = launch.registers.data() + (64 - uintptr_t(launch.registers.data()) % 64) % 64;
   for (int i = 0; i < launch.block_warps; ++i) {
     launch.warps[size_t(i)].number = i;
-    launch.warps[size_t(i)].file = first + file * size_t(i);
-    memcpy(launch.warps[size_t(i)].file, kernel.constants.data(), kernel.constants.size());
+    launch.warps[size_t(i)].registers = first + bytes * size_t(i);
+    memcpy(launch.warps[size_t(i)].registers, kernel.constants.data(), kernel.constants.size());
   }
   unsigned x = 0, y = 0, z = 0;
   try {

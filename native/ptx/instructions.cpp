@@ -99,7 +99,7 @@ void put(Warp& warp, const Instruction& in, Operand to, int lane, const unsigned
   int64_t value = 0;
   memcpy(&value, from, in.element);
   if (in.is_signed) value = int64_t(uint64_t(value) << (64 - 8 * in.element)) >> (64 - 8 * in.element);
-  memcpy(warp.file + to.place + size_t(lane) * to.bytes, &value, to.bytes);
+  memcpy(warp.registers + to.place + size_t(lane) * to.bytes, &value, to.bytes);
 }
 
 using Count = void (*)(const uint64_t (&)[LANES], Mask, size_t);
@@ -124,7 +124,7 @@ void store(Warp& warp, const Instruction& in, Mask active, Write write) {
     addresses[i] = address_of(warp, in, in.operands[0], i);
     unsigned char* to = write(addresses[i], bytes);
     for (int j = 0; j < in.vector; ++j) {
-      memcpy(to + j * in.element, warp.file + in.operands[1 + j].place + size_t(i) * in.operands[1 + j].bytes, in.element);
+      memcpy(to + j * in.element, warp.registers + in.operands[1 + j].place + size_t(i) * in.operands[1 + j].bytes, in.element);
     }
   });
   if (traffic) count(addresses, active, bytes);
@@ -321,6 +321,7 @@ T quotient(T a, T b) {
 }
 
 using u16 = uint16_t;
+using s16 = int16_t;
 using u32 = uint32_t;
 using u64 = uint64_t;
 using s32 = int32_t;
@@ -361,30 +362,34 @@ const std::unordered_map<std::string_view, Meaning>& meanings() {
       {"mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32", {multiply_matrices<of_bfloat>, Kind::COLLECTIVE}},
       {"cp.async.cg.shared.global", {copy_async}}, {"cp.async.commit_group", {commit_copies}}, {"cp.async.wait_group", {wait_copies}},
 
-      {"mov.u16", {OF1(u16, u16, a)}}, {"mov.u32", {OF1(u32, u32, a)}}, {"mov.b32", {OF1(u32, u32, a)}}, {"mov.f32", {OF1(u32, u32, a)}},
+      {"mov.u16", {OF1(u16, u16, a)}}, {"mov.b16", {OF1(u16, u16, a)}}, {"mov.u32", {OF1(u32, u32, a)}}, {"mov.b32", {OF1(u32, u32, a)}}, {"mov.f32", {OF1(u32, u32, a)}},
       {"mov.u64", {OF1(u64, u64, a)}}, {"mov.b64", {OF1(u64, u64, a)}}, {"mov.f64", {OF1(u64, u64, a)}},
       {"mov.pred", {LOGIC(a)}}, {"not.pred", {LOGIC(~a)}}, {"and.pred", {LOGIC(a & b)}}, {"or.pred", {LOGIC(a | b)}}, {"xor.pred", {LOGIC(a ^ b)}},
       {"mov.b32.join", {join<u32, u16>}}, {"mov.b32.split", {split<u32, u16>}}, {"mov.b64.join", {join<u64, u32>}}, {"mov.b64.split", {split<u64, u32>}},
       {"cvta.to.global.u64", {OF1(u64, u64, a)}},  // an address means the same everywhere
-      {"selp.u16", {select<u16>}}, {"selp.b32", {select<u32>}}, {"selp.f32", {select<u32>}}, {"selp.b64", {select<u64>}},
+      {"selp.u16", {select<u16>}}, {"selp.b32", {select<u32>}}, {"selp.f32", {select<u32>}}, {"selp.b64", {select<u64>}}, {"selp.u64", {select<u64>}},
 
       {"and.b16", {OF2(u16, u16, u16, a & b)}}, {"and.b32", {OF2(u32, u32, u32, a & b)}}, {"and.b64", {OF2(u64, u64, u64, a & b)}},
       {"or.b16", {OF2(u16, u16, u16, a | b)}}, {"or.b32", {OF2(u32, u32, u32, a | b)}}, {"or.b64", {OF2(u64, u64, u64, a | b)}},
       {"xor.b32", {OF2(u32, u32, u32, a ^ b)}}, {"not.b32", {OF1(u32, u32, ~a)}}, {"not.b64", {OF1(u64, u64, ~a)}},
+      {"shl.b16", {OF2(u16, u16, u32, shift_left(a, b))}}, {"shr.u16", {OF2(u16, u16, u32, shift_right(a, b))}}, {"shr.s16", {OF2(s16, s16, u32, shift_right(a, b))}},
       {"shl.b32", {OF2(u32, u32, u32, shift_left(a, b))}}, {"shl.b64", {OF2(u64, u64, u32, shift_left(a, b))}},
       {"shr.u32", {OF2(u32, u32, u32, shift_right(a, b))}}, {"shr.u64", {OF2(u64, u64, u32, shift_right(a, b))}},
       {"shr.s32", {OF2(s32, s32, u32, shift_right(a, b))}}, {"shr.s64", {OF2(s64, s64, u32, shift_right(a, b))}},
       {"prmt.b32", {OF3(u32, u32, u32, u32, permute(a, b, c))}},
       {"bfi.b32", {map<u32, u32, u32, u32, u32>([](u32 a, u32 b, u32 c, u32 d) { return insert(a, b, c, d); })}},
 
-      {"add.s32", {OF2(u32, u32, u32, a + b)}}, {"add.s64", {OF2(u64, u64, u64, a + b)}},
+      {"add.s16", {OF2(u16, u16, u16, a + b)}}, {"add.s32", {OF2(u32, u32, u32, a + b)}}, {"add.s64", {OF2(u64, u64, u64, a + b)}},
       {"sub.s32", {OF2(u32, u32, u32, a - b)}}, {"sub.s64", {OF2(u64, u64, u64, a - b)}}, {"neg.s32", {OF1(u32, u32, 0 - a)}}, {"neg.s64", {OF1(u64, u64, 0 - a)}},
       {"mul.lo.s32", {OF2(u32, u32, u32, a * b)}}, {"mul.lo.s64", {OF2(u64, u64, u64, a * b)}},
       {"mul.wide.u32", {OF2(u64, u32, u32, u64(a) * b)}}, {"mul.wide.s32", {OF2(s64, s32, s32, s64(a) * b)}},
-      {"mad.lo.s32", {OF3(u32, u32, u32, u32, a * b + c)}},
+      {"mul.wide.u16", {OF2(u32, u16, u16, u32(a) * b)}}, {"mul.hi.u16", {OF2(u16, u16, u16, u32(a) * b >> 16)}}, {"mul.hi.u32", {OF2(u32, u32, u32, u64(a) * b >> 32)}},
+      {"mul.lo.s16", {OF2(u16, u16, u16, u32(a) * b)}}, {"sub.s16", {OF2(u16, u16, u16, a - b)}},
+      {"mad.lo.s32", {OF3(u32, u32, u32, u32, a * b + c)}}, {"mad.lo.s64", {OF3(u64, u64, u64, u64, a * b + c)}},
       {"div.u32", {OF2(u32, u32, u32, quotient(a, b))}}, {"div.u64", {OF2(u64, u64, u64, quotient(a, b))}}, {"div.s64", {OF2(s64, s64, s64, quotient(a, b))}},
       {"min.s32", {OF2(s32, s32, s32, std::min(a, b))}}, {"max.s32", {OF2(s32, s32, s32, std::max(a, b))}}, {"min.u32", {OF2(u32, u32, u32, std::min(a, b))}},
       {"max.u32", {OF2(u32, u32, u32, std::max(a, b))}}, {"min.s64", {OF2(s64, s64, s64, std::min(a, b))}}, {"max.s64", {OF2(s64, s64, s64, std::max(a, b))}},
+      {"max.u64", {OF2(u64, u64, u64, std::max(a, b))}},
 
       {"add.f32", {OF2(f32, f32, f32, a + b)}}, {"sub.f32", {OF2(f32, f32, f32, a - b)}}, {"mul.f32", {OF2(f32, f32, f32, a * b)}},
       {"mul.rn.f32", {OF2(f32, f32, f32, a * b)}}, {"add.rz.f32", {OF2(f32, f32, f32, add_to_zero(a, b))}},
@@ -395,11 +400,12 @@ const std::unordered_map<std::string_view, Meaning>& meanings() {
       {"min.f32", {OF2(f32, f32, f32, fminf(a, b))}}, {"max.f32", {OF2(f32, f32, f32, fmaxf(a, b))}},
       {"ex2.approx.ftz.f32", {OF1(f32, f32, flushed(exp2f(flushed(a))))}}, {"rcp.approx.ftz.f32", {OF1(f32, f32, flushed(1.0f / flushed(a)))}},
       {"rsqrt.approx.f32", {OF1(f32, f32, 1.0f / sqrtf(a))}},
-      {"add.f64", {OF2(f64, f64, f64, a + b)}}, {"fma.rn.f64", {OF3(f64, f64, f64, f64, __builtin_fma(a, b, c))}},
+      {"add.f64", {OF2(f64, f64, f64, a + b)}}, {"mul.f64", {OF2(f64, f64, f64, a * b)}}, {"fma.rn.f64", {OF3(f64, f64, f64, f64, __builtin_fma(a, b, c))}},
       {"div.rn.f64", {OF2(f64, f64, f64, a / b)}}, {"sqrt.rn.f64", {OF1(f64, f64, sqrt(a))}},
 
       {"cvt.u32.u64", {OF1(u32, u64, a)}}, {"cvt.u64.u32", {OF1(u64, u32, a)}}, {"cvt.s64.s32", {OF1(s64, s32, a)}}, {"cvt.u16.u64", {OF1(u16, u64, a)}},
-      {"cvt.u16.u32", {OF1(u16, u32, a)}}, {"cvt.u32.u16", {OF1(u32, u16, a)}},
+      {"cvt.u16.u32", {OF1(u16, u32, a)}}, {"cvt.u32.u16", {OF1(u32, u16, a)}}, {"cvt.s8.s32", {OF1(s16, s32, int8_t(a))}},
+      {"cvt.s16.s8", {OF1(s16, u16, int8_t(a))}}, {"cvt.u16.u8", {OF1(u16, u16, uint8_t(a))}},
       {"cvt.f64.f32", {OF1(f64, f32, a)}}, {"cvt.rn.f32.f64", {OF1(f32, f64, a)}}, {"cvt.rn.f32.s32", {OF1(f32, s32, a)}}, {"cvt.rn.f32.s64", {OF1(f32, s64, a)}},
       {"cvt.rn.f32.u32", {OF1(f32, u32, a)}}, {"cvt.rzi.f32.f32", {OF1(f32, f32, truncf(a))}},
       {"cvt.sat.f32.f32", {OF1(f32, f32, a > 0.0f ? fminf(a, 1.0f) : 0.0f)}},
@@ -415,7 +421,7 @@ const std::unordered_map<std::string_view, Meaning>& meanings() {
 
 const std::unordered_map<std::string_view, Run>& comparisons() {
   static const std::unordered_map<std::string_view, Run> table = {
-      COMPARISONS("s16", int16_t), COMPARISONS("u16", u16), COMPARISONS("s32", s32), COMPARISONS("u32", u32), COMPARISONS("s64", s64),
+      COMPARISONS("s16", s16), COMPARISONS("u16", u16), COMPARISONS("s32", s32), COMPARISONS("u32", u32), COMPARISONS("s64", s64),
       COMPARISONS("u64", u64), REAL_COMPARISONS("f32", f32), REAL_COMPARISONS("f64", f64)};
   return table;
 }

@@ -62,8 +62,8 @@ struct Parser {
   int file = 0, line = 0, ptx_line = 0;
 
   Operand place(uint8_t bytes) {
-    const uint32_t size = bytes ? bytes * LANES : sizeof(Mask), aligned = (kernel.file_bytes + 31) / 32 * 32;
-    kernel.file_bytes = aligned + size;
+    const uint32_t size = bytes ? bytes * LANES : sizeof(Mask), aligned = (kernel.register_bytes + 31) / 32 * 32;
+    kernel.register_bytes = aligned + size;
     return {aligned, bytes};
   }
 
@@ -72,7 +72,7 @@ struct Parser {
     const auto [known, is_new] = constants.try_emplace({value, bytes});
     if (!is_new) return known->second;
     const Operand made = known->second = place(bytes);
-    kernel.constants.resize(kernel.file_bytes);
+    kernel.constants.resize(kernel.register_bytes);
     if (bytes == 0) value = value ? ~Mask(0) : 0;
     for (int i = 0; i < (bytes ? LANES : 1); ++i) memcpy(&kernel.constants[made.place + i * bytes], &value, bytes ? bytes : sizeof(Mask));
     return made;
@@ -104,7 +104,7 @@ struct Parser {
     for (int64_t i = 0; i < end; ++i) registers[std::string(prefix) + std::to_string(i)] = place(bytes);
   }
 
-  // .param .u64 NAME, or .param .align 8 .b8 NAME[120]
+  // .param .u64 NAME, .param .u64 .ptr .align 1 NAME (of what it points to), or .param .align 8 .b8 NAME[120]
   void parameter(std::string_view text) {
     if (text.ends_with(",")) text.remove_suffix(1);
     uint32_t alignment = 0, bytes;
@@ -113,8 +113,7 @@ struct Parser {
       alignment = uint32_t(integer(number));
       text = rest;
     }
-    auto [type, name] = cut(text, ' ');
-    name = trimmed(name);
+    const std::string_view type = cut(text, ' ').first, name = text.substr(text.rfind(' ') + 1);
     bytes = bytes_of(type);
     if (!alignment) alignment = bytes;
     const auto [plain, count] = cut(name, '[');
@@ -144,7 +143,6 @@ struct Parser {
     if (opcode.starts_with("selp") && index == 3) return 0;
     if (opcode.starts_with("cp.async.cg")) return index == 1 ? 8 : 4;
     if ((opcode.starts_with("shl") || opcode.starts_with("shr")) && index == 2) return 4;  // how far
-    if (opcode.starts_with("mul.wide.")) return 4;
     const std::string_view type = opcode.substr(opcode.rfind('.') + 1);
     return type.ends_with("64") ? 8 : type.ends_with("16") ? 2 : type.ends_with("8") ? 1 : 4;
   }
@@ -253,7 +251,7 @@ struct Parser {
       if (found == labels.end()) fault("there is no label %s", label.c_str());
       kernel.code[from].target = found->second;
     }
-    kernel.constants.resize(kernel.file_bytes);
+    kernel.constants.resize(kernel.register_bytes);
   }
 };
 

@@ -19,7 +19,7 @@ namespace ptx {
 constexpr int LANES = 32;
 using Mask = uint32_t;  // one bit a lane; a predicate register is one
 
-// A register's place in its warp's file: an element of 2, 4 or 8 bytes for each lane, or a Mask. Constants and special
+// A register's place among its warp's: an element of 2, 4 or 8 bytes for each lane, or a Mask. Constants and special
 // registers have places too.
 struct Operand {
   uint32_t place;
@@ -37,12 +37,12 @@ struct Instruction {
   bool guarded, guard_negated;
   uint8_t count, element, vector;  // operands; bytes of an element in memory, elements of an access
   bool is_signed;
-  uint16_t file;
-  uint32_t guard;      // place of the predicate
-  int32_t target;      // of a branch; the operand that is a collective's member mask, -1: all lanes
-  int32_t line;        // in that file, and below in the PTX
+  uint16_t file;     // of the source, by number, and the line there
+  int32_t line;
   int32_t ptx_line;
-  int64_t offset;      // added to an address
+  uint32_t guard;    // place of the predicate
+  int32_t target;    // of a branch; the operand that is a collective's member mask, -1: all lanes
+  int64_t offset;    // added to an address
   Run run;
   Operand operands[14];
 };
@@ -56,10 +56,10 @@ struct Kernel {
   std::vector<Instruction> code;
   std::vector<Parameter> parameters;
   uint32_t parameter_bytes = 0;
-  uint32_t file_bytes = 0;                // of a warp's registers
-  std::vector<unsigned char> constants;   // of the registers, as a warp begins with them
+  uint32_t register_bytes = 0;           // of a warp
+  std::vector<unsigned char> constants;  // the registers, as a warp begins with them
   uint32_t tid[3], ctaid[3], ntid[3], nctaid[3];  // places
-  const std::vector<std::string>* files;  // names, by number
+  const std::vector<std::string>* files;          // of the source, by number
 };
 
 // A translation unit's PTX. Kernels are parsed when they are first asked for.
@@ -95,7 +95,7 @@ struct Copy {  // one cp.async: lands only when its group is waited for
 };
 
 struct Warp {
-  unsigned char* file;  // the registers
+  unsigned char* registers;
   int number;
   Mask exited, at_barrier, in_collective;
   int32_t pc[LANES];
@@ -104,7 +104,7 @@ struct Warp {
 
   template <class T>
   T* at(Operand operand) {
-    return reinterpret_cast<T*>(file + operand.place);
+    return reinterpret_cast<T*>(registers + operand.place);
   }
   Mask& predicate(Operand operand) { return *at<Mask>(operand); }
 };
