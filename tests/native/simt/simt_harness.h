@@ -1,4 +1,4 @@
-// What the tests of the CUDA kernels under simt share: tensors of any type in the backend's memory, and the run of one case
+// What the tests of the CUDA kernels, under simt or as PTX, share: tensors of any type in the backend's memory, and the run of one case
 // in every schedule.
 #pragma once
 #include "../reference.h"
