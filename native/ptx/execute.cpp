@@ -20,20 +20,13 @@ struct Launch {
   std::vector<Warp> warps;
   const Instruction* running;  // which a fault names
   simt::Schedule schedule;
-  uint64_t random;
+  simt::Random random;
   uint32_t number;  // of launches, for marks on memory
   int block_warps, lanes_of_last;
   simt::Region region;  // that was accessed last
   int32_t barrier_pc;  // where lanes wait; -1: none does
 };
 Launch launch;
-
-uint32_t random_below(uint32_t n) {  // xorshift64*
-  launch.random ^= launch.random >> 12;
-  launch.random ^= launch.random << 25;
-  launch.random ^= launch.random >> 27;
-  return uint32_t((launch.random * 2685821657736338717ull >> 32) * n >> 32);
-}
 
 Mask lanes_of(const Warp& warp) { return warp.number + 1 < launch.block_warps ? ~0u : ~0u >> (LANES - launch.lanes_of_last); }
 
@@ -209,11 +202,11 @@ void run_block() {
   for (;;) {
     bool ran = false, all_wait = true, any_live = false;
     if (launch.schedule == simt::Schedule::RANDOM) {
-      for (int turn = 0; turn < 2 * warps; ++turn) ran |= run_warp(launch.warps[random_below(uint32_t(warps))], 1 + random_below(64));
+      for (int turn = 0; turn < 2 * warps; ++turn) ran |= run_warp(launch.warps[launch.random.below(uint32_t(warps))], 1 + launch.random.below(64));
     }
     for (int i = 0; i < warps; ++i) {
       ran |= run_warp(launch.warps[launch.schedule == simt::Schedule::PRIORITY ? warps - 1 - i : i],
-                      launch.schedule == simt::Schedule::RANDOM ? 1 + random_below(64) : INT64_MAX);
+                      launch.schedule == simt::Schedule::RANDOM ? 1 + launch.random.below(64) : INT64_MAX);
     }
     for (const Warp& warp : launch.warps) {
       any_live |= warp.exited != ~0u;
@@ -268,7 +261,7 @@ std::string execute(const Kernel& kernel, dim3 grid, dim3 threads, size_t shared
   launch.grid = grid;
   launch.threads = threads;
   launch.schedule = schedule;
-  launch.random = seed * 2 + 1;
+  launch.random.start(seed);
   launch.running = nullptr;
   launch.region = {};
   count(kernel);
@@ -288,7 +281,7 @@ std::string execute(const Kernel& kernel, dim3 grid, dim3 threads, size_t shared
   unsigned x = 0, y = 0, z = 0;
   try {
     const size_t blocks = size_t(grid.x) * grid.y * grid.z;
-    const size_t shift = schedule == simt::Schedule::RANDOM ? random_below(uint32_t(blocks)) : 0;
+    const size_t shift = schedule == simt::Schedule::RANDOM ? launch.random.below(uint32_t(blocks)) : 0;
     for (size_t i = 0; i < blocks; ++i) {  // their order is nobody's promise either: it follows the schedule
       const size_t b = schedule == simt::Schedule::PRIORITY ? blocks - 1 - i : (i + shift) % blocks;
       x = unsigned(b % grid.x), y = unsigned(b / grid.x % grid.y), z = unsigned(b / grid.x / grid.y);

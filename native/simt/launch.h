@@ -16,6 +16,17 @@ constexpr size_t MAX_SHARED_BYTES = 163 << 10;  // what a block may have on sm_8
 // ORDERED: threads take turns by number. RANDOM: any ready one. PRIORITY: the last warp runs as far ahead as it can.
 enum class Schedule { ORDERED, RANDOM, PRIORITY };
 
+struct Random {  // xorshift64*
+  uint64_t state = 1;
+  void start(uint64_t seed) { state = seed * 2 + 1; }
+  uint32_t below(uint32_t n) {
+    state ^= state >> 12;
+    state ^= state << 25;
+    state ^= state >> 27;
+    return uint32_t((state * 2685821657736338717ull >> 32) * n >> 32);
+  }
+};
+
 // What is wrong with a launch cudaGetLastError() tells. `execute` runs it in the stream's turn, one at a time, and returns the
 // fault that ended it; empty: none did.
 void submit_launch(const void* kernel, dim3 grid, dim3 threads, size_t shared_bytes, cudaStream_t stream,

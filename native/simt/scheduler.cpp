@@ -25,20 +25,13 @@ namespace {
 
 Fiber host;
 Schedule schedule;
-uint64_t random_state;
+Random chance;
 std::string fault_text;
 struct Abandoned {};  // thrown on the host's own stack once a fault has been told
 const std::function<void()>* body;
 
-uint32_t random_below(uint32_t n) {  // xorshift64*
-  random_state ^= random_state >> 12;
-  random_state ^= random_state << 25;
-  random_state ^= random_state >> 27;
-  return uint32_t((random_state * 2685821657736338717ull >> 32) * n >> 32);
-}
-
 int random_bit(uint32_t set) {
-  for (uint32_t skip = random_below(__builtin_popcount(set)); skip; --skip) set &= set - 1;
+  for (uint32_t skip = chance.below(__builtin_popcount(set)); skip; --skip) set &= set - 1;
   return __builtin_ctz(set);
 }
 
@@ -296,7 +289,7 @@ std::string execute(const char* kernel, dim3 grid, dim3 threads, size_t shared_b
                     const std::function<void()>& kernel_body) try {
   current = nullptr;
   schedule = turns;
-  random_state = seed * 2 + 1;
+  chance.start(seed);
   host = Fiber();
   grid_dim = grid;
   block_dim = threads;
@@ -309,7 +302,7 @@ std::string execute(const char* kernel, dim3 grid, dim3 threads, size_t shared_b
   Shared memory(shared_bytes);
   const size_t blocks = size_t(grid.x) * grid.y * grid.z;
   // The order of blocks is nobody's promise either: it follows the schedule.
-  const size_t shift = schedule == Schedule::RANDOM ? random_below(uint32_t(blocks)) : 0;
+  const size_t shift = schedule == Schedule::RANDOM ? chance.below(uint32_t(blocks)) : 0;
   for (size_t i = 0; i < blocks; ++i) {
     const size_t b = schedule == Schedule::PRIORITY ? blocks - 1 - i : (i + shift) % blocks;
     block_index = {unsigned(b % grid.x), unsigned(b / grid.x % grid.y), unsigned(b / grid.x / grid.y)};
