@@ -10,6 +10,7 @@ ends, and a log for each engine. Exit code 1 where an engine failed or answered 
 import argparse
 import datetime
 import json
+import math
 import os
 import shlex
 import signal
@@ -24,6 +25,7 @@ from engine import Absent, EngineProcess
 TORCH = [sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__)), "torch_bert.py")]
 AGREEMENT = 0.05  # bf16 through twelve layers; logits of random weights are of size 0.3
 START_SECONDS = 240  # torch.compile
+LEAST_START_SECONDS = 30  # of the last contest that begins
 TURN_SECONDS = 60
 ROUNDS_SECONDS = 60  # of all rounds of a contest, if there are LEAST_ROUNDS by then
 LEAST_ROUNDS = 3
@@ -103,15 +105,17 @@ def leave(absent, engine, reason):
     print(f"  {engine.title}: not measured: {reason}", flush=True)
 
 
-def start(options, chosen, folder, absent):
-    """Ours, ready, then the others, started together; those that are ready."""
+def start(options, chosen, folder, absent, deadline):
+    """Ours, ready, then the others, started together; those that are ready, of which none is waited for beyond the deadline."""
+    def most():
+        return min(START_SECONDS, max(LEAST_START_SECONDS, deadline - time.monotonic()))
     batch = os.path.join(folder, "batch.json")
     ours = options.warpbert + ["bench", chosen["kind"], "--device", options.device, "--precision", options.precision, "--model", options.model,
                                "--lengths", chosen["lengths"], "--batch-size", str(options.batch_size or chosen["batch"])]
     log = os.path.join(options.results, "gpu-" + chosen["name"] + "-{}.log")
     engines = [EngineProcess("WarpBERT, packed", ours + ["--turns", batch], log.format(0))]
     try:
-        engines[0].ready(START_SECONDS)
+        engines[0].ready(most())
         for number, entry in enumerate(chosen["rivals"], 1):
             command = (TORCH + [chosen["kind"], "--model", options.model, "--batch", batch] if entry["torch"]
                        else ours + ["--turns", batch + ".other"]) + entry["options"]
@@ -119,7 +123,7 @@ def start(options, chosen, folder, absent):
         ready = engines[:1]
         for engine in engines[1:]:
             try:
-                engine.ready(START_SECONDS)
+                engine.ready(most())
                 ready.append(engine)
             except Absent as reason:
                 leave(absent, engine, reason)
@@ -130,17 +134,24 @@ def start(options, chosen, folder, absent):
         raise
 
 
+def numbers(values):
+    """Whether each is one: no None, no "NaN"."""
+    return all(isinstance(value, (int, float)) and math.isfinite(value) for value in values)
+
+
 def difference(ours, theirs):
     return max(abs(a - b) for a, b in zip(ours, theirs, strict=True))
 
 
 def report(chosen, options, seconds, absent, warmup):
     """The contest as JSON: engines with their times, and ratios."""
-    targets = {entry["title"]: entry["target"] for entry in chosen["rivals"]}
+    targets = {entry["title"]: entry["target"] for entry in chosen["rivals"]}  # of those that do the whole work
     entries = []
     for engine, times in seconds.items():
         try:
             about = engine.finish(TURN_SECONDS)
+            if not numbers(about["result"]):
+                raise Absent(f"what it computed is no number: {about['result']}")
         except Absent as reason:
             if not entries:
                 raise
@@ -152,7 +163,7 @@ def report(chosen, options, seconds, absent, warmup):
                 leave(absent, engine, Absent(f"it computes something else: {about['result']}, WarpBERT {entries[0]['about']['result']}"))
                 continue
             about["difference_of_result"] = apart
-        entries.append({"name": engine.title, **spread_of(times, warmup), "seconds": times, "about": about})
+        entries.append({"name": engine.title + about.pop("less", ""), **spread_of(times, warmup), "seconds": times, "about": about})
     work = entries[0]["about"]["work"]
     for entry in entries:
         entry["real_tokens_per_second"] = work["real_tokens"] / entry["median"]
@@ -161,7 +172,7 @@ def report(chosen, options, seconds, absent, warmup):
     for entry in entries[1:]:
         rounds = spread_of([theirs / ours for theirs, ours in zip(entry["seconds"], entries[0]["seconds"], strict=True)], warmup)
         ratios.append({"against": entry["name"], "times_as_fast": rounds["median"], "spread": rounds["spread"], "least": rounds["min"],
-                       "most": rounds["max"], "target": targets[entry["name"]]})
+                       "most": rounds["max"], "target": targets.get(entry["name"], 0)})
     return {"name": chosen["name"], "title": chosen["title"], "kind": chosen["kind"], "steps_a_turn": options.steps or chosen["steps"],
             "real_tokens": work["real_tokens"], "work": work, "flop_formula": entries[0]["about"]["flop_formula"], "engines": entries,
             "ratios": ratios, "absent": absent, "machine": entries[0]["about"]["machine"],
@@ -172,7 +183,7 @@ def report(chosen, options, seconds, absent, warmup):
 def write(path, value):
     """Whole or not at all."""
     with open(path + ".partial", "w", encoding="utf-8") as file:
-        json.dump(value, file, indent=2)
+        json.dump(value, file, indent=2, allow_nan=False)
         file.write("\n")
     os.replace(path + ".partial", path)
 
@@ -184,7 +195,7 @@ def hold(chosen, options, deadline):
     engines = []
     try:
         with tempfile.TemporaryDirectory() as folder:
-            engines = start(options, chosen, folder, absent)
+            engines = start(options, chosen, folder, absent, deadline)
             seconds = take_rounds(engines, absent, options.steps or chosen["steps"], options.warmup, options.rounds, min(deadline, time.monotonic() + ROUNDS_SECONDS))
             made = report(chosen, options, seconds, absent, options.warmup)
     except Absent as reason:
@@ -207,8 +218,9 @@ def arguments(argv):
     parser.add_argument("--results", default=".", help="where the JSON and the logs go")
     parser.add_argument("--only", default="", help="names of contests, by commas: " + ", ".join(c["name"] for c in CONTESTS))
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--warmup", type=int, default=1)
-    parser.add_argument("--minutes", type=float, default=9, help=f"after them no contest begins, and one that runs ends with {LEAST_ROUNDS} rounds or more")
+    parser.add_argument("--warmup", type=int, default=2)
+    parser.add_argument("--minutes", type=float, default=9,
+                        help=f"no contest begins that would take longer if it took as long as the longest before it; one that runs ends with {LEAST_ROUNDS} rounds or more")
     parser.add_argument("--model", help="a folder of weights for all engines; left out: bert-base's sizes, drawn by transformers")
     parser.add_argument("--device", default="cuda", help="WarpBERT's")
     parser.add_argument("--precision", default="bf16", help="WarpBERT's")
@@ -228,19 +240,23 @@ def main(argv):
     os.makedirs(options.results, exist_ok=True)
     deadline = time.monotonic() + 60 * options.minutes
     fine = True
+    longest = 0
     with tempfile.TemporaryDirectory() as folder:
         if not options.model:
-            options.model = folder
-            subprocess.run(TORCH + ["model", folder], check=True)
+            made = subprocess.run(TORCH + ["model", folder], check=False).returncode == 0
+            options.model = folder if made else "random:bert-base"  # without PyTorch ours is alone
         for chosen in options.contests:
-            if time.monotonic() > deadline:
-                print(chosen["title"] + ": the time was over before it began", flush=True)
+            begun = time.monotonic()
+            if begun + longest > deadline:
+                print(chosen["title"] + ": there was no time left for it", flush=True)
                 fine = False
             else:
                 fine = hold(chosen, options, deadline) and fine
+                longest = max(longest, time.monotonic() - begun)
     return 0 if fine else 1
 
 
 if __name__ == "__main__":
+    os.environ["HF_HUB_OFFLINE"] = "1"  # all that the peers need is on the disk
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no engine is left behind
     sys.exit(main(sys.argv[1:]))

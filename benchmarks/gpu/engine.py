@@ -33,12 +33,12 @@ class EngineProcess:
     def run(self, times, seconds):
         """Does the work so many times; seconds of one."""
         self._order(f"run {times}")
-        return int(self._answer(seconds)) * 1e-9 / times
+        return self._told(int, seconds) * 1e-9 / times
 
     def finish(self, seconds):
         """Ends it; what it is."""
         self._order("end")
-        return json.loads(self._answer(seconds))
+        return self._told(json.loads, seconds)
 
     def close(self):
         self.process.kill()
@@ -61,6 +61,13 @@ class EngineProcess:
         if self.process.wait() == -signal.SIGKILL:
             raise Absent(f"it was killed, or gave no answer within {seconds:.0f} s")
         raise Absent(self._last_words())
+
+    def _told(self, kind, seconds):
+        answer = self._answer(seconds)
+        try:
+            return kind(answer)
+        except ValueError:
+            raise Absent("it said '" + answer[:100] + "' in place of its answer") from None
 
     def _last_words(self):
         with open(self.log, encoding="utf-8", errors="replace") as errors:

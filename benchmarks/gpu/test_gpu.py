@@ -1,10 +1,13 @@
 """python3 -m unittest discover -s benchmarks/gpu: what needs neither a GPU nor PyTorch."""
 import contextlib
 import io
+import json
 import os
 import sys
 import tempfile
+import time
 import unittest
+import unittest.mock
 
 import contest
 import engine
@@ -18,7 +21,6 @@ class Rows(unittest.TestCase):
 
     def test_packed_rows_start_where_the_one_before_ends(self):
         self.assertEqual(torch_bert.packed([[5, 6], [7], [8, 9]]), ([5, 6, 7, 8, 9], [0, 1, 0, 0, 1], [0, 2, 3, 5]))
-
 
     def test_every_id_has_a_word(self):
         self.assertEqual(len(set(torch_bert.vocabulary(100))), 100)
@@ -96,6 +98,60 @@ class Engines(unittest.TestCase):
                 seconds = contest.take_rounds([ours, other], absent, 4, 1, 2, float("inf"))
             self.assertEqual(list(seconds.values()), [[2.0, 2.0]])
             self.assertEqual([a["reason"] for a in absent], ["it ended, code 1: RuntimeError: lost"])
+
+    def test_an_answer_that_is_none(self):
+        with self.started("print('ready', flush=True); input(); print('a warning', flush=True); input(); print('{', flush=True)") as process:
+            process.ready(20)
+            for ask in (lambda: process.run(4, 20), lambda: process.finish(20)):
+                with self.assertRaises(engine.Absent):
+                    ask()
+
+    def told(self, result, less=""):
+        return "print('ready', flush=True)\nfor line in __import__('sys').stdin: print(%r if 'end' in line else 1000, flush=True)" % json.dumps(
+            {"result": result, "less": less, "work": {"real_tokens": 4, "train_gflop": 1, "infer_gflop": 1}, "flop_formula": "f", "machine": {}})
+
+    def reported(self, kind, *results):
+        chosen = contest.contest("c", "C", kind, "fixed:4", 1, 1, contest.rival("a", 2), contest.rival("b", 2))
+        options = contest.arguments(["--warpbert", "w", "--steps", "1"])
+        with contextlib.ExitStack() as stack:
+            engines = [stack.enter_context(self.started(self.told(*result))) for result in results]
+            for process, title in zip(engines, ("ours", "a", "b")):
+                process.title = title
+                process.ready(20)
+            absent = []
+            with contextlib.redirect_stdout(io.StringIO()):
+                seconds = contest.take_rounds(engines, absent, 1, 0, 2, float("inf"))
+                return contest.report(chosen, options, seconds, absent, 0)
+
+    def test_a_rival_that_computes_no_number_is_not_ranked(self):
+        for kind in ("train", "infer"):
+            for none in (float("nan"), None, "NaN"):
+                made = self.reported(kind, ([0.5],), ([none],), ([0.5],))
+                self.assertEqual([ratio["against"] for ratio in made["ratios"]], ["b"])
+                self.assertEqual([(a["name"], a["failed"]) for a in made["absent"]], [("a", True)])
+        with self.assertRaises(engine.Absent):
+            self.reported("train", ([float("nan")],), ([0.5],))
+
+    def test_a_rival_that_computes_something_else_is_not_ranked(self):
+        self.assertEqual(self.reported("infer", ([0.5],), ([0.6],), ([0.51],))["ratios"][0]["against"], "b")
+
+    def test_a_rival_that_does_less_says_so_and_is_no_target(self):
+        ratio = self.reported("train", ([0.5],), ([0.5], ", without dropout"))["ratios"][0]
+        self.assertEqual((ratio["against"], ratio["target"]), ("a, without dropout", 0))
+
+
+class Time(unittest.TestCase):
+    def test_no_contest_begins_that_would_not_end(self):
+        held = []
+
+        def hold(chosen, options, deadline):
+            held.append(chosen["name"])
+            time.sleep(0.3)
+            return True
+
+        with unittest.mock.patch.object(contest, "hold", hold), contextlib.redirect_stdout(io.StringIO()), tempfile.TemporaryDirectory() as folder:
+            code = contest.main(["--warpbert", "w", "--model", "m", "--results", folder, "--minutes", str(0.5 / 60)])
+        self.assertEqual((held, code), (["train-128"], 1))
 
 
 if __name__ == "__main__":

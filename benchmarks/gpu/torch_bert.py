@@ -57,6 +57,9 @@ def vocabulary(size):
     return ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] + [f"word{i}" for i in range(5, size)]
 
 
+VARLEN = "torch.nn.attention.varlen"  # it has no dropout, which is less work than ours
+
+
 class Answers:
     """Standard output for answers alone: whatever a library prints goes to standard error."""
 
@@ -95,11 +98,22 @@ def varlen_attention():
     try:
         from torch.nn.attention.varlen import varlen_attn
 
-        def varlen(q, k, v, cu, longest, dropout):  # it has no dropout: less work than ours
+        def varlen(q, k, v, cu, longest, dropout):
             return varlen_attn(q, k, v, cu, cu, longest, longest)
-        return varlen, "torch.nn.attention.varlen, without dropout of probabilities"
+        return varlen, VARLEN
     except ImportError:
         return None, "neither flash_attn nor torch.nn.attention.varlen is installed"
+
+
+def attention_kernels(torch, work):
+    """Names of the kernels of fused attention that the work launches: which of its own PyTorch chose."""
+    try:
+        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
+            work()
+        names = [event.key for event in profile.key_averages()]
+        return sorted(name[:120] for name in names if any(part in name.lower() for part in ("sdpa", "flash", "fmha", "attention")))
+    except RuntimeError as error:  # no profiler here: no reason to lose the times
+        return ["unknown: " + str(error).splitlines()[0]]
 
 
 def logits_of(model, ids, mask):
@@ -244,10 +258,12 @@ def main(argv):
 
     work(3)  # compiles, chooses algorithms, fills the allocator
     take_turns(answers, work, lambda: {
-        "library": f"PyTorch {torch.__version__}, transformers {transformers.__version__}",
+        "library": f"PyTorch {torch.__version__}, transformers {transformers.__version__}, cuDNN {torch.backends.cudnn.version()}",
         "layout": {"none": "packed", "longest": "padded to the longest", "maximum": f"padded to {batch['padded_length']}"}[args.pad],
         "attention": attention, "weights": args.weights, "compiled": args.compile, "cuda_graph": args.graph,
-        "result": last, "peak_device_bytes": torch.cuda.max_memory_allocated(), "reserved_device_bytes": torch.cuda.max_memory_reserved()})
+        "result": list(last), "less": ", without dropout of probabilities" if args.what == "train" and attention == VARLEN else "",
+        "kernels": attention_kernels(torch, lambda: work(1)), "graph_breaks": sum(torch._dynamo.utils.counters["graph_break"].values()) if args.compile else 0,
+        "peak_device_bytes": torch.cuda.max_memory_allocated(), "reserved_device_bytes": torch.cuda.max_memory_reserved()})
 
 
 if __name__ == "__main__":
