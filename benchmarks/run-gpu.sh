@@ -3,9 +3,11 @@
 #   WARPBERT=package/bin/warpbert RESULTS=folder benchmarks/run-gpu.sh check               doctor and gpu-check
 #                                                                      contests [NAME...]   beside PyTorch; attention is one, see gpu/contest.py
 #                                                                      ops                  kernels by events, steps beside the datasheet
-#                                                                      sanitize             the ops' tests under compute-sanitizer
-# Each is a call of under ten minutes (MINUTES, default 9). A step's results and log are in RESULTS as soon as it ends, so that a
-# call that is killed leaves what there is; a step that fails, or has no time left, stops no other, and the exit code is then 1.
+#                                                                      sanitize [RUN...]    the ops' tests under compute-sanitizer; a RUN is one of
+#                                                                                           {memcheck,racecheck,initcheck}-{agreesWithFloat64,agreesInSixteenBits}
+# Each is a call of under ten minutes (MINUTES, default 9), which all contests do not fit into. A step's results and log are in RESULTS as
+# soon as it ends, so that a call that is killed leaves what there is; a step that fails, or has no time left, stops no other, and the exit
+# code is then 1. Clocks, power and what slows them down are in clocks.csv, each second.
 #   DEVICE=simt SMALL=yes   a tiny model and one round, to see here that it works
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd -P)
@@ -15,6 +17,12 @@ device=${DEVICE:-cuda}
 end=$((SECONDS + 60 * ${MINUTES:-9}))
 failed=0
 mkdir -p "$results"
+PATH=$PATH:/usr/local/cuda/bin
+if command -v nvidia-smi >/dev/null; then
+    nvidia-smi --query-gpu=timestamp,clocks.sm,clocks.mem,power.draw,temperature.gpu,clocks_event_reasons.active --format=csv,noheader -l 1 >>"$results/clocks.csv" 2>&1 &
+    clocks=$!
+    trap 'kill "$clocks"' EXIT
+fi
 
 # step NAME SECONDS COMMAND...
 step() {
@@ -73,15 +81,16 @@ ops() {
 
 # Straight by the package's Java: gpu-check would stop a step that a tool slows down. Only our own kernels run in these tests.
 sanitize() {
-    local package tool tests run
+    local package run tool tests all=(memcheck-agreesWithFloat64 racecheck-agreesInSixteenBits initcheck-agreesWithFloat64
+        memcheck-agreesInSixteenBits racecheck-agreesWithFloat64 initcheck-agreesInSixteenBits)
     package=$(cd "$(dirname "$(readlink -f "$warpbert")")/.." && pwd -P)
-    for run in 'memcheck agreesWithFloat64' 'racecheck agreesInSixteenBits' 'initcheck agreesWithFloat64' \
-        'memcheck agreesInSixteenBits' 'racecheck agreesWithFloat64' 'initcheck agreesInSixteenBits'; do
-        tool=${run% *} tests=${run#* }
-        step "sanitize-$tool-$tests" 180 compute-sanitizer --tool "$tool" --target-processes all --error-exitcode 99 --print-limit 20 \
-            "$package/runtime/bin/java" "@$package/lib/java.options" -cp "$package/lib/*:$package/lib/check/*" org.warpbert.check.CheckStep \
-            "$results/sanitize-$tool-$tests.json" "$device" null null "parity OpParityTest#$tests"
-        grep -qs '"outcome":"PASSED"' "$results/sanitize-$tool-$tests.json" || failed=1
+    for run in "${@:-${all[@]}}"; do
+        tool=${run%%-*} tests=${run#*-}
+        # shellcheck disable=SC2086 # WARPBERT_JAVA_OPTS holds several options
+        step "sanitize-$run" "$([ $# -gt 0 ] && left || echo 180)" compute-sanitizer --tool "$tool" --target-processes all --error-exitcode 99 --print-limit 20 \
+            "$package/runtime/bin/java" "@$package/lib/java.options" ${WARPBERT_JAVA_OPTS:-} -cp "$package/lib/*:$package/lib/check/*" org.warpbert.check.CheckStep \
+            "$results/sanitize-$run.json" "$device" null null "parity OpParityTest#$tests"
+        grep -qs '"outcome":"PASSED"' "$results/sanitize-$run.json" || failed=1
     done
 }
 
