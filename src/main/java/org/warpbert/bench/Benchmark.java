@@ -24,6 +24,7 @@ import org.warpbert.train.RunFolder;
 /** Runs a measurement on a device of its own. */
 public final class Benchmark {
     static final long SEED = 42; // of the order of lengths
+    private static final int TURNS_WARMUP = 3; // as the peers', before they say that they are ready
 
     private final Report.Settings settings;
     private final BenchModel model;
@@ -100,14 +101,19 @@ public final class Benchmark {
             PackedBatch batch = benchmark.batch(words, benchmark.paddedLength);
             if (settings.what() == Report.Kind.TRAIN) {
                 try (Session session = new TrainSession(backend, model, benchmark.dtype, benchmark.budget, batch)) {
-                    Turns.take(orders, answers, session::run, () -> benchmark.about(session));
+                    benchmark.takeTurns(session, orders, answers);
                 }
             } else {
                 try (Parameters parameters = benchmark.parameters(); Session session = new InferSession(backend, model, parameters, batch)) {
-                    Turns.take(orders, answers, session::run, () -> benchmark.about(session));
+                    benchmark.takeTurns(session, orders, answers);
                 }
             }
         }
+    }
+
+    private void takeTurns(Session session, BufferedReader orders, Consumer<String> answers) throws Exception {
+        session.run(TURNS_WARMUP);
+        Turns.take(orders, answers, session::run, () -> about(session));
     }
 
     private Map<String, Object> about(Session session) {
