@@ -22,9 +22,9 @@ class GpuFiguresTest {
         Files.writeString(folder.resolve("gpu-" + name + ".json"), """
                 {"name": "%s", "title": "Work of %s", "steps_a_turn": 10, "real_tokens": 1024, "work": {"sequences": 8}, "command": "contest.py",
                  "engines": [{"name": "WarpBERT, packed", "median": %s, "spread": 0.01, "real_tokens_per_second": 5000, "model_tflops": %s,
-                              "about": {"library": "WarpBERT", "layout": "packed", "dtype": "BF16", "peak_device_bytes": 2500000000}},
+                              "about": {"library": "WarpBERT", "layout": "packed", "precision": "bf16", "peak_device_bytes": 2500000000}},
                              {"name": "PyTorch eager", "median": 1, "spread": 0.01, "real_tokens_per_second": 1024, "model_tflops": 1,
-                              "about": {"library": "PyTorch 0", "layout": "padded to the longest", "attention": "sdpa", "weights": "autocast", "peak_device_bytes": 5e9}}],
+                              "about": {"library": "PyTorch 0", "layout": "padded to the longest", "attention": "sdpa", "weights": "autocast", "kernels": ["flash_fwd"], "graph_breaks": 2, "peak_device_bytes": 5e9}}],
                  "ratios": [%s], "absent": [{"name": "torch.compile", "reason": "it | ended", "failed": true}], %s}
                 """.formatted(name, name, median, tflops, ratios, MACHINE.formatted(device)));
     }
@@ -52,8 +52,14 @@ class GpuFiguresTest {
                 {"settings": {"lengths": "fixed:512", "batch_size": 32}, "work": {"sequences": 32}, "copy_gb_per_second": 2000, "gemm_gflops": 600000, %s, "figures": [%s]}
                 """.formatted(MACHINE.formatted("cuda"), String.join(", ", op("attention_forward without dropout", 1e-3, 2e11, 10), op("attention_backward without dropout", 3e-3, 5e11, 10),
                 op("adamw", 1e-3, 0, 1800), op("residual_layernorm_forward", 1e-3, 0, 1600))));
+        Files.writeString(folder.resolve("gpu-attention.json"), """
+                {"figures": [{"backend": "CUDNN_ATTENTION", "sequences": 32, "length": 512, "tflops_forward": 400, "tflops_backward": 300, "tflops_both": 325}],
+                 "command": "attention.py", "date": "2001", "device": "Crafted 9000", "library": "PyTorch 0"}""");
         List<String> lines = lines();
         String text = String.join("\n", lines);
+        assertTrue(lines.contains("| CUDNN_ATTENTION | 32 of 512 | 400 | 300 | 325 |"), text);
+        assertTrue(lines.contains("| WarpBERT | 32 of 512 | 200 | 167 | 175 |"), text);
+        assertTrue(lines.contains("Engines: WarpBERT, packed: WarpBERT, packed, bf16; PyTorch eager: PyTorch 0, padded to the longest, sdpa, autocast, `flash_fwd`, 2 graph breaks."), text);
         assertTrue(lines.contains("| Training bf16, all 128 long | PyTorch eager | 1.40 times as fast (1.10 to 2.20) | 1.50 times as fast | **not reached** |"), text);
         assertTrue(lines.contains("| Training bf16, all 128 long | torch.compile | not yet run | 1.20 times as fast |  |"), text);
         assertTrue(lines.contains("| Training bf16, all 128 long | model FLOP utilisation of 989 TFLOP/s | 0.61 | 0.50 | reached |"), text);

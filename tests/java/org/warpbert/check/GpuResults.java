@@ -64,6 +64,19 @@ final class GpuResults {
         return file("bench-ops-" + lengths).flatMap(json -> named(json.get("figures"), "name", name));
     }
 
+    /** TFLOP/s of each pass and of both together. */
+    record AttentionTflops(double forward, double backward, double both) {}
+
+    /** Of our own, at sequences so long, without dropout. */
+    Optional<AttentionTflops> attentionTflops(String length) {
+        return op(length, "attention_forward without dropout").flatMap(forward -> op(length, "attention_backward without dropout").map(backward -> {
+            double there = forward.at("/rates/flop").asDouble() * 1e-12;
+            double back = backward.at("/rates/flop").asDouble() * 1e-12;
+            double seconds = forward.get("median").asDouble() + backward.get("median").asDouble();
+            return new AttentionTflops(there / forward.get("median").asDouble(), back / backward.get("median").asDouble(), (there + back) / seconds);
+        }));
+    }
+
     private static Optional<JsonNode> named(JsonNode list, String field, String value) {
         return StreamSupport.stream(list.spliterator(), false).filter(entry -> entry.get(field).asText().equals(value)).findFirst();
     }

@@ -42,7 +42,7 @@ final class GpuTargets {
         targets.ratio("Training bf16, CoLA's lengths", "train-cola", "PyTorch eager, padded to 64", 5);
         targets.ratio("Training bf16, CoLA's lengths", "train-cola", "torch.compile, padded to 64", 5);
         targets.atLeast("Attention forward and backward, heads of 64, 512 long, no dropout", number("%.0f TFLOP/s, published of FlashAttention-2", PUBLISHED_TFLOPS),
-                ATTENTION_SHARE, "%.2f of it", targets.attentionTflops().map(tflops -> tflops / PUBLISHED_TFLOPS));
+                ATTENTION_SHARE, "%.2f of it", results.attentionTflops("512").map(own -> own.both() / PUBLISHED_TFLOPS));
         targets.kernels("LayerNorm, 16,384 tokens", "residual_layernorm_forward", "residual_layernorm_backward");
         targets.kernels("GELU, 16,384 tokens", "bias_activation_forward gelu", "bias_activation_backward gelu");
         targets.kernels("AdamW, all parameters", "adamw");
@@ -53,14 +53,6 @@ final class GpuTargets {
         Optional<Double> latency = results.own("infer-one").map(own -> 1e3 * own.get("median").asDouble());
         targets.add(one, "–", latency, ms -> number("%.3f ms", ms), number("under %.1f ms", LATENCY_MS), latency.map(ms -> ms < LATENCY_MS));
         return targets.rows;
-    }
-
-    /** Of both passes together. */
-    private Optional<Double> attentionTflops() {
-        Optional<JsonNode> forward = results.op("512", "attention_forward without dropout");
-        Optional<JsonNode> backward = results.op("512", "attention_backward without dropout");
-        return forward.flatMap(f -> backward.map(b -> (f.at("/rates/flop").asDouble() + b.at("/rates/flop").asDouble()) * 1e-12
-                / (f.get("median").asDouble() + b.get("median").asDouble())));
     }
 
     private void kernels(String work, String... ops) {

@@ -48,7 +48,7 @@ public final class PerformancePage {
                 + "measured in the same minutes: all engines are started, each in a process of its own, and take turns, round by round; a turn is as many runs as take "
                 + "the quickest a second, and begins once the others' threads sleep. "
                 + "A ratio is the median of the rounds' ratios, with the least and the most of them. Tokens are real ones; padding counts "
-                + "as nothing. Training steps include clipping and AdamW. Where two engines infer, their answers are compared before their times.");
+                + "as nothing. Training steps include clipping and AdamW, and are a classifier's; inference on the CPU gives the states of all tokens. " + GpuFigures.LAST_LAYER + " Where two engines infer, their answers are compared before their times.");
         summary(contests, benches, starts);
         for (JsonNode contest : contests) {
             contest(contest);
