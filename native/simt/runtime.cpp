@@ -448,8 +448,9 @@ cudaError_t cudaMemsetAsync(void* to, int value, size_t bytes, cudaStream_t stre
 
 // ---- streams, events
 
-cudaError_t cudaStreamCreate(cudaStream_t* stream) {
-  NOT_IN_CAPTURE(cudaStreamCreate);
+// There is no legacy stream to wait for.
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
+  NOT_IN_CAPTURE(cudaStreamCreateWithFlags);
   std::unique_ptr<Stream> made(new (std::nothrow) Stream{submit_for_library, Schedule::ORDERED, 0, false, nullptr, false, {}, 0});
   if (!made) return refuse(cudaErrorMemoryAllocation, "no memory for a stream");
   if (!parse_schedule(*made) || !choice("WARPBERT_SIMT_STREAM", "eager", "late", made->late) ||
@@ -542,6 +543,11 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
 
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* made, cudaGraph_t graph, unsigned long long) {
   *made = new CUgraphExec_st{*graph};
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphUpload(cudaGraphExec_t, cudaStream_t) {
+  ONE_CALL;
   return cudaSuccess;
 }
 

@@ -122,7 +122,8 @@ wb_status wb_create(wb_context** ctx, int32_t device, int32_t) {
   CHECK(loaded);
   Context* c = new (std::nothrow) Context();
   if (!c) return fail(WB_OUT_OF_MEMORY, "no memory for a context");
-  if (const wb_status status = check(cudaStreamCreate(&c->stream), "cudaStreamCreate")) {
+  // Non-blocking: a library that uses the device's legacy stream beside us would else wait for us, and end our captures.
+  if (const wb_status status = check(cudaStreamCreateWithFlags(&c->stream, cudaStreamNonBlocking), "cudaStreamCreateWithFlags")) {
     delete c;
     return status;
   }
@@ -238,6 +239,7 @@ wb_status wb_zero(wb_context* ctx, void* destination, int64_t bytes) {
 }
 
 wb_status wb_synchronize(wb_context* ctx) {
+  CHECK(cudaSetDevice(of(ctx)->device));
   CHECK(cudaStreamSynchronize(of(ctx)->stream));
   return WB_OK;
 }
@@ -257,23 +259,27 @@ wb_status wb_event_create(wb_context* ctx, wb_event** event, int32_t timed) {
   return WB_OK;
 }
 
-wb_status wb_event_destroy(wb_context*, wb_event* event) {
+wb_status wb_event_destroy(wb_context* ctx, wb_event* event) {
+  CHECK(cudaSetDevice(of(ctx)->device));
   CHECK(cudaEventDestroy(reinterpret_cast<cudaEvent_t>(event)));
   return WB_OK;
 }
 
 wb_status wb_event_record(wb_context* ctx, wb_event* event) {
+  CHECK(cudaSetDevice(of(ctx)->device));
   CHECK(cudaEventRecord(reinterpret_cast<cudaEvent_t>(event), of(ctx)->stream));
   return WB_OK;
 }
 
-wb_status wb_event_wait(wb_context*, wb_event* event) {
+wb_status wb_event_wait(wb_context* ctx, wb_event* event) {
+  CHECK(cudaSetDevice(of(ctx)->device));
   CHECK(cudaEventSynchronize(reinterpret_cast<cudaEvent_t>(event)));
   return WB_OK;
 }
 
-wb_status wb_event_elapsed(wb_context*, double* seconds, wb_event* begin, wb_event* end) {
+wb_status wb_event_elapsed(wb_context* ctx, double* seconds, wb_event* begin, wb_event* end) {
   float milliseconds = 0;
+  CHECK(cudaSetDevice(of(ctx)->device));
   CHECK(cudaEventSynchronize(reinterpret_cast<cudaEvent_t>(end)));
   CHECK(cudaEventElapsedTime(&milliseconds, reinterpret_cast<cudaEvent_t>(begin), reinterpret_cast<cudaEvent_t>(end)));
   *seconds = 1e-3 * double(milliseconds);
@@ -313,6 +319,11 @@ wb_status wb_capture_end(wb_context* ctx, wb_graph** graph) {
   const cudaError_t instantiated = cudaGraphInstantiate(&made, captured, 0);
   cudaGraphDestroy(captured);
   if (const wb_status status = check(instantiated, "cudaGraphInstantiate")) return status;
+  // Now, when one that has no room is done without; the first launch would take it, and fail.
+  if (const wb_status status = check(cudaGraphUpload(made, of(ctx)->stream), "cudaGraphUpload")) {
+    cudaGraphExecDestroy(made);
+    return status;
+  }
   *graph = reinterpret_cast<wb_graph*>(made);
   return WB_OK;
 }
