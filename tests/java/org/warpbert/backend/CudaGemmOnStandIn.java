@@ -18,10 +18,15 @@ final class CudaGemmOnStandIn {
     /** rows, in, out. Sums have at most 255 terms of at most 1: exact in bfloat16 too. */
     private static final int[][] SIZES = {{1, 1, 1}, {31, 33, 32}, {3, 97, 5}, {255, 6, 7}, {5, 2, 255}};
     private static final int ROUNDS = 2;
+    static final String FAULT = "fault";
 
     private CudaGemmOnStandIn() {}
 
     public static void main(String[] args) {
+        if (Arrays.equals(args, new String[] {FAULT})) {
+            fault();
+            return;
+        }
         if (args.length > 0) { // only to be told why not
             System.out.println(assertThrows(WarpBertException.class, CublasLt::load).getMessage());
             System.out.println(assertThrows(WarpBertException.class, CublasLt::load).getMessage());
@@ -178,6 +183,18 @@ final class CudaGemmOnStandIn {
         String empty = assertThrows(WarpBertException.class, () -> gemm.forward(Dtype.F32, 256, 256, 256, 2, 0, 3)).getMessage();
         assertTrue(empty.contains("gemm FORWARD[f32, rows=2, in=0, out=3]: cuBLASLt 13.2.3 says CUBLAS_STATUS_INVALID_VALUE"), empty);
         products(backend, gemm, Dtype.F32, SIZES[1], 0);
+    }
+
+    /** The kernel has left its memory before the product, and the library is the first to meet that. */
+    private static void fault() {
+        Backend backend = Backends.open("cuda", 1); // not to be closed any more
+        String healthy = assertThrows(WarpBertException.class, () -> ((CudaGemm) backend.gemm()).check("it", 7)).getMessage();
+        assertEquals("cuda backend, gemm it: cuBLASLt 13.2.3 says CUBLAS_STATUS_INVALID_VALUE", healthy);
+        DeviceMemory memory = backend.allocate("it", 4096);
+        backend.cast(memory.address(), Dtype.F32, memory.address() + (1L << 40), Dtype.BF16, 1024);
+        System.out.println(assertThrows(WarpBertException.class, () -> ((CudaGemm) backend.gemm()).check("it", 7)).getMessage());
+        System.out.flush();
+        Runtime.getRuntime().halt(0);
     }
 
     /** A tensor in any type, cast there and back by the backend. */

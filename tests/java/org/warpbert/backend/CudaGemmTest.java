@@ -2,6 +2,7 @@ package org.warpbert.backend;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -32,6 +33,15 @@ class CudaGemmTest {
 
     private static int products(String line) {
         return Integer.parseInt(line.replaceFirst(".* (\\d+) products.*", "$1"));
+    }
+
+    /** What a kernel did is told by a later call: the library's own word for it names nothing, and is no reason to run a step again as gpu-check does. */
+    @Test
+    void aKernelsFaultIsToldBesideTheLibrarysWord() throws IOException, InterruptedException {
+        assumeTrue(OtherJvm.hasPtx(), "simt does not notice a kernel that leaves its memory");
+        String told = OtherJvm.onStandInGpu(true, List.of(), CudaGemmOnStandIn.class, CudaGemmOnStandIn.FAULT).done().get(0);
+        assertTrue(told.startsWith("cuda backend, gemm it: cuBLASLt 13.2.3 says CUBLAS_STATUS_INVALID_VALUE; ") && told.contains("the last kernel launched was ")
+                && told.contains("CUDA_LAUNCH_BLOCKING=1"), told);
     }
 
     /** Python's packages lie where the dynamic loader does not look; they are found all the same, without LD_LIBRARY_PATH. */

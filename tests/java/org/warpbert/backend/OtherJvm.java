@@ -12,6 +12,7 @@ import java.util.stream.Collectors;
 /** Runs a main class of the tests in a JVM of its own, which finds other CUDA libraries: the stand-ins of the native tests. */
 public final class OtherJvm {
     private static final Path STAND_INS = Path.of("target", "native", "standins").toAbsolutePath();
+    private static final Path PTX = STAND_INS.resolve("ptx");
     /** A cuBLASLt that reads its descriptors and computes on the host. */
     static final Path CUBLASLT = STAND_INS.resolve("cublaslt");
     /** A libcuda, libcudart and libcublas without functions. */
@@ -52,10 +53,14 @@ public final class OtherJvm {
      * @param late whether its stream does everything as late as it may, in memory that the host cannot read
      */
     public static Run onStandInGpu(boolean late, List<String> options, Class<?> main, String... args) throws IOException, InterruptedException {
-        Path ptx = STAND_INS.resolve("ptx");
-        String classes = (Files.isDirectory(ptx) ? ptx : STAND_INS.resolve("gpu")) + ":" + classes();
+        String classes = (hasPtx() ? PTX : STAND_INS.resolve("gpu")) + ":" + classes();
         return run(classes, Map.of("LD_LIBRARY_PATH", CUBLASLT + ":" + EMPTY, "WARPBERT_SIMT_STREAM", late ? "late" : "eager",
                 "WARPBERT_SIMT_MEMORY", late ? "apart" : "shared"), options, main, args);
+    }
+
+    /** Whether nvcc was there to make what {@link #onStandInGpu} then runs. */
+    static boolean hasPtx() {
+        return Files.isDirectory(PTX);
     }
 
     /** @param environment beside this process's */

@@ -280,12 +280,17 @@ public final class Backend implements AutoCloseable {
         }
     }
 
-    /** The stream that ops are queued on, 0 where they run at once; its device becomes this thread's current one. */
-    long stream() {
+    /** The CUDA stream that ops are queued on, for libraries that shall work in their turn, 0 where ops run at once; its device becomes this thread's current one. */
+    public long stream() {
         try (PointerPointer<Pointer> stream = new PointerPointer<>(1)) {
-            check("stream", Native.wb_stream(context(), stream));
+            stream(stream);
             return addressOf(stream);
         }
+    }
+
+    /** As {@link #stream()}, and makes no object. */
+    void stream(PointerPointer<Pointer> stream) {
+        check("stream", Native.wb_stream(context(), stream));
     }
 
     private static long addressOf(PointerPointer<Pointer> handle) {

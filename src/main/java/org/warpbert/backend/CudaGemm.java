@@ -14,6 +14,7 @@ import org.bytedeco.cuda.cublas.cublasLtContext;
 import org.bytedeco.cuda.cudart.CUstream_st;
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.javacpp.PointerPointer;
 import org.warpbert.WarpBertException;
 import org.warpbert.backend.ColumnMajorGemm.Product;
 
@@ -41,9 +42,9 @@ final class CudaGemm implements Gemm {
     private final Address b = new Address();
     private final Address d = new Address();
     private final Address scratch = new Address();
+    private final PointerPointer<Pointer> ours = new PointerPointer<>(1);
     private final GemmKey key = new GemmKey();
     private final LruCache<GemmKey, GemmPlan> plans = new LruCache<>(MOST_PLANS, GemmPlan::close);
-    private Thread thread = Thread.currentThread();
     private String refusal = ""; // the first
     private int refusals;
 
@@ -125,10 +126,7 @@ final class CudaGemm implements Gemm {
         if (rows == 0) {
             return true;
         }
-        if (thread != Thread.currentThread()) { // the backend has moved to another thread, which must know its device
-            backend.stream();
-            thread = Thread.currentThread();
-        }
+        backend.stream(ours); // makes its device this thread's, which the library asks for: another backend may have had its turn
         GemmPlan plan = plans.get(key.set(product, epilogue, dtype, rows, in, out, bias, kept, to, left, right));
         if (plan == null) {
             GemmKey wanted = key.copy();
@@ -159,13 +157,21 @@ final class CudaGemm implements Gemm {
         }
     }
 
-    /** A status of cuBLASLt as an error that names what was asked of it. */
+    /** A status of cuBLASLt as an error that names what was asked of it; and a kernel's fault before it, which the library is the first to meet. */
     void check(String what, int status) {
-        if (status != CUBLAS_STATUS_SUCCESS) {
-            throw new WarpBertException(backend.name() + " backend, gemm " + what + ": cuBLASLt " + version() + " says "
-                    + cublasLtGetStatusName(status).getString()
-                    + (status == CUBLAS_STATUS_NOT_SUPPORTED ? ", it has no algorithm for this" : ""));
+        if (status == CUBLAS_STATUS_SUCCESS) {
+            return;
         }
+        String error = backend.name() + " backend, gemm " + what + ": cuBLASLt " + version() + " says " + cublasLtGetStatusName(status).getString();
+        if (status == CUBLAS_STATUS_NOT_SUPPORTED) {
+            throw new WarpBertException(error + ", it has no algorithm for this");
+        }
+        try {
+            backend.synchronize();
+        } catch (WarpBertException fault) {
+            throw new WarpBertException(error + "; " + fault.getMessage(), fault);
+        }
+        throw new WarpBertException(error);
     }
 
     @Override
@@ -193,6 +199,7 @@ final class CudaGemm implements Gemm {
             handle.setNull();
             one.close();
             zero.close();
+            ours.close();
         }
     }
 }
