@@ -26,8 +26,8 @@ import org.warpbert.train.TrainingPlan;
 
 /**
  * Fine-tuning in a budget, every sequence as long as it can be, AdamW, float32: the settings that ran out of memory elsewhere. What
- * is planned is held, and a GPU's own count of its memory, context and libraries in it, stays within the budget. That count is of all
- * processes: a GPU should have no others.
+ * is planned is held, and a GPU's own count of its memory stays within the budget, context and libraries within what was assumed of them. That
+ * count is of all processes: a GPU should have no others.
  */
 final class BudgetCheck {
     private static final int CLASSES = 2;
@@ -75,10 +75,11 @@ final class BudgetCheck {
         figures.put("overhead_assumed_bytes", plan.budget().overhead());
         figures.put("accumulation_steps", plan.choice().parts());
         figures.put("recompute", plan.choice().recompute().toString());
-        String detail = String.format(Locale.ROOT, "%,d bytes planned and %,d held, %,d of %,d used (%+.1f%% predicted), in %d micro-batches, recomputing %s%s",
-                planned, held, used, plan.budget().total(), 100.0 * (plan.predictedPeak() - used) / used, plan.choice().parts(), plan.choice().recompute(),
+        String detail = String.format(Locale.ROOT, "%,d bytes planned and %,d held, %,d of %,d used (%+.1f%% predicted), %,d of %,d besides, in %d micro-batches, recomputing %s%s",
+                planned, held, used, plan.budget().total(), 100.0 * (plan.predictedPeak() - used) / used, used - held, plan.budget().overhead(), plan.choice().parts(), plan.choice().recompute(),
                 notes.isEmpty() ? "" : "; " + String.join("; ", notes));
-        return planned == held && used <= plan.budget().total() && notes.isEmpty() ? Found.passed(detail, figures) : Found.failed(detail, figures);
+        boolean within = used <= plan.budget().total() && used - held <= plan.budget().overhead();
+        return planned == held && within && notes.isEmpty() ? Found.passed(detail, figures) : Found.failed(detail, figures);
     }
 
     private static PackedBatch batch(SplittableRandom random, BertConfig config, int count, int length) {

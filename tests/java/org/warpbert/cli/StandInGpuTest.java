@@ -64,7 +64,7 @@ class StandInGpuTest {
     void float32IsTheCpus() throws IOException, InterruptedException {
         Path gpu = folder.resolve("gpu");
         Path cpu = folder.resolve("cpu");
-        OtherJvm.Run run = run(true, finetune("cuda", "f32", gpu, "--memory", "667MiB"));
+        OtherJvm.Run run = run(true, finetune("cuda", "f32", gpu, "--memory", "835MiB"));
         run.done();
         CommandRun.of(finetune("cpu", "f32", cpu)).done();
         assertTrue(run.err().stream().anyMatch(line -> line.contains("micro-batches")) || run.out().stream().anyMatch(line -> line.contains("micro-batches")), run.toString());
