@@ -96,12 +96,12 @@ class ActivatedProductTest {
                 assertNotNull(product, backend.describe());
                 float[] op = activate(backend, dtype, product.kept, s, Activation.GELU);
                 double[] y = Floats.widen(byErf(exact, s));
-                assertAsNear("forward about " + centre, y, product.y, op);
+                assertAsNear(name, "forward about " + centre, y, product.y, op);
 
                 float[] rounded = Half.of(dtype).round(dx);
                 float[] opBackward = slope(backend, dtype, rounded, product.kept, s, Activation.GELU);
                 double[] gradient = Floats.widen(slopeByErf(dx, exact, s));
-                assertAsNear("backward about " + centre, gradient, backward(backend, dtype, p, product.kept), opBackward);
+                assertAsNear(name, "backward about " + centre, gradient, backward(backend, dtype, p, product.kept), opBackward);
             }
         }
     }
@@ -256,11 +256,14 @@ class ActivatedProductTest {
         assertTrue(error <= most, what + " in " + dtype + ": " + error + ", rounding alone " + unavoidable);
     }
 
-    /** A quarter more at most: tanh's distance from erf, 4.7e-4 at most, beside the rounding that the op's argument has and the product's has not. */
-    private static void assertAsNear(String what, double[] expected, float[] product, float[] op) {
+    /**
+     * A quarter more at most: tanh's distance from erf, 4.7e-4 at most, beside the rounding that the op's argument has and the product's has not. A
+     * GPU's library may take tanh.approx, whose 2^-11 (evenly distributed, 2.8e-4 on the mean) makes that 2.2 times about -2, where 1 + tanh is small.
+     */
+    private static void assertAsNear(String name, String what, double[] expected, float[] product, float[] op) {
         double ofProduct = Floats.relativeError(expected, Floats.widen(product), 0);
         double ofOp = Floats.relativeError(expected, Floats.widen(op), 0);
-        assertTrue(ofProduct > 0 && ofProduct < 1.25 * ofOp, what + ": the product's error " + ofProduct + ", the op's " + ofOp);
+        assertTrue(ofProduct > 0 && ofProduct < (name.equals("cuda") ? 2.5 : 1.25) * ofOp, what + ": the product's error " + ofProduct + ", the op's " + ofOp);
     }
 
     /** GELU's tanh approximation. */

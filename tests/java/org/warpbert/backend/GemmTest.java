@@ -143,8 +143,8 @@ class GemmTest {
                         backend.gemm().forwardBias(dtype, dy.address(), dx.address(), dw.address(), db.address(), s[0], s[1], s[2]);
                         float[] actual = dy.downloadFloats(dtype, 0, y.length);
                         float[] expected = wide ? y : Half.of(dtype).round(y);
-                        if (name.equals("cuda") && !wide && (s[0] == 1 || s[2] == 1) && !Arrays.equals(expected, actual)) {
-                            expected = roundedTwice(dtype, multiply(Product.FORWARD, s, x, w), y); // its library may have no epilogue for a single row
+                        if (!wide && !Arrays.equals(expected, actual) && backend.describe().contains("without an epilogue for")) {
+                            expected = roundedTwice(dtype, multiply(Product.FORWARD, s, x, w), y); // a GPU's library may have none for single or odd rows
                         }
                         assertArrayEquals(expected, actual, dtype + Arrays.toString(s));
                     }

@@ -18,6 +18,7 @@ import static org.bytedeco.cuda.global.cudnn.cudnnDestroyTensorDescriptor;
 import static org.bytedeco.cuda.global.cudnn.cudnnGetErrorString;
 import static org.bytedeco.cuda.global.cudnn.cudnnGetVersion;
 import static org.bytedeco.cuda.global.cudnn.cudnnSetActivationDescriptor;
+import static org.bytedeco.cuda.global.cudnn.cudnnSetStream;
 import static org.bytedeco.cuda.global.cudnn.cudnnSetTensor4dDescriptor;
 import static org.bytedeco.cuda.global.cudnn.cudnnSoftmaxBackward;
 import static org.bytedeco.cuda.global.cudnn.cudnnSoftmaxForward;
@@ -26,6 +27,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
+import org.bytedeco.cuda.cudart.CUstream_st;
 import org.bytedeco.cuda.cudnn.cudnnActivationStruct;
 import org.bytedeco.cuda.cudnn.cudnnContext;
 import org.bytedeco.cuda.cudnn.cudnnTensorStruct;
@@ -41,8 +43,7 @@ import org.warpbert.backend.Dtype;
 
 /**
  * NVIDIA's cuDNN on the same device, beside our kernels: softmax forward and backward beside the loss and the gradient of
- * cross_entropy, tanh and ReLU forward and backward beside bias_activation. cuDNN works on the default stream, which
- * ours and it wait for each other with.
+ * cross_entropy, tanh and ReLU forward and backward beside bias_activation. It works on our stream, each in its turn.
  */
 final class CudnnReference implements AutoCloseable {
     /** What its bindings are linked with, in the order in which they need each other. */
@@ -61,7 +62,16 @@ final class CudnnReference implements AutoCloseable {
 
     private CudnnReference(Backend backend) {
         this.backend = backend;
-        ok(cudnnCreate(handle));
+    }
+
+    /** Why it cannot be used, or null: cuDNN loads the rest of its libraries now. */
+    private String open() {
+        int status = cudnnCreate(handle);
+        return status == 0 ? null : cudnnGetErrorString(status).getString();
+    }
+
+    private void prepare() {
+        ok(cudnnSetStream(handle, new CUstream_st(at(backend.stream()))));
         ok(cudnnCreateTensorDescriptor(tensor));
         ok(cudnnSetTensor4dDescriptor(tensor, CUDNN_TENSOR_NCHW, CUDNN_DATA_FLOAT, ROWS, COLUMNS, 1, 1));
     }
@@ -78,6 +88,11 @@ final class CudnnReference implements AutoCloseable {
                 return Found.skipped("cuDNN cannot be loaded: " + (e.getCause() != null ? e.getCause() : e).getMessage());
             }
             try (CudnnReference cudnn = new CudnnReference(backend)) {
+                String missing = cudnn.open();
+                if (missing != null) {
+                    return Found.skipped("cuDNN cannot be used here: " + missing);
+                }
+                cudnn.prepare();
                 cudnn.softmax();
                 cudnn.activation("tanh", Activation.TANH, CUDNN_ACTIVATION_TANH);
                 cudnn.activation("relu", Activation.RELU, CUDNN_ACTIVATION_RELU);
@@ -177,9 +192,13 @@ final class CudnnReference implements AutoCloseable {
     }
 
     private static Pointer at(DeviceMemory memory) {
+        return at(memory.address());
+    }
+
+    private static Pointer at(long where) {
         return new Pointer() {
             {
-                address = memory.address();
+                address = where;
             }
         };
     }
@@ -192,7 +211,9 @@ final class CudnnReference implements AutoCloseable {
 
     @Override
     public void close() {
-        cudnnDestroyTensorDescriptor(tensor);
-        cudnnDestroy(handle);
+        if (!handle.isNull()) {
+            cudnnDestroyTensorDescriptor(tensor);
+            cudnnDestroy(handle);
+        }
     }
 }

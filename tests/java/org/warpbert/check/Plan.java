@@ -28,7 +28,7 @@ final class Plan {
     /** @param ownModel whether there is a model with a training set to train as well */
     static List<Step> of(String device, boolean ownModel) {
         boolean gpu = device.equals("cuda");
-        List<Step> steps = new ArrayList<>(List.of(new Step(DEVICE, 60)));
+        List<Step> steps = new ArrayList<>(List.of(new Step(DEVICE, 150)));
         PARITY.forEach(tests -> steps.add(new Step("parity " + tests, gpu ? 150 : 600)));
         List<String> models = new ArrayList<>(List.of("small"));
         if (gpu) {
