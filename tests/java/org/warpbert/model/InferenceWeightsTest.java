@@ -16,7 +16,10 @@ import org.warpbert.backend.Activation;
 import org.warpbert.backend.Backend;
 import org.warpbert.backend.Backends;
 import org.warpbert.backend.Dtype;
+import org.warpbert.backend.OutOfDeviceMemory;
+import org.warpbert.backend.Precision;
 import org.warpbert.format.TensorSource;
+import org.warpbert.task.ClassificationHead;
 import org.warpbert.text.Capacity;
 import org.warpbert.text.PackedBatch;
 
@@ -87,6 +90,29 @@ class InferenceWeightsTest {
             assertThrows(OutOfMemoryError.class, () -> Parameters.load(backend, whole.table(), source, INFERENCE, 1, new ArrayList<>()));
             assertEquals(before, backend.allocatedBytes());
         }
+    }
+
+    /** A device that refuses: each of the requests for weights in 16 bits that are fresh in turn, the host's block among them. */
+    @Test
+    void aRefusalLeavesNothingHeld() {
+        TinyBert tiny = new TinyBert(32, 4, 64, 2, Activation.GELU, 0, 2, 5);
+        ParameterTable table = ClassificationHead.parameters(tiny.config, 2);
+        WeightFormat format = new WeightFormat(Dtype.BF16, false);
+        int refused = 0;
+        for (boolean done = false; !done; ) {
+            System.setProperty("warpbert.fail-alloc", Integer.toString(refused + 1));
+            try (Backend backend = Backends.open("simt", 1, Precision.BF16)) {
+                try (Parameters fresh = Parameters.random(backend, table, format, 1)) {
+                    done = true;
+                } catch (OutOfDeviceMemory e) {
+                    assertEquals(0, backend.allocatedBytes(), e.getMessage());
+                    refused++;
+                }
+            } finally {
+                System.clearProperty("warpbert.fail-alloc");
+            }
+        }
+        assertTrue(refused > 3, refused + ": the floats, the operands, the host's block, a matrix on its way");
     }
 
     private static float[] states(Backend backend, TinyBert tiny, Parameters parameters, PackedBatch batch) {

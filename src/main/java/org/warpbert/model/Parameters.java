@@ -56,11 +56,7 @@ public final class Parameters implements AutoCloseable {
     /** As {@link #random(Backend, ParameterTable, long)}, kept otherwise. */
     public static Parameters random(Backend backend, ParameterTable table, WeightFormat format, long seed) {
         Parameters parameters = new Parameters(backend, table, format);
-        for (ParameterTable.Slice slice : table.slices()) {
-            parameters.put(slice, values -> values.put(FreshWeights.of(slice, seed)));
-        }
-        parameters.loaded();
-        return parameters;
+        return parameters.filled(slice -> parameters.put(slice, values -> values.put(FreshWeights.of(slice, seed))));
     }
 
     /**
@@ -74,21 +70,26 @@ public final class Parameters implements AutoCloseable {
             List<String> fresh) {
         rejectLeftOver(table, source);
         Parameters parameters = new Parameters(backend, table, format);
-        try {
-            for (ParameterTable.Slice slice : table.slices()) {
-                if (source.contains(slice.name()) && !(isHead(slice.name()) && ofOtherShape(slice.name(), table, source))) {
-                    parameters.put(slice, values -> source.read(slice.name(), slice.shape(), values));
-                } else if (isHead(slice.name())) {
-                    parameters.put(slice, values -> values.put(FreshWeights.of(slice, seed)));
-                    fresh.add(slice.name());
-                } else {
-                    source.shape(slice.name()); // throws: names the tensor, the file and its nearest tensors
-                }
+        return parameters.filled(slice -> {
+            if (source.contains(slice.name()) && !(isHead(slice.name()) && ofOtherShape(slice.name(), table, source))) {
+                parameters.put(slice, values -> source.read(slice.name(), slice.shape(), values));
+            } else if (isHead(slice.name())) {
+                parameters.put(slice, values -> values.put(FreshWeights.of(slice, seed)));
+                fresh.add(slice.name());
+            } else {
+                source.shape(slice.name()); // throws: names the tensor, the file and its nearest tensors
             }
-            parameters.loaded();
-            return parameters;
+        });
+    }
+
+    /** With every parameter put in its place; or closed, if that fails. */
+    private Parameters filled(Consumer<ParameterTable.Slice> fill) {
+        try {
+            table.slices().forEach(fill);
+            loaded();
+            return this;
         } catch (RuntimeException | Error e) {
-            parameters.close();
+            close();
             throw e;
         }
     }
