@@ -92,13 +92,6 @@ public final class DeviceMemory implements AutoCloseable {
         return result;
     }
 
-    public int[] downloadInts(int count) {
-        IntBuffer ints = download(0, Math.multiplyExact(count, 4)).asIntBuffer();
-        int[] result = new int[count];
-        ints.get(result);
-        return result;
-    }
-
     /** Reads bytes into a fresh direct buffer in native order. */
     public ByteBuffer download(long offset, int count) {
         ByteBuffer target = ByteBuffer.allocateDirect(count).order(ByteOrder.nativeOrder());

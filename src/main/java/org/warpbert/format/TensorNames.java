@@ -1,6 +1,5 @@
 package org.warpbert.format;
 
-import java.util.LinkedHashMap;
 import java.util.Map;
 
 /**
@@ -9,17 +8,15 @@ import java.util.Map;
  * linear weight is [out, in].
  */
 public final class TensorNames {
-    private static final Map<String, String> TF_TO_CANONICAL = new LinkedHashMap<>(); // the heads, whose names follow no rule
-
-    static {
-        TF_TO_CANONICAL.put("cls/predictions/output_bias", "cls.predictions.bias");
-        TF_TO_CANONICAL.put("cls/seq_relationship/output_weights", "cls.seq_relationship.weight");
-        TF_TO_CANONICAL.put("cls/seq_relationship/output_bias", "cls.seq_relationship.bias");
-        TF_TO_CANONICAL.put("cls/squad/output_weights", "qa_outputs.weight");
-        TF_TO_CANONICAL.put("cls/squad/output_bias", "qa_outputs.bias");
-        TF_TO_CANONICAL.put("output_weights", "classifier.weight");
-        TF_TO_CANONICAL.put("output_bias", "classifier.bias");
-    }
+    /** The heads of Google's checkpoints, whose names follow no rule. */
+    private static final Map<String, String> TF_TO_CANONICAL = Map.of(
+            "cls/predictions/output_bias", "cls.predictions.bias",
+            "cls/seq_relationship/output_weights", "cls.seq_relationship.weight",
+            "cls/seq_relationship/output_bias", "cls.seq_relationship.bias",
+            "cls/squad/output_weights", "qa_outputs.weight",
+            "cls/squad/output_bias", "qa_outputs.bias",
+            "output_weights", "classifier.weight",
+            "output_bias", "classifier.bias");
 
     private TensorNames() {}
 
@@ -58,16 +55,6 @@ public final class TensorNames {
                 .replace("/layer_", "/layer/").replace('/', '.')
                 .replaceFirst("^(embeddings\\.\\w+_embeddings)$", "$1.weight")
                 .replaceFirst("\\.(kernel|gamma)$", ".weight").replaceFirst("\\.beta$", ".bias");
-    }
-
-    /** The variable of Google's BERT that holds this tensor; {@link #isTransposed} says whether as [in, out]. */
-    public static String toTensorFlow(String canonical) {
-        for (Map.Entry<String, String> entry : TF_TO_CANONICAL.entrySet())
-            if (entry.getValue().equals(canonical)) return entry.getKey();
-        String name = canonical.replaceFirst("^(embeddings\\.\\w+_embeddings)\\.weight$", "$1")
-                .replaceFirst("LayerNorm\\.weight$", "LayerNorm.gamma").replaceFirst("LayerNorm\\.bias$", "LayerNorm.beta")
-                .replaceFirst("\\.weight$", ".kernel").replace("layer.", "layer_").replace('.', '/');
-        return isEncoder(canonical) ? "bert/" + name : name;
     }
 
     /** Whether a TensorFlow variable holds the transpose of the canonical tensor: kernels do, and nothing else. */
