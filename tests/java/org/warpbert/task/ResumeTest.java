@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -20,6 +21,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.warpbert.WarpBertException;
 import org.warpbert.backend.Precision;
+import org.warpbert.format.NewTokens;
 import org.warpbert.train.Hyperparameters;
 import org.warpbert.train.LayerRates;
 import org.warpbert.train.Saving;
@@ -52,13 +54,19 @@ class ResumeTest {
         return new Hyperparameters(EPOCHS, 4, 128, lr, 2, 0.01, 1, 0.1, Schedule.LINEAR, 0, 0, 42, true, rates, selection);
     }
 
+    private static final Columns COLUMNS = new Columns(true, "text", null, "label");
     private static final Hyperparameters PLAIN = hyper(1e-3, LayerRates.EQUAL, Selection.LAST);
+
+    private static final Compute CPU = on("cpu", Precision.F32);
 
     /** A run that the machine takes away after step {@code stop}; 0: nobody does. */
     private Summary run(String name, Hyperparameters hyper, Compute compute, Path data, Saving saving, int stop) {
-        Finetune.Options options = new Finetune.Options(model.toString(), ClassifyTask.of(new Columns(true, "text", null, "label")), data, dev, null, hyper, compute,
-                folder.resolve(name), false, saving);
-        return Finetune.run(options, new TrainingListener() {
+        return run(name, ClassifyTask.of(COLUMNS), hyper, compute, data, saving, stop, List.of());
+    }
+
+    private Summary run(String name, Task task, Hyperparameters hyper, Compute compute, Path data, Saving saving, int stop, List<String> tokens) {
+        Finetune.Options options = new Finetune.Options(model.toString(), task, data, dev, null, hyper, compute, folder.resolve(name), false, saving);
+        return Finetune.run(options, () -> tokens.isEmpty() ? Checkpoint.open(options.model()) : Checkpoint.open(options.model()).with(tokens(tokens), notes::add), new TrainingListener() {
             @Override
             public void note(String line) {
                 notes.add(line);
@@ -71,6 +79,14 @@ class ResumeTest {
                 }
             }
         });
+    }
+
+    private NewTokens tokens(List<String> tokens) {
+        try {
+            return NewTokens.read(Files.write(folder.resolve("tokens.txt"), tokens), notes::add);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
     }
 
     private static final class Stopped extends RuntimeException {
@@ -197,6 +213,25 @@ class ResumeTest {
 
     private void assertRefused(String why, Hyperparameters hyper, Compute compute, Path data, Saving saving) {
         String message = assertThrows(WarpBertException.class, () -> run("stopped", hyper, compute, data, saving, 0)).getMessage();
+        assertTrue(message.contains(why), message);
+    }
+
+    /** What is chosen of a task or a tokenizer decides the result as the files do. */
+    @Test
+    void anotherTaskOfTheSameNameIsAnotherRun() {
+        List<String> token = List.of("zorkmid");
+        assertThrows(Stopped.class, () -> run("stopped", ClassifyTask.of(COLUMNS), PLAIN, CPU, train, new Saving(2, false), 5, token));
+        String name = ClassifyTask.NAME;
+        assertRefused("task_settings.label_smoothing was 0.0 and is 0.1", ClassifyTask.of(name, COLUMNS, null, 0.1), token);
+        assertRefused("task_settings.class_weights was absent and is balanced", ClassifyTask.of(name, COLUMNS, ClassWeights.BALANCED, 0), token);
+        assertRefused("task_settings.columns.text was text and is label", ClassifyTask.of(new Columns(true, "label", null, "label")), token);
+        assertRefused("task_settings.label_separator was absent and is ;", new MultiLabelTask(name, COLUMNS, ";"), token);
+        assertRefused("tokenizer_sha256 was ", ClassifyTask.of(COLUMNS), List.of("quatloo"));
+        assertEquals(STEPS, run("stopped", ClassifyTask.of(COLUMNS), PLAIN, CPU, train, new Saving(2, true), 0, token).steps());
+    }
+
+    private void assertRefused(String why, Task task, List<String> tokens) {
+        String message = assertThrows(WarpBertException.class, () -> run("stopped", task, PLAIN, CPU, train, new Saving(2, true), 0, tokens)).getMessage();
         assertTrue(message.contains(why), message);
     }
 

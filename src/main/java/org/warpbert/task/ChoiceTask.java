@@ -53,6 +53,11 @@ public final class ChoiceTask implements Task {
     }
 
     @Override
+    public Object settings() {
+        return null;
+    }
+
+    @Override
     public Dataset read(Path file) {
         return new Questions(file, ChoiceFile.read(file));
     }

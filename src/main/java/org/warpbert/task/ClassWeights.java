@@ -28,7 +28,7 @@ public record ClassWeights(Map<String, Double> named) {
 
     /** From {@code balanced} or {@code LABEL=WEIGHT,…}. */
     public static ClassWeights parse(String text) {
-        if (text.equals("balanced")) {
+        if (text.equals(BALANCED.toString())) {
             return BALANCED;
         }
         Map<String, Double> named = new LinkedHashMap<>();
@@ -44,6 +44,11 @@ public record ClassWeights(Map<String, Double> named) {
             throw new WarpBertException("the class weights (--class-weights) have '" + part + "'; they must be balanced, or LABEL=WEIGHT with commas between, each label once");
         }
         return new ClassWeights(named);
+    }
+
+    @Override
+    public String toString() {
+        return named == null ? "balanced" : named.toString();
     }
 
     /**

@@ -65,6 +65,13 @@ public final class ClassifyTask implements Task {
     }
 
     @Override
+    public Object settings() {
+        return new Settings(columns, smoothing, classWeights == null ? null : classWeights.toString());
+    }
+
+    private record Settings(Columns columns, double labelSmoothing, String classWeights) {}
+
+    @Override
     public Dataset read(Path file) {
         return columns.read(file);
     }

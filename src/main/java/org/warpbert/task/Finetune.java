@@ -31,6 +31,7 @@ import org.warpbert.text.BatchOrder;
 import org.warpbert.text.BatchSizes;
 import org.warpbert.text.InstanceSource;
 import org.warpbert.text.PackedBatch;
+import org.warpbert.text.WordPieceTokenizer;
 import org.warpbert.train.BestEpoch;
 import org.warpbert.train.Hyperparameters;
 import org.warpbert.train.RunFolder;
@@ -122,7 +123,7 @@ public final class Finetune {
                         BatchLoader devLoader = dev == null ? null : loader(devSource, false)) {
                     TrainingPlan plan = plan(backend, checkpoint.config(), trainLoader, devLoader);
                     try (Parameters parameters = Retry.once(() -> parameters(backend, checkpoint, folder.saved()), listener::note)) {
-                        Summary summary = train(backend, checkpoint.config(), parameters, plan, trainLoader, devSource, devLoader, folder);
+                        Summary summary = train(backend, checkpoint, parameters, plan, trainLoader, devSource, devLoader, folder);
                         write(folder, checkpoint, parameters, summary);
                         folder.commit();
                         return summary;
@@ -188,8 +189,9 @@ public final class Finetune {
         return parameters;
     }
 
-    private Summary train(Backend backend, BertConfig config, Parameters parameters, TrainingPlan plan, BatchLoader trainLoader,
+    private Summary train(Backend backend, Checkpoint checkpoint, Parameters parameters, TrainingPlan plan, BatchLoader trainLoader,
             InstanceSource devSource, BatchLoader devLoader, RunFolder folder) {
+        BertConfig config = checkpoint.config();
         int stepsPerEpoch = trainLoader.batchesPerEpoch();
         long scheduled = (long) stepsPerEpoch * hyper.epochs();
         long last = hyper.steps() > 0 ? Math.min(hyper.steps(), scheduled) : scheduled;
@@ -199,7 +201,7 @@ public final class Finetune {
                     truncated, train.size(), task.truncation(hyper.maxLength())));
         }
         RunLog log = new RunLog(folder, listener, backend.gemm());
-        JsonNode settings = options.saving.equals(Saving.NONE) ? null : settings(config, backend, folder.saved());
+        JsonNode settings = options.saving.equals(Saving.NONE) ? null : settings(config, checkpoint.tokenizer(), backend, folder.saved());
         int devSize = dev == null ? 0 : dev.size();
         int saveEvery = options.saving.every();
         BestEpoch best = dev == null ? null : new BestEpoch(hyper.selection(), task.metrics());
@@ -269,8 +271,8 @@ public final class Finetune {
     }
 
     /** What decides the result; an error where the run to go on with had others. */
-    private JsonNode settings(BertConfig config, Backend backend, SavedRun saved) {
-        JsonNode settings = RunSettings.of(options, String.valueOf(task.saved(config).id2label()), precision.toString(), backend.name()).json();
+    private JsonNode settings(BertConfig config, WordPieceTokenizer tokenizer, Backend backend, SavedRun saved) {
+        JsonNode settings = RunSettings.of(options, String.valueOf(task.saved(config).id2label()), tokenizer, precision.toString(), backend.name()).json();
         if (saved != null) {
             saved.requireSame(settings);
         }

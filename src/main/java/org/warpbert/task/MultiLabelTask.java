@@ -54,6 +54,13 @@ public final class MultiLabelTask implements Task {
     }
 
     @Override
+    public Object settings() {
+        return new Settings(columns, separator);
+    }
+
+    private record Settings(Columns columns, String labelSeparator) {}
+
+    @Override
     public Dataset read(Path file) {
         return columns.readSets(file, separator);
     }

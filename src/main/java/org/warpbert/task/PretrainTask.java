@@ -48,6 +48,13 @@ public final class PretrainTask implements Task {
         return name(objective);
     }
 
+    @Override
+    public Object settings() {
+        return new Settings(share, wholeWords, seed);
+    }
+
+    private record Settings(double maskShare, boolean wholeWord, long maskSeed) {}
+
     /** As Devlin et al. 2019 had it for nine steps in ten. */
     @Override
     public int usualLength() {

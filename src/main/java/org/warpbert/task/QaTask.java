@@ -69,6 +69,11 @@ public final class QaTask implements Task {
     }
 
     @Override
+    public Object settings() {
+        return options;
+    }
+
+    @Override
     public int usualLength() {
         return Options.MAX_LENGTH;
     }

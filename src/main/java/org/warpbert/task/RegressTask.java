@@ -38,6 +38,13 @@ public final class RegressTask implements Task {
     }
 
     @Override
+    public Object settings() {
+        return new Settings(columns);
+    }
+
+    private record Settings(Columns columns) {}
+
+    @Override
     public Dataset read(Path file) {
         TextDataset data = columns.read(file);
         data.examples().rows().forEach(row -> number(row, file)); // what is no number is said before a model is fetched

@@ -37,6 +37,13 @@ public final class TagTask implements Task {
     }
 
     @Override
+    public Object settings() {
+        return new Settings(text, label);
+    }
+
+    private record Settings(String text, String label) {}
+
+    @Override
     public TagDataset read(Path file) {
         return new TagDataset(file, new ConllFile(file, text, label).read());
     }

@@ -19,6 +19,9 @@ public interface Task {
     /** As {@code --task} names it and {@code finetuning_task} of a config.json keeps it. */
     String name();
 
+    /** What was chosen of it beside the name: a record, as JSON can say it, or null. A run that goes on must have the same. */
+    Object settings();
+
     /** Most tokens of a sequence where a user names none; 0: what is usual for the command. */
     default int usualLength() {
         return 0;

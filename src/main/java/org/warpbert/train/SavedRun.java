@@ -148,7 +148,7 @@ public final class SavedRun {
                 Map.Entry<String, JsonNode> field = fields.next();
                 requireSame(name.isEmpty() ? field.getKey() : name + "." + field.getKey(), was.path(field.getKey()), field.getValue());
             }
-        } else if (!was.equals(is)) {
+        } else if (!was.equals(is) && !(was.isMissingNode() && is.isNull())) {
             throw new WarpBertException("this is not the run that was stopped at step " + steps() + ": " + name + " was " + was.asText("absent") + " and is "
                     + is.asText("absent"));
         }
