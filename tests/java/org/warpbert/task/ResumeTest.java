@@ -34,6 +34,7 @@ import org.warpbert.train.TrainingListener;
 class ResumeTest {
     private static final int EPOCHS = 3;
     private static final int STEPS = 9;
+    private static final String DEVICE = "warpbert.device-memory";
 
     @TempDir static Path shared;
     private static Path model;
@@ -214,6 +215,30 @@ class ResumeTest {
     private void assertRefused(String why, Hyperparameters hyper, Compute compute, Path data, Saving saving) {
         String message = assertThrows(WarpBertException.class, () -> run("stopped", hyper, compute, data, saving, 0)).getMessage();
         assertTrue(message.contains(why), message);
+    }
+
+    /** Batches that memory cuts into parts go on in the same parts, though there is more memory now; where there is less, that is said. */
+    @Test
+    void partsOfBatchesAreKept() throws IOException {
+        long ample = run("ample", PLAIN, CPU, train, Saving.NONE, 0).plannedBytes();
+        try {
+            System.setProperty(DEVICE, Long.toString(ample - ample / 16));
+            Summary whole = run("whole", PLAIN, CPU, train, Saving.NONE, 0);
+            assertTrue(whole.memory().accumulationSteps() > 1, whole.memory().toString());
+            assertThrows(Stopped.class, () -> run("stopped", PLAIN, CPU, train, new Saving(2, false), 5));
+            System.clearProperty(DEVICE);
+            Summary stopped = run("stopped", PLAIN, CPU, train, new Saving(2, true), 0);
+            assertSameRun(whole, stopped);
+            assertEquals(whole.memory().microBatchTokens(), stopped.memory().microBatchTokens());
+            assertTrue(notes.stream().anyMatch(note -> note.startsWith("going on with micro-batches of at most " + whole.memory().microBatchTokens())), notes.toString());
+
+            assertThrows(Stopped.class, () -> run("stoppedAmple", PLAIN, CPU, train, new Saving(2, false), 5));
+            System.setProperty(DEVICE, Long.toString(ample - ample / 16));
+            assertTrue(run("stoppedAmple", PLAIN, CPU, train, new Saving(2, true), 0).memory().accumulationSteps() > 1);
+            assertTrue(notes.stream().anyMatch(note -> note.endsWith("for which there is no room now: results may differ in their last bits")), notes.toString());
+        } finally {
+            System.clearProperty(DEVICE);
+        }
     }
 
     /** What is chosen of a task or a tokenizer decides the result as the files do. */

@@ -30,7 +30,12 @@ public final class BatchPlanner {
      * @param bytes      that the buffers take
      * @param seconds    predicted, of the mean step
      */
-    public record Choice(Capacity microBatch, Recompute recompute, int parts, long bytes, double seconds) {}
+    public record Choice(Capacity microBatch, Recompute recompute, int parts, long bytes, double seconds) {
+        /** Whether batches are computed alike. */
+        public boolean sameWay(Choice other) {
+            return microBatch.equals(other.microBatch) && recompute == other.recompute;
+        }
+    }
 
     private final BatchSizes batches;
     private final List<Recompute> levels;

@@ -94,6 +94,14 @@ public final class PlannedModel implements AutoCloseable {
         }
     }
 
+    /** From now on computes the batches so, if there is room. @return whether there is */
+    public boolean choose(Choice other) {
+        release();
+        boolean room = other.bytes() <= backend.freeBytes();
+        choice = room ? other : choice;
+        return room;
+    }
+
     /** How the batches are computed now, or null before the first. */
     public Choice choice() {
         return choice;

@@ -16,6 +16,7 @@ import org.warpbert.backend.OutOfDeviceMemory;
 import org.warpbert.backend.Precision;
 import org.warpbert.format.ModelWriter;
 import org.warpbert.format.TensorSource;
+import org.warpbert.memory.BatchPlanner;
 import org.warpbert.memory.ByteSize;
 import org.warpbert.memory.DeviceSpeed;
 import org.warpbert.memory.MemoryBudget;
@@ -210,6 +211,7 @@ public final class Finetune {
         }
         long steps = log.steps();
         boolean over = best != null && best.isOver();
+        BatchPlanner.Choice used;
         try (Trainer trainer = new Trainer(backend, config, parameters, task.head(), hyper, scheduled, plan,
                 listener::note)) {
             listener.started(new TrainingListener.Start(task.name(), options.model, parameters.table().parameters(),
@@ -251,6 +253,7 @@ public final class Finetune {
                     folder.save(settings, Progress.of(log, best), parameters, trainer);
                 }
             }
+            used = trainer.choice();
         }
         if (over && steps < last) {
             listener.note("stopped after epoch " + log.epochs().size() + ": " + best.metric() + " was not better for " + hyper.selection().patience() + " epochs");
@@ -258,7 +261,7 @@ public final class Finetune {
         int kept = hyper.selection().keepBest() ? best.epoch() : log.epochs().size();
         return new Summary(task.name(), options.model, parameters.table().parameters(), backend.name(), backend.describe(),
                 precision.toString(), hyper, hyper.seed(), task.saved(config).id2label(), train.size(), devSize, train.skipped(), truncated, log.steps(), log.skipped(), log.epochs(), kept,
-                log.baseline(), log.tokens(), log.avoided(), plan.kept(), backend.peakBytes(), ProcessMemory.peakResidentBytes(),
+                log.baseline(), log.tokens(), log.avoided(), plan.kept(used), backend.peakBytes(), ProcessMemory.peakResidentBytes(),
                 log.gemmShare(), log.elapsed());
     }
 

@@ -45,6 +45,7 @@ public final class Trainer implements AutoCloseable {
     private final PlannedModel planned;
     private final LossScale lossScale;
     private final Dtype moments;
+    private final Consumer<String> note;
     private final PendingStep[] turns;
     private PendingStep pending; // or null: no step is under way
     private PendingStep told; // the last that was waited for
@@ -84,6 +85,7 @@ public final class Trainer implements AutoCloseable {
         this.hyper = hyper;
         this.lossScale = lossScale;
         this.moments = moments;
+        this.note = note;
         this.scheduledSteps = scheduledSteps;
         this.head = head;
         BertConfig used = hyper.dropout() == null ? config : config.withDropout(hyper.dropout());
@@ -265,12 +267,13 @@ public final class Trainer implements AutoCloseable {
      * @param lossScale of the next step
      * @param goodSteps since that changed
      * @param moments   what AdamW's are kept in
+     * @param choice    how batches are computed: sums over other parts round otherwise
      */
-    public record State(long steps, long updates, float lossScale, int goodSteps, Dtype moments) {}
+    public record State(long steps, long updates, float lossScale, int goodSteps, Dtype moments, BatchPlanner.Choice choice) {}
 
     /** After {@link #finish}. */
     public State state() {
-        return new State(steps, optimizer.taken(), lossScale.value(), lossScale.good(), moments);
+        return new State(steps, optimizer.taken(), lossScale.value(), lossScale.good(), moments, planned.choice());
     }
 
     /** Writes AdamW's moments as they are kept, and which words have any; after {@link #finish}. */
@@ -287,6 +290,11 @@ public final class Trainer implements AutoCloseable {
         optimizer.read(savedMoments, state.updates);
         lossScale.restore(state.lossScale, state.goodSteps);
         steps = state.steps;
+        if (!state.choice.sameWay(planned.choice())) {
+            String before = "micro-batches of at most " + state.choice.microBatch().tokens() + " tokens, recomputing " + state.choice.recompute();
+            note.accept(planned.choose(state.choice) ? "going on with " + before + ", as the stopped run had them"
+                    : "the stopped run had " + before + ", for which there is no room now: results may differ in their last bits");
+        }
     }
 
     /** How the batches are computed now. */

@@ -144,9 +144,9 @@ public final class TrainingPlan {
     public record Kept(long budgetBytes, long overheadBytes, long plannedBytes, int microBatchTokens, int accumulationSteps, String recompute,
                        String moments) {}
 
-    /** For the summary. */
-    public Kept kept() {
-        return new Kept(budget.total(), budget.overhead(), memory.bytes(), way.choice.microBatch().tokens(), way.choice.parts(),
-                way.choice.recompute().toString(), way.moments.toString());
+    /** For the summary. @param used how the run computed its batches in the end, which a refusal or a stop may have made another than planned */
+    public Kept kept(Choice used) {
+        return new Kept(budget.total(), budget.overhead(), memory.bytes(), used.microBatch().tokens(), used.parts(), used.recompute().toString(),
+                way.moments.toString());
     }
 }
