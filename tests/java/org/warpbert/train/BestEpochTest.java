@@ -47,8 +47,9 @@ class BestEpochTest {
     @Test
     void aNumberIsBetterThanNone() {
         BestEpoch best = new BestEpoch(new Selection(null, 3, true), NAMES);
-        assertEquals("bbb-", follow(best, Double.NaN, Double.NaN, -1, Double.NaN));
+        assertEquals("b-b-", follow(best, Double.NaN, Double.NaN, -1, Double.NaN));
         assertEquals(3, best.epoch());
+        assertEquals("b--|", follow(new BestEpoch(new Selection(null, 2, false), NAMES), Double.NaN, Double.NaN, Double.NaN), "no number is no progress");
     }
 
     @Test

@@ -30,7 +30,7 @@ public final class BestEpoch {
      */
     public boolean add(int number, double loss, Map<String, Double> metrics) {
         double value = metric.equals(Selection.LOSS) ? -loss : metrics.get(metric);
-        boolean better = Double.isNaN(best) || value > best;
+        boolean better = epoch == 0 || value > best || Double.isNaN(best) && !Double.isNaN(value);
         if (better) {
             best = value;
             epoch = number;
