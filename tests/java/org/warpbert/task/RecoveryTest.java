@@ -1,5 +1,6 @@
 package org.warpbert.task;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -150,6 +151,25 @@ class RecoveryTest {
         String message = assertThrows(WarpBertException.class, () -> run("cpu", "gone", 0)).getMessage();
         assertTrue(message.contains("what would do: "), message);
         assertFalse(Files.exists(folder.resolve("gone")));
+    }
+
+    /** What one call has no room for is refused to that call alone: a server goes on with the texts that it had room for. */
+    @Test
+    void aCallThatDoesNotFitLeavesTheNextOneItsRoom() {
+        List<String> few = List.of("w1 w2 w3");
+        Compute cpu = Compute.on("cpu").withThreads(1);
+        float[][] expected;
+        try (Embedder ample = Embedder.load(model.toString(), Embedder.Pooling.MEAN, cpu)) {
+            expected = ample.embed(few, false);
+            long taken = ample.model.backend().allocatedBytes();
+            System.setProperty(SCRIPT, Long.toString(taken + taken / 16)); // a twentieth of it stays free
+        }
+        try (Embedder tight = Embedder.load(model.toString(), Embedder.Pooling.MEAN, cpu)) {
+            assertArrayEquals(expected, tight.embed(few, false));
+            String message = assertThrows(WarpBertException.class, () -> tight.embed(List.of("w4 ".repeat(400)), false)).getMessage();
+            assertTrue(message.contains("does not fit"), message);
+            assertArrayEquals(expected, tight.embed(few, false));
+        }
     }
 
     @Test

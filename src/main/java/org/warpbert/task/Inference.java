@@ -75,6 +75,9 @@ final class Inference<H extends Head> implements AutoCloseable {
                 model.infer(batches.next(), evaluated, each);
             }
             return loader.truncated();
+        } catch (RuntimeException | Error e) {
+            sizes = null; // the next call is planned for alone: it may have room where this one had none
+            throw e;
         }
     }
 
