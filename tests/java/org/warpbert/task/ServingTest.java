@@ -6,6 +6,9 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -239,6 +242,22 @@ class ServingTest {
             }
             String message = assertThrows(WarpBertException.class, () -> served.answer.apply(null)).getMessage();
             assertTrue(message.endsWith("is null") || message.endsWith("has neither a context nor a question"), message);
+        }
+    }
+
+    /** Of weights that are not numbers no class makes an answer; the inspector shows them as they are. */
+    @ParameterizedTest
+    @EnumSource(mode = EnumSource.Mode.EXCLUDE, names = "INSPECTOR")
+    void whatIsNotANumberIsNoAnswer(Kind kind) throws Exception {
+        kind.open(folder).close();
+        Path weights = folder.resolve(kind.name().toLowerCase(Locale.ROOT)).resolve("model.safetensors");
+        byte[] bytes = Files.readAllBytes(weights);
+        long header = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).getLong();
+        Arrays.fill(bytes, Math.toIntExact(Long.BYTES + header), bytes.length, (byte) -1); // bits all set: NaN
+        Files.write(weights, bytes);
+        try (Served served = kind.load(weights.getParent().toString())) {
+            String message = assertThrows(WarpBertException.class, () -> served.answer.apply("w1 w2")).getMessage();
+            assertTrue(message.startsWith("the model's answer is not a number"), message);
         }
     }
 

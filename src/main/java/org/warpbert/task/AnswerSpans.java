@@ -57,7 +57,7 @@ final class AnswerSpans {
     /** Takes in the next window, the logits of whose [CLS] are in this row. */
     void add(float[] logits, int row) {
         AnswerWindows.Window window = windows.window(next++);
-        none[window.question()] = Math.min(none[window.question()], logits[2 * row] + logits[2 * row + 1]);
+        none[window.question()] = Math.min(none[window.question()], Evaluation.number(logits[2 * row] + logits[2 * row + 1]));
         Map<Long, Float> found = spans.get(window.question());
         for (Span span : best(window, logits, row + window.first())) {
             found.merge((long) span.first << Integer.SIZE | span.last, span.logit, Math::max);
@@ -70,7 +70,7 @@ final class AnswerSpans {
         int shown = window.to() - window.from();
         for (int i = 0; i < shown; i++) {
             for (int j = i; j < Math.min(shown, i + maxAnswer); j++) {
-                float logit = logits[2 * (row + i)] + logits[2 * (row + j) + 1];
+                float logit = Evaluation.number(logits[2 * (row + i)] + logits[2 * (row + j) + 1]);
                 if (best.size() < kept || logit > best.element().logit) {
                     best.add(new Span(window.from() + i, window.from() + j, logit));
                 }

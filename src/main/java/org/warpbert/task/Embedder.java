@@ -124,7 +124,7 @@ public final class Embedder implements AutoCloseable {
         }
         float[] vector = new float[size()];
         for (int h = 0; h < size(); h++) {
-            vector[h] = (float) (sum[h] / (to - from));
+            vector[h] = Evaluation.number((float) (sum[h] / (to - from)));
         }
         return vector;
     }

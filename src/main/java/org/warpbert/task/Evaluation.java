@@ -98,13 +98,18 @@ public record Evaluation(String task, long examples, double loss, Map<String, Do
     static int argmax(float[] values, int from, int count) {
         int best = 0;
         for (int i = 0; i < count; i++) {
-            if (Float.isNaN(values[from + i])) {
-                throw new WarpBertException("the model's answer is not a number: its weights are damaged, or too large for the precision (--precision)");
-            }
-            if (values[from + i] > values[from + best]) {
+            if (number(values[from + i]) > values[from + best]) {
                 best = i;
             }
         }
         return best;
+    }
+
+    /** What a model says, as it is; NaN, of which no answer can be made, is an error. */
+    static float number(float value) {
+        if (Float.isNaN(value)) {
+            throw new WarpBertException("the model's answer is not a number: its weights are damaged, or too large for the precision (--precision)");
+        }
+        return value;
     }
 }

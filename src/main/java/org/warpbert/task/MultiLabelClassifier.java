@@ -78,7 +78,7 @@ public final class MultiLabelClassifier implements AutoCloseable {
     private double[] probabilities(float[] logits, int sequence) {
         double[] probabilities = new double[labels.size()];
         for (int c = 0; c < probabilities.length; c++) {
-            probabilities[c] = 1 / (1 + Math.exp(-logits[sequence * probabilities.length + c]));
+            probabilities[c] = 1 / (1 + Math.exp(-Evaluation.number(logits[sequence * probabilities.length + c])));
         }
         return probabilities;
     }

@@ -17,7 +17,7 @@ public final class TextScorer implements AutoCloseable {
         ClassificationHead head = new ClassificationHead(1);
         answers = new SharedBatches<>(model, new Inference<>(model, head), (pass, batch) -> {
             float[] logits = head.logits();
-            return b -> logits[b];
+            return b -> Evaluation.number(logits[b]);
         });
     }
 
