@@ -31,6 +31,7 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.warpbert.WarpBertException;
+import org.warpbert.backend.OtherJvm;
 import org.warpbert.format.TokenizerWriter;
 import org.warpbert.format.Vocabulary;
 import org.warpbert.hub.Hub;
@@ -252,6 +253,29 @@ class WordPieceTokenizerTest {
         closed.close();
         closed.close();
         assertTrue(assertThrows(WarpBertException.class, () -> closed.ids("x")).getMessage().contains("closed"));
+    }
+
+    /**
+     * Tokenises 2 million pieces, texts of 131,072 units, of none and of one, with 96 MiB of heap. All at once the library wants 300 MB, and
+     * aborts the JVM.
+     */
+    static final class LongTexts {
+        public static void main(String[] args) {
+            List<String> texts = IntStream.range(0, 96).mapToObj(i -> i % 3 == 0 ? "a ".repeat(65_536) : i % 3 == 1 ? "" : "b").toList();
+            try (WordPieceTokenizer tokenizer = new WordPieceTokenizer(List.of("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b"), true)) {
+                List<int[]> ids = tokenizer.ids(texts);
+                for (int i = 0; i < texts.size(); i++) {
+                    int[] expected = new int[i % 3 == 0 ? 65_536 : i % 3 == 1 ? 0 : 1];
+                    Arrays.fill(expected, i % 3 == 0 ? 5 : 6);
+                    assertArrayEquals(expected, ids.get(i), "text " + i);
+                }
+            }
+        }
+    }
+
+    @Test
+    void manyLongTextsNeedNoHeapForAllOfThem() throws Exception {
+        OtherJvm.run(OtherJvm.classes(), List.of(), List.of("-Xmx96m"), LongTexts.class).done();
     }
 
     @Test

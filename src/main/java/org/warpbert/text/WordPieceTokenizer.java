@@ -13,7 +13,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.locks.ReadWriteLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
-import java.util.function.Function;
+import java.util.function.BiFunction;
 import org.warpbert.WarpBertException;
 import org.warpbert.format.AddedToken;
 import org.warpbert.format.TokenizerWriter;
@@ -28,6 +28,12 @@ import org.warpbert.format.Vocabulary;
  */
 public final class WordPieceTokenizer implements AutoCloseable {
     private static final int DEFAULT_MAX_LENGTH = 512;
+    /**
+     * UTF-16 units handed to the library at once, or a single text of more. Of a piece it makes up to 150 bytes on Java's heap, and where
+     * they find no room there it aborts the JVM.
+     */
+    private static final int AT_ONCE = 1 << 18;
+    private static final int TEXT_UNITS = 16; // that a text counts beside its own: an empty one takes heap too
 
     static {
         // Without these DJL looks for a GPU build of its library on the network where it sees a GPU, and reports
@@ -82,7 +88,7 @@ public final class WordPieceTokenizer implements AutoCloseable {
 
     /** {@link #ids(String)} of many texts, on all cores. */
     public List<int[]> ids(List<String> texts) {
-        return encodings(texts, encoding -> ids(encoding));
+        return encodings(texts, (text, encoding) -> ids(encoding));
     }
 
     /** Pieces of a text as they stand in the vocabulary; {@code [UNK]} for what it cannot spell. */
@@ -95,19 +101,15 @@ public final class WordPieceTokenizer implements AutoCloseable {
      * {@code text.substring(start, end)} is what the piece was made from. {@code [pieces][2]}
      */
     public int[][] offsets(String text) {
-        return encodings(List.of(text), encoding -> offsets(text, encoding.getCharTokenSpans())).get(0);
+        return encodings(List.of(text), (same, encoding) -> offsets(same, encoding.getCharTokenSpans())).get(0);
     }
 
     /** {@link #ids(String)} and {@link #offsets} of many texts, on all cores. */
     public List<Located> locate(List<String> texts) {
-        List<Encoding> encodings = encodings(texts, encoding -> encoding);
-        List<Located> located = new ArrayList<>(texts.size());
-        for (int i = 0; i < texts.size(); i++) {
-            int[][] offsets = offsets(texts.get(i), encodings.get(i).getCharTokenSpans());
-            located.add(new Located(ids(encodings.get(i)), Arrays.stream(offsets).mapToInt(o -> o[0]).toArray(),
-                    Arrays.stream(offsets).mapToInt(o -> o[1]).toArray()));
-        }
-        return located;
+        return encodings(texts, (text, encoding) -> {
+            int[][] offsets = offsets(text, encoding.getCharTokenSpans());
+            return new Located(ids(encoding), Arrays.stream(offsets).mapToInt(o -> o[0]).toArray(), Arrays.stream(offsets).mapToInt(o -> o[1]).toArray());
+        });
     }
 
     /**
@@ -234,21 +236,33 @@ public final class WordPieceTokenizer implements AutoCloseable {
         }
     }
 
-    private <T> List<T> encodings(List<String> texts, Function<Encoding, T> view) {
+    private <T> List<T> encodings(List<String> texts, BiFunction<String, Encoding, T> view) {
         lock.readLock().lock();
         try {
             if (closed) {
                 throw new WarpBertException("The tokenizer has been closed.");
             }
-            String[] clean = texts.stream().map(WordPieceTokenizer::replaceLoneSurrogates).toArray(String[]::new);
-            List<T> views = new ArrayList<>(clean.length);
-            for (Encoding encoding : tokenizer.batchEncode(clean, false, false)) {
-                views.add(view.apply(encoding));
+            List<T> views = new ArrayList<>(texts.size());
+            for (int from = 0; from < texts.size(); from = views.size()) {
+                String[] clean = texts.subList(from, atOnce(texts, from)).stream().map(WordPieceTokenizer::replaceLoneSurrogates).toArray(String[]::new);
+                for (Encoding encoding : tokenizer.batchEncode(clean, false, false)) {
+                    views.add(view.apply(texts.get(views.size()), encoding));
+                }
             }
             return views;
         } finally {
             lock.readLock().unlock();
         }
+    }
+
+    /** The end of the texts that are handed over with the one at {@code from}. */
+    private static int atOnce(List<String> texts, int from) {
+        int to = from;
+        long units = 0;
+        do {
+            units += texts.get(to++).length() + TEXT_UNITS;
+        } while (to < texts.size() && units + texts.get(to).length() + TEXT_UNITS <= AT_ONCE);
+        return to;
     }
 
     private static int[] ids(Encoding encoding) {
