@@ -7,8 +7,10 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.FloatBuffer;
 import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.warpbert.WarpBertException;
@@ -58,6 +60,21 @@ class InferenceWeightsTest {
                 assertThrows(WarpBertException.class, () -> kept.host(matrix));
             } else {
                 assertArrayEquals(before, kept.get(matrix));
+            }
+        }
+    }
+
+    /** Several models may share weights, and outlive them: then none reads what is another's memory by now. */
+    @Test
+    void closedWeightsAreNotRead() {
+        TinyBert tiny = new TinyBert(32, 4, 64, 2, Activation.GELU, 0, 2, 5);
+        PackedBatch batch = PackedBatch.of(TinyBert.sequences(1, 7, 20, 1, 13), new int[4]);
+        try (Backend backend = Backends.open("cpu", 1); Parameters weights = tiny.parameters(backend); Gradients gradients = new Gradients(backend, weights.table());
+                BertModel model = new BertModel(backend, tiny.config, weights, gradients, new ClassificationHead(2), Capacity.of(batch))) {
+            model.forward(batch);
+            weights.close();
+            for (Executable use : List.<Executable>of(() -> model.forward(batch), model::evaluate, () -> model.backward(new float[] {1}, false))) {
+                assertEquals("the memory of the weights is used after it was closed", assertThrows(WarpBertException.class, use).getMessage());
             }
         }
     }

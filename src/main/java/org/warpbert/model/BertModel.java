@@ -116,6 +116,7 @@ public final class BertModel implements AutoCloseable {
      * @param step number of the optimizer step
      */
     public void forward(PackedBatch packed, long seed, long step) {
+        requireOpen();
         requireInside("token", packed.tokens(), config.vocabSize());
         requireInside("position", packed.positions(), config.maxPositionEmbeddings());
         requireInside("segment", packed.segments(), config.typeVocabSize());
@@ -126,6 +127,14 @@ public final class BertModel implements AutoCloseable {
             run(GraphCache.Work.FORWARD, encode);
         }
         head.forward(pass); // in no graph: of few ops, and it keeps on the host what it saw
+    }
+
+    /** Weights and gradients are their owner's to close, but ops go on with the addresses that they had when the model was made. */
+    private void requireOpen() {
+        parameters.address();
+        if (gradients != null) {
+            gradients.address();
+        }
     }
 
     private void run(GraphCache.Work work, Runnable ops) {
@@ -184,6 +193,7 @@ public final class BertModel implements AutoCloseable {
         if (accumulate && whole) {
             throw new WarpBertException("a model that is planned for whole batches cannot add to the gradients of a part");
         }
+        requireOpen();
         if (!accumulate) {
             gradients.clear();
         }
@@ -223,6 +233,7 @@ public final class BertModel implements AutoCloseable {
 
     /** Losses of the batch last forwarded, without gradients; the head has them. */
     public void evaluate() {
+        requireOpen();
         head.evaluate(pass);
     }
 
