@@ -4,7 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
-import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -20,7 +19,8 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
-import org.warpbert.WarpBertException;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.warpbert.model.BertModel;
 import org.warpbert.model.Head;
 import org.warpbert.model.ParameterTable;
@@ -38,7 +38,8 @@ class SharedBatchesTest {
     private final List<Integer> batches = new ArrayList<>(); // their sequences
     private final CountDownLatch computing = new CountDownLatch(1);
     private final CountDownLatch goOn = new CountDownLatch(1);
-    private RuntimeException failure; // of the second batch
+    private RuntimeException failure; // of a batch that holds one of this call's texts
+    private int failing;
 
     @BeforeEach
     void write() throws Exception {
@@ -67,8 +68,8 @@ class SharedBatchesTest {
                 throw new IllegalStateException(e);
             }
         }
-        if (batches.size() == 2 && failure != null) {
-            throw failure;
+        if (failure != null && IntStream.range(0, batch.sequences()).anyMatch(b -> batch.cuSeqlens()[b + 1] - batch.cuSeqlens()[b] == 4 + failing)) {
+            throw failure; // as texts() makes them, call c's have 4 + c tokens
         }
         return states(pass, batch);
     }
@@ -117,17 +118,24 @@ class SharedBatchesTest {
         assertEquals(List.of(1, 1 + 2 + 3, 2, MOST, 40 - MOST), batches);
     }
 
-    @Test
-    void aFailureIsToldToAllWhomItConcernsAndNoOther() throws Exception {
+    /** The failing call is the one in whose turn the batch is computed, or one that shares it. */
+    @ParameterizedTest
+    @ValueSource(ints = {1, 2, 3})
+    void aFailureIsToldToItsOwnCallAndNoOther(int call) throws Exception {
         failure = new IllegalStateException("broken");
-        int[] counts = {1, 1, 2, 40};
+        failing = call;
+        int[] counts = {1, 1, 2, 3, 40};
         try (OpenModel opened = open(); Inference<Head> inference = new Inference<>(opened, Head.NONE)) {
-            List<FutureTask<List<float[]>>> calls = ask(new SharedBatches<>(opened, inference, this::held), counts, new int[] {MOST, MOST, MOST, MOST});
-            assertEquals(1, calls.get(0).get().size());
-            assertSame(failure, assertThrows(ExecutionException.class, () -> calls.get(1).get()).getCause());
-            Throwable other = assertThrows(ExecutionException.class, () -> calls.get(2).get()).getCause();
-            assertTrue(other instanceof WarpBertException && other.getMessage().endsWith("another thread's texts: broken"), other.toString());
-            assertEquals(40, calls.get(3).get().size());
+            List<FutureTask<List<float[]>>> calls = ask(new SharedBatches<>(opened, inference, this::held), counts, new int[] {MOST, MOST, MOST, MOST, MOST});
+            for (int c = 0; c < counts.length; c++) {
+                FutureTask<List<float[]>> other = calls.get(c);
+                if (c == call) {
+                    assertSame(failure, assertThrows(ExecutionException.class, other::get).getCause());
+                } else {
+                    assertEquals(counts[c], other.get().size());
+                }
+            }
         }
+        assertEquals(List.of(1, 1 + 2 + 3, 1, 2, 3, MOST, 40 - MOST), batches, "they shared one, and were then alone");
     }
 }

@@ -55,7 +55,7 @@ final class SharedBatches<A> {
     private static final class Call<A> {
         private final Request request;
         private final List<A> answers;
-        private WarpBertException failure; // of the thread that computed this and its own
+        private boolean alone; // a batch that it shared has failed; changes in a turn
 
         Call(Request request) {
             this.request = request;
@@ -103,13 +103,13 @@ final class SharedBatches<A> {
         } finally {
             waiting.remove(call);
         }
-        if (call.failure != null) {
-            throw call.failure;
-        }
         return call.answers;
     }
 
-    /** Computes a call, and with it those that wait and fit into its batch. */
+    /**
+     * Computes a call, and with it those that wait and fit into its batch. Where that fails, each is computed again by its own thread, alone:
+     * a caller is told of its own texts, not of another's.
+     */
     private void compute(Call<A> own) {
         if (own.size() == 0) {
             return;
@@ -117,10 +117,10 @@ final class SharedBatches<A> {
         List<Call<A>> calls = new ArrayList<>(List.of(own));
         int size = own.size();
         int most = own.request.batchSize;
-        for (Iterator<Call<A>> others = waiting.iterator(); size < most && others.hasNext(); ) {
+        for (Iterator<Call<A>> others = waiting.iterator(); !own.alone && size < most && others.hasNext(); ) {
             Call<A> other = others.next();
             int larger = size + other.size();
-            if (other.size() > 0 && larger <= most && larger <= other.request.batchSize) {
+            if (!other.alone && other.size() > 0 && larger <= most && larger <= other.request.batchSize) {
                 others.remove();
                 calls.add(other);
                 size = larger;
@@ -139,8 +139,15 @@ final class SharedBatches<A> {
             });
             opened.count(calls.stream().mapToLong(call -> call.request.texts).sum(), cut, own.request.cut);
         } catch (RuntimeException | Error e) {
-            calls.forEach(call -> call.failure = new WarpBertException("failed in one batch with another thread's texts: " + e.getMessage(), e));
-            throw e;
+            if (calls.size() == 1) {
+                throw e;
+            }
+            for (Call<A> call : calls) {
+                call.answers.clear();
+                call.alone = true;
+            }
+            waiting.addAll(calls.subList(1, calls.size()));
+            compute(own);
         }
     }
 
