@@ -261,8 +261,10 @@ class MaskedWordHeadTest {
     @Test
     void whatIsNoNumberHasNoLargest() {
         assertEquals(1, Evaluation.argmax(new float[] {Float.NaN, 1, 3, 3}, 1, 3));
-        String message = assertThrows(WarpBertException.class, () -> Evaluation.argmax(new float[] {1, Float.NaN}, 0, 2)).getMessage();
-        assertTrue(message.contains("not a number"), message);
+        for (float none : new float[] {Float.NaN, Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY}) {
+            String message = assertThrows(WarpBertException.class, () -> Evaluation.argmax(new float[] {1, none}, 0, 2)).getMessage();
+            assertTrue(message.contains("not a finite number"), message);
+        }
     }
 
     /** Never [M, V]: only a chunk of logits, whatever the number of masked rows. */

@@ -10,6 +10,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.AbstractList;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
@@ -245,6 +246,29 @@ class ServingTest {
         }
     }
 
+    /** A caller's list may change while its texts wait or are computed: it is read once. */
+    @ParameterizedTest
+    @EnumSource(names = {"CLASSIFIER", "TAGGER"})
+    void aListIsReadOnce(Kind kind) throws Exception {
+        List<String> once = new AbstractList<>() {
+            private int reads;
+
+            @Override
+            public String get(int i) {
+                return reads++ < size() ? "w1 w2" : null;
+            }
+
+            @Override
+            public int size() {
+                return 3;
+            }
+        };
+        try (Served served = kind.open(folder)) {
+            Function<List<String>, List<?>> model = served.model instanceof TokenTagger tagger ? tagger::predict : ((TextClassifier) served.model)::predict;
+            assertEquals(3, model.apply(once).size());
+        }
+    }
+
     /** Of weights that are not numbers no class makes an answer; the inspector shows them as they are. */
     @ParameterizedTest
     @EnumSource(mode = EnumSource.Mode.EXCLUDE, names = "INSPECTOR")
@@ -257,7 +281,7 @@ class ServingTest {
         Files.write(weights, bytes);
         try (Served served = kind.load(weights.getParent().toString())) {
             String message = assertThrows(WarpBertException.class, () -> served.answer.apply("w1 w2")).getMessage();
-            assertTrue(message.startsWith("the model's answer is not a number"), message);
+            assertTrue(message.startsWith("the model's answer is not a finite number"), message);
         }
     }
 

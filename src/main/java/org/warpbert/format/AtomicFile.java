@@ -4,6 +4,7 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import java.io.EOFException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.channels.ClosedByInterruptException;
 import java.nio.channels.FileChannel;
 import java.nio.charset.CharacterCodingException;
 import java.nio.file.AccessDeniedException;
@@ -75,6 +76,7 @@ public final class AtomicFile {
         if (e instanceof JsonProcessingException json) return "it is not valid JSON (" + malformed(json) + ")";
         if (e instanceof DirectoryNotEmptyException) return "the folder is not empty";
         if (e instanceof CharacterCodingException) return "it is not UTF-8";
+        if (e instanceof ClosedByInterruptException) return "the thread was interrupted";
         if (e instanceof EOFException) return "it ends too early";
         return e.getMessage() == null ? e.toString() : e.getMessage();
     }

@@ -105,10 +105,10 @@ public record Evaluation(String task, long examples, double loss, Map<String, Do
         return best;
     }
 
-    /** What a model says, as it is; NaN, of which no answer can be made, is an error. */
+    /** What a model says, as it is; of NaN and infinity no answer can be made: an error. */
     static float number(float value) {
-        if (Float.isNaN(value)) {
-            throw new WarpBertException("the model's answer is not a number: its weights are damaged, or too large for the precision (--precision)");
+        if (!Float.isFinite(value)) {
+            throw new WarpBertException("the model's answer is not a finite number: its weights are damaged, or too large for the precision (--precision)");
         }
         return value;
     }

@@ -1,5 +1,6 @@
 package org.warpbert.task;
 
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;
@@ -104,16 +105,17 @@ final class Inference<H extends Head> implements AutoCloseable {
         release();
     }
 
-    /** Fails where the list or one in it is null, and names it. */
-    static void requireAll(String what, List<?> all) {
+    /** A copy of a list that is its caller's to change; fails where the list or one in it is null, and names it. */
+    static <T> List<T> requireAll(String what, List<T> all) {
         if (all == null) {
             throw new WarpBertException("the " + what + " list is null");
         }
-        for (int i = 0; i < all.size(); i++) {
-            if (all.get(i) == null) {
-                throw new WarpBertException(what + " " + (i + 1) + " of " + all.size() + " is null");
-            }
+        List<T> copy = new ArrayList<>(all);
+        int missing = copy.indexOf(null);
+        if (missing >= 0) {
+            throw new WarpBertException(what + " " + (missing + 1) + " of " + copy.size() + " is null");
         }
+        return copy;
     }
 
     /** What becomes of texts that are too long. */

@@ -35,7 +35,7 @@ final class MultiLabelJudge implements Judge {
             BitSet predicted = new BitSet();
             for (int c = 0; c < classes.length; c++) {
                 gold.set(c, Float.intBitsToFloat(batch.labels()[b * classes.length + c]) == 1);
-                predicted.set(c, logits[b * classes.length + c] > 0);
+                predicted.set(c, Evaluation.number(logits[b * classes.length + c]) > 0);
             }
             add(gold, predicted);
         }

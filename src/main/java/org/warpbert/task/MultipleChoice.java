@@ -66,8 +66,8 @@ public final class MultipleChoice implements AutoCloseable {
      * @return as many, in order
      */
     public List<Answer> choose(List<ChoiceQuestion> questions, int maxLength, int batchSize) {
-        Inference.requireAll("question", questions);
-        return answers.to(new SharedBatches.Request(new Candidates(model.tokenizer(), questions, maxLength), maxLength, batchSize));
+        List<ChoiceQuestion> asked = Inference.requireAll("question", questions);
+        return answers.to(new SharedBatches.Request(new Candidates(model.tokenizer(), asked, maxLength), maxLength, batchSize));
     }
 
     /** From the scores of the candidates {@code from} to {@code to - 1}. */

@@ -152,10 +152,9 @@ final class OpenModel implements AutoCloseable {
         try {
             if (!closed) {
                 closed = true;
-                closeFirst.run();
-                parameters.close();
-                backend.close();
-                checkpoint.close();
+                try (checkpoint; backend; parameters) { // from the last, and all of them, whatever a broken device says
+                    closeFirst.run();
+                }
                 if (cut > 0) {
                     note.accept(String.format(Locale.ROOT, "%,d of %,d texts are %s", cut, read, truncation));
                 }

@@ -98,23 +98,23 @@ public final class QuestionAnswerer implements AutoCloseable {
         if (wanted < 1) {
             throw new WarpBertException("the number of answers (--n-best) is " + wanted + ", it must be at least 1");
         }
-        AnswerWindows windows = model.prepare(maxLength, () -> windows(queries, options, maxLength));
+        List<Query> asked = Inference.requireAll("query", queries);
+        AnswerWindows windows = model.prepare(maxLength, () -> windows(asked, options, maxLength));
         AnswerSpans spans = new AnswerSpans(windows, options.maxAnswer(), wanted);
-        logits.to(new SharedBatches.Request(windows, queries.size(), QaTask.truncation(options), maxLength, batchSize))
+        logits.to(new SharedBatches.Request(windows, asked.size(), QaTask.truncation(options), maxLength, batchSize))
                 .forEach(window -> spans.add(window, 0));
         double threshold = QaTask.threshold(options, model.config());
-        List<Answer> answers = new ArrayList<>(queries.size());
-        for (int q = 0; q < queries.size(); q++) {
+        List<Answer> answers = new ArrayList<>(asked.size());
+        for (int q = 0; q < asked.size(); q++) {
             AnswerSpans.Answers found = spans.answers(q);
             boolean none = found.best().isEmpty() || found.noAnswerProbability() > threshold;
             answers.add(new Answer(none ? null : found.best().get(0), none ? found.noneScore() : found.best().get(0).score(),
-                    found.noAnswerProbability(), found.best().subList(0, Math.min(wanted, found.best().size()))));
+                    found.noAnswerProbability(), List.copyOf(found.best().subList(0, Math.min(wanted, found.best().size())))));
         }
         return answers;
     }
 
     private AnswerWindows windows(List<Query> queries, QaTask.Options options, int maxLength) {
-        Inference.requireAll("query", queries);
         Inference.requireAll("question", queries.stream().map(Query::question).toList());
         Inference.requireAll("context", queries.stream().map(Query::context).toList());
         List<Question> questions = new ArrayList<>(queries.size());

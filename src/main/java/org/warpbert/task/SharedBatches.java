@@ -73,15 +73,13 @@ final class SharedBatches<A> {
      * @param pairs second texts, as many as texts, or null
      */
     List<A> to(List<String> texts, List<String> pairs, int maxLength, int batchSize) {
-        Inference.requireAll("text", texts);
-        if (pairs != null) {
-            Inference.requireAll("second text", pairs);
-            if (pairs.size() != texts.size()) {
-                throw new WarpBertException(texts.size() + " texts were given " + pairs.size() + " second texts");
-            }
+        List<String> first = Inference.requireAll("text", texts);
+        List<String> second = pairs == null ? null : Inference.requireAll("second text", pairs);
+        if (second != null && second.size() != first.size()) {
+            throw new WarpBertException(first.size() + " texts were given " + second.size() + " second texts");
         }
-        List<Example> examples = IntStream.range(0, texts.size())
-                .mapToObj(i -> new Example(i + 1L, texts.get(i), pairs == null ? null : pairs.get(i), null)).toList();
+        List<Example> examples = IntStream.range(0, first.size())
+                .mapToObj(i -> new Example(i + 1L, first.get(i), second == null ? null : second.get(i), null)).toList();
         return to(new Request(new LabelledTexts(opened.tokenizer(), examples, null, maxLength), maxLength, batchSize));
     }
 

@@ -95,20 +95,20 @@ public final class TokenTagger implements AutoCloseable {
      * @return as many, in order; of a text without words, one that has none
      */
     public List<Tagged> predict(List<String> texts, int maxLength, int batchSize) {
-        Inference.requireAll("text", texts);
-        List<List<Words.Span>> words = texts.stream().map(Words::of).toList();
+        List<String> all = Inference.requireAll("text", texts);
+        List<List<Words.Span>> words = all.stream().map(Words::of).toList();
         List<List<String>> sentences = new ArrayList<>(); // of the texts that have words
-        for (int i = 0; i < texts.size(); i++) {
-            String text = texts.get(i);
+        for (int i = 0; i < all.size(); i++) {
+            String text = all.get(i);
             if (!words.get(i).isEmpty()) {
                 sentences.add(words.get(i).stream().map(word -> text.substring(word.start(), word.end())).toList());
             }
         }
         Iterator<List<Answer>> next = answers.to(new SharedBatches.Request(new WordPieces(model.tokenizer(), sentences, null, maxLength), sentences.size(),
                 Inference.cutTo(maxLength) + "; nothing is said of the words behind", maxLength, batchSize)).iterator();
-        List<Tagged> tagged = new ArrayList<>(texts.size());
-        for (int i = 0; i < texts.size(); i++) {
-            tagged.add(tagged(texts.get(i), words.get(i), words.get(i).isEmpty() ? List.of() : next.next()));
+        List<Tagged> tagged = new ArrayList<>(all.size());
+        for (int i = 0; i < all.size(); i++) {
+            tagged.add(tagged(all.get(i), words.get(i), words.get(i).isEmpty() ? List.of() : next.next()));
         }
         return tagged;
     }
@@ -130,7 +130,7 @@ public final class TokenTagger implements AutoCloseable {
             double score = answers.subList(e.first(), e.last() + 1).stream().mapToDouble(Answer::score).average().orElseThrow();
             entities.add(span(text, e.type(), score, words.get(e.first()).start(), words.get(e.last()).end()));
         }
-        return new Tagged(text, read, entities, answers.size() < words.size());
+        return new Tagged(text, List.copyOf(read), List.copyOf(entities), answers.size() < words.size());
     }
 
     private static Span span(String text, String label, double score, int start, int end) {
