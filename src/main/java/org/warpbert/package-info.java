@@ -14,8 +14,8 @@
  * whole device: many texts in one call are faster than many calls. Small calls that wait are computed in one
  * batch, to the same bits but where products are OpenBLAS's or cuBLAS's. Two models do not wait for each other; share the cores between them
  * with {@link org.warpbert.task.Compute#withThreads}. Buffers, too, stay until it is closed, as large as the largest batch made them.
- * <li>A text is tokenised whole before it is cut, by its own thread while others compute (a call of more than 1,024 texts when it is its
- * turn), and takes up to 150 bytes of Java's heap a character meanwhile; where the heap has no room for a text the tokenizer's library aborts the JVM. A server limits the length of what it is sent.
+ * <li>A text is tokenised whole before it is cut, most of them while other threads wait, and takes up to 150 bytes of Java's heap a
+ * character meanwhile; where the heap has no room for a text the tokenizer's library aborts the JVM. A server limits the length of what it is sent.
  * <li>An interrupt does not end a wait for a turn, nor a batch; a call of several batches fails at the next one. The thread stays interrupted.
  * <li>Errors are {@link org.warpbert.WarpBertException}, a text that is null among them; a {@code Compute}, {@code Pooling} or
  * {@code Options} that is null is a {@link NullPointerException}. Nothing is printed; what a user may want to hear goes to the {@code note}

@@ -13,7 +13,6 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
-import java.util.concurrent.TimeUnit;
 import java.util.function.IntFunction;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeEach;
@@ -25,8 +24,6 @@ import org.junit.jupiter.params.provider.ValueSource;
 import org.warpbert.model.BertModel;
 import org.warpbert.model.Head;
 import org.warpbert.model.ParameterTable;
-import org.warpbert.text.Instance;
-import org.warpbert.text.InstanceSource;
 import org.warpbert.text.PackedBatch;
 
 /** Calls that wait while another is computed: which of them share a batch, and that nobody can tell by the answers. */
@@ -119,43 +116,6 @@ class SharedBatchesTest {
             }
         }
         assertEquals(List.of(1, 1 + 2 + 3, 2, MOST, 40 - MOST), batches);
-    }
-
-    /** A call whose text takes long to be tokenised waits for itself. */
-    @Test
-    void othersComputeWhileACallIsTokenised() throws Exception {
-        try (OpenModel opened = open(); Inference<Head> inference = new Inference<>(opened, Head.NONE)) {
-            SharedBatches<float[]> answers = new SharedBatches<>(opened, inference, SharedBatchesTest::states);
-            CountDownLatch tokenising = new CountDownLatch(1);
-            InstanceSource slow = new InstanceSource() {
-                @Override
-                public int size() {
-                    return 1;
-                }
-
-                @Override
-                public List<Instance> encode(int[] rows) {
-                    tokenising.countDown();
-                    try {
-                        goOn.await();
-                    } catch (InterruptedException e) {
-                        throw new IllegalStateException(e);
-                    }
-                    return List.of(Instance.of(opened.tokenizer().encode("w1", null, 512), new int[] {PackedBatch.IGNORE}));
-                }
-            };
-            FutureTask<List<float[]>> call = new FutureTask<>(() -> answers.to(new SharedBatches.Request(slow, 512, MOST)));
-            FutureTask<List<float[]>> other = new FutureTask<>(() -> answers.to(List.of("w1"), null, 512, MOST));
-            try {
-                new Thread(call).start();
-                tokenising.await();
-                new Thread(other).start();
-                other.get(20, TimeUnit.SECONDS);
-            } finally {
-                goOn.countDown();
-            }
-            assertArrayEquals(other.get().get(0), call.get().get(0));
-        }
     }
 
     /** The failing call is the one in whose turn the batch is computed, or one that shares it. */

@@ -20,7 +20,7 @@ import org.warpbert.text.PackedBatch;
  * batch is larger than any before. Of many texts only some are tokenised at a time.
  */
 final class Inference<H extends Head> implements AutoCloseable {
-    static final int AT_ONCE = 1024; // examples tokenised together, or a batch where that is more
+    private static final int AT_ONCE = 1024; // examples tokenised together, or a batch where that is more
 
     private final OpenModel opened;
     private final H head;

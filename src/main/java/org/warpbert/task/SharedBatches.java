@@ -38,7 +38,7 @@ final class SharedBatches<A> {
     /**
      * What is asked.
      *
-     * @param examples  of any number
+     * @param examples  of any number; encoded in a turn, perhaps another thread's
      * @param texts     how many these are to a user, who hears at the end how many were cut
      * @param cut       what becomes of those that are too long, to the user
      * @param maxLength most tokens of a sequence
@@ -48,12 +48,6 @@ final class SharedBatches<A> {
         /** Of examples that are each a text to a user, and cut at the end. */
         Request(InstanceSource examples, int maxLength, int batchSize) {
             this(examples, examples.size(), Inference.cutTo(maxLength), maxLength, batchSize);
-        }
-
-        /** While others compute, so that they wait for nobody's long text; of more examples than are tokenised together, in the turn. */
-        private Request tokenised() {
-            return examples.size() == 0 || examples.size() > Inference.AT_ONCE ? this : new Request(InstanceSource.of(examples.encode(IntStream.range(0, examples.size()).toArray())),
-                    texts, cut, maxLength, batchSize);
         }
     }
 
@@ -94,7 +88,8 @@ final class SharedBatches<A> {
         if (request.batchSize < 1) {
             throw new WarpBertException("the batch size (--batch-size) is " + request.batchSize + ", it must be at least 1");
         }
-        Call<A> call = new Call<>(opened.prepare(request.maxLength, request::tokenised));
+        opened.check(request.maxLength); // before another thread could take it up
+        Call<A> call = new Call<>(request);
         waiting.add(call);
         try {
             opened.inTurn(request.maxLength, () -> {
