@@ -81,6 +81,13 @@ class PurposeTest {
     }
 
     @Test
+    void aNumberIsNoClass() throws Exception {
+        String number = model("SomebodysBert", null); // of one output, and no labels tell what it is
+        assertEquals(number + " does not give one class: it is for TextScorer",
+                assertThrows(WarpBertException.class, () -> TextClassifier.load(number, CPU)).getMessage());
+    }
+
+    @Test
     void whatATaskSavesIsItsOwn() {
         BertConfig config = TinyModel.config(32, 1);
         assertEquals(Purpose.SPANS, Purpose.of(new QaTask(QaTask.Options.DEFAULT).saved(config)));

@@ -52,9 +52,9 @@ public final class TextClassifier implements AutoCloseable {
     public static TextClassifier load(String model, Compute compute, Consumer<String> note) {
         OpenModel opened = OpenModel.load(model, compute, note, checkpoint -> {
             checkpoint.requireFor(Purpose.TEXTS);
-            if (MultiLabelTask.made(checkpoint.config()) || RegressTask.made(checkpoint.config())) {
-                throw new WarpBertException(model + " does not give one class: it is for " + (RegressTask.made(checkpoint.config())
-                        ? "TextScorer" : "MultiLabelClassifier"));
+            boolean several = MultiLabelTask.made(checkpoint.config());
+            if (several || RegressTask.made(checkpoint.config()) || checkpoint.classes() == 1) { // one class would be the answer to everything
+                throw new WarpBertException(model + " does not give one class: it is for " + (several ? "MultiLabelClassifier" : "TextScorer"));
             }
             checkpoint.labels(HEAD); // that they fit the head is known before the weights are read
             return ClassificationHead.parameters(checkpoint.config(), checkpoint.classes());
